@@ -1,0 +1,80 @@
+"""API keys: a credential gives a tenant and a role. Only hashes are stored."""
+
+from enum import IntEnum
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from libs.runtime.accounts import NAME, AccountsProblem
+
+
+class Role(IntEnum):
+    """What a key may do; a higher role may do all that a lower one may, SENDER reads as well."""
+
+    READER = 1
+    SENDER = 2
+    ADMIN = 3
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that was found."""
+
+    tenant_id: str
+    role: Role
+
+
+class _Entry(msgspec.Struct):
+    sha256: str
+    tenant: str
+    role: str
+
+
+class _KeysFile(msgspec.Struct):
+    keys: list[_Entry]
+
+
+class ApiKeys:
+    """All keys of this installation."""
+
+    def __init__(self, entries: list[_Entry]) -> None:
+        self._by_hash: dict[str, ApiKey] = {}
+        for entry in entries:
+            if entry.role not in Role.__members__:
+                raise AccountsProblem(f"role {entry.role!r}: one of ADMIN, SENDER, READER.")
+            if not NAME.fullmatch(entry.tenant):
+                raise AccountsProblem(
+                    f"tenant {entry.tenant!r}: 1 to 64 of letters, digits, '-' and '_'."
+                )
+            self._by_hash[entry.sha256] = ApiKey(tenant_id=entry.tenant, role=Role[entry.role])
+
+    def find(self, key: str) -> ApiKey | None:
+        """Return what ``key`` gives, or None.
+
+        The look-up is by hash, so its time says nothing about a key that is nearly right.
+        """
+        return self._by_hash.get(hash_of(key))
+
+
+def hash_of(key: str) -> str:
+    """Return the hash under which a key is stored: SHA-256, hexadecimal.
+
+    Keys are long random strings, so a slow password hash would protect nothing more.
+    """
+    return sha256(key.encode()).hexdigest()
+
+
+def load_api_keys(path: str) -> ApiKeys:
+    """Read the keys file; an empty path gives no keys.
+
+    Raises:
+        AccountsProblem: the file is missing, no JSON, or not of the form.
+    """
+    if not path:
+        return ApiKeys([])
+    try:
+        return ApiKeys(msgspec.json.decode(Path(path).read_bytes(), type=_KeysFile).keys)
+    except OSError as error:
+        raise AccountsProblem(f"{path}: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise AccountsProblem(f"{path}: {error}") from None

@@ -1,0 +1,144 @@
+"""PostgreSQL: one pool per process, time-outs everywhere, outages as one error."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from libs.runtime import logs
+
+_log = logs.get_logger()
+ResultT = TypeVar("ResultT")
+
+_CONNECT_TIMEOUT_S = 5.0
+_LOCK_TIMEOUT_S = 10
+_TRANSACTION_ATTEMPTS = 5
+
+
+class DatabaseUnavailable(Exception):
+    """PostgreSQL cannot be reached or is ending connections. Trying again later helps."""
+
+
+# Serialization failures and deadlocks: the same transaction may succeed at once.
+_RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+_OUTAGE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.DiskFullError,
+    asyncpg.InterfaceError,
+    OperationalError,
+    InterfaceError,
+    ConnectionError,
+    TimeoutError,
+    OSError,
+)
+
+
+def async_url(url: str) -> str:
+    """Return ``url`` with the asyncpg driver named, whatever form of postgres:// it had."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+class Database:
+    """The pool. Everything read or written names its schema: ``search_path`` is left alone."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        pool_size: int = 4,
+        statement_timeout_s: float = 20.0,
+        application: str = "bluetick",
+    ) -> "Database":
+        """Return a pool that works, waiting with backoff for a database that is still starting."""
+        engine = create_async_engine(
+            async_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=statement_timeout_s,
+            # A connection that a restart of the server has cut is noticed before it is used.
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": _CONNECT_TIMEOUT_S,
+                "command_timeout": statement_timeout_s + 5,
+                "server_settings": {
+                    "application_name": application,
+                    "statement_timeout": str(int(statement_timeout_s * 1000)),
+                    "lock_timeout": str(_LOCK_TIMEOUT_S * 1000),
+                    "idle_in_transaction_session_timeout": "60000",
+                    # Plans by unnest are the same for every batch; JIT costs more than it gives.
+                    "jit": "off",
+                },
+            },
+        )
+        database = cls(engine)
+        delay_s = 0.1
+        while True:
+            try:
+                async with database.transaction() as connection:
+                    await connection.fetchval("SELECT 1")
+                return database
+            except DatabaseUnavailable as error:
+                _log.warning("database.unreachable", error=str(error), retry_s=delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, 5.0)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """Yield a raw asyncpg connection inside a READ COMMITTED transaction.
+
+        Leaving commits; an exception rolls back.
+
+        Raises:
+            DatabaseUnavailable: there is no connection, or it broke.
+        """
+        try:
+            async with self.engine.connect() as pooled:
+                raw = (await pooled.get_raw_connection()).driver_connection
+                assert raw is not None
+                async with raw.transaction():
+                    yield raw
+        except _OUTAGE as error:
+            raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
+        except DBAPIError as error:
+            # SQLAlchemy wraps what the driver said; a server that is recovering is an outage too.
+            said = error.orig.__cause__ if error.orig else None
+            if error.connection_invalidated or isinstance(said, _OUTAGE):
+                raise DatabaseUnavailable(str(error.orig)) from error
+            raise
+
+    async def run(self, work: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
+        """Run ``work(connection)`` in one transaction, again if it met a deadlock.
+
+        ``work`` may run several times, so it must not change anything outside the transaction.
+        """
+        for attempt in range(1, _TRANSACTION_ATTEMPTS + 1):
+            try:
+                async with self.transaction() as connection:
+                    return await work(connection)
+            except _RETRYABLE as error:
+                _log.warning("transaction.repeated", error=type(error).__name__, attempt=attempt)
+                if attempt == _TRANSACTION_ATTEMPTS:
+                    raise DatabaseUnavailable(str(error)) from error
+                await asyncio.sleep(0.01 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()

@@ -1,0 +1,42 @@
+"""Who is calling: told by the gateway, never by the payload."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from libs.runtime.api_keys import Role
+from libs.runtime.rpc_errors import PermissionDenied, Unauthenticated
+
+TENANT = "x-bluetick-tenant"
+ROLE = "x-bluetick-role"
+REQUEST_ID = "x-bluetick-request-id"
+INTERNAL_TOKEN = "x-bluetick-internal-token"  # noqa: S105 a header's name
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The caller of one RPC."""
+
+    tenant_id: str
+    role: Role
+    request_id: str
+
+    def require(self, role: Role) -> None:
+        """Raise PermissionDenied unless the caller has ``role`` or more."""
+        if self.role < role:
+            raise PermissionDenied(
+                f"This call needs the role {role.name}; the key has {self.role.name}.",
+                metadata={"required_role": role.name, "role": self.role.name},
+            )
+
+
+def caller(context: Any) -> Caller:
+    """Return who is calling, from the metadata that the gateway set.
+
+    Raises:
+        Unauthenticated: the call did not come through the gateway.
+    """
+    metadata = dict(context.invocation_metadata() or ())
+    tenant_id, role = metadata.get(TENANT), metadata.get(ROLE)
+    if not tenant_id or role is None or role not in Role.__members__:
+        raise Unauthenticated("Call through the gateway, with an API key.")
+    return Caller(tenant_id, Role[role], metadata.get(REQUEST_ID, ""))

@@ -1,0 +1,93 @@
+"""Settings from the environment: each with its unit, range, default and what it protects."""
+
+import sys
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "BLUETICK_"
+
+
+class RuntimeSettings(BaseSettings):
+    """What every service needs; services add their own fields by inheriting."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    nats_url: str = Field(
+        "nats://127.0.0.1:4222",
+        description="Address of the broker, with user and password if it asks for them.",
+    )
+    nats_monitor_url: str = Field(
+        "",
+        description="Monitoring address of the broker (http://host:8222), where its durability is "
+        "checked at start. Empty: not checked, which is said in the log.",
+    )
+    nats_allow_lazy_sync: bool = Field(
+        False,
+        description="Take a broker that does not sync to disk before it acknowledges; "
+        "acknowledged events may then be lost with the machine's power.",
+    )
+    nats_replicas: int = Field(
+        1, ge=1, le=5, description="Copies of each stream; 3 in a cluster, so one node may be lost."
+    )
+    nats_publish_timeout_s: float = Field(
+        3.0,
+        gt=0,
+        le=60,
+        description="Seconds to wait for the broker's acknowledgement; bounds a caller's wait.",
+    )
+    events_retention_h: int = Field(
+        168, ge=1, le=8760, description="Hours that events stay in the stream, for replays."
+    )
+    changes_retention_h: int = Field(
+        168, ge=1, le=8760, description="Hours that changes stay in the stream, for late consumers."
+    )
+    stream_bytes_max: int = Field(
+        8 * 1024**3,
+        ge=1024**2,
+        le=1024**4,
+        description="Bytes that each stream may hold; a full stream refuses, it never forgets.",
+    )
+    database_url: str = Field(
+        "postgresql://bluetick@127.0.0.1:5432/bluetick",
+        description="Address of PostgreSQL 18: postgresql://user:password@host:port/database.",
+    )
+    database_pool_size: int = Field(
+        4, ge=1, le=64, description="Connections per process; protects PostgreSQL's own limit."
+    )
+    database_statement_timeout_s: float = Field(
+        20.0, gt=0, le=600, description="Seconds that one statement may take."
+    )
+    internal_token: str = Field(
+        "",
+        description="Secret that the gateway shows to the services, 16 characters or more. Empty: "
+        "the services refuse every call.",
+    )
+    accounts_file: str = Field("", description="JSON file with the provider accounts.")
+    api_keys_file: str = Field("", description="JSON file with the hashes of the API keys.")
+    log_format: Literal["json", "console"] = Field("json", description="json, or console to read.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is written."
+    )
+    shutdown_s: float = Field(
+        20.0,
+        gt=0,
+        le=300,
+        description="Seconds between SIGTERM and the end; bounds how long a drain may take.",
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=RuntimeSettings)
+
+
+def load(cls: type[SettingsT]) -> SettingsT:
+    """Return the settings from the environment, or name every problem on stderr and exit 2."""
+    try:
+        return cls()
+    except ValidationError as problems:
+        print("The settings cannot be used:", file=sys.stderr)
+        for problem in problems.errors(include_url=False, include_input=False):
+            name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"  {name}: {problem['msg']}", file=sys.stderr)
+        sys.exit(2)
