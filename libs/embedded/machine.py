@@ -1,0 +1,250 @@
+"""Everything on one machine: PostgreSQL, NATS, the schema and the four services."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Callable, Coroutine
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from libs.embedded.data_folder import FolderLock, lock_folder, make_folder, write_secret
+from libs.embedded.demo_accounts import TENANT, demo_accounts
+from libs.embedded.errors import EmbeddedError
+from libs.embedded.key_files import ensure_api_keys
+from libs.embedded.nats_server import NatsServer
+from libs.embedded.port_plan import configured_ports, free_ports
+from libs.embedded.ports import LOOPBACK
+from libs.embedded.postgres_server import PostgresServer
+from libs.embedded.service_process import ServiceProcess
+from libs.embedded.supervisor import Part, Supervisor
+
+_MIGRATE = "libs.runtime.migrate"
+_DATABASE_PATIENCE_S = 30.0
+_SHUTDOWN_DEFAULT_S = 10.0
+# Over what a service allows itself, before it is killed.
+_SHUTDOWN_GRACE_S = 2.0
+# Doors first, so that nothing is taken that nobody can work on.
+_STOP_ORDER = ("gateway", "ingest", "status", "analytics", "nats", "postgres")
+# A service alone in its container listens on every address; here only this machine may call.
+_HOSTS = (
+    "BLUETICK_INGEST_HTTP_HOST",
+    "BLUETICK_INGEST_GRPC_HOST",
+    "BLUETICK_STATUS_GRPC_HOST",
+    "BLUETICK_STATUS_PROBE_HOST",
+    "BLUETICK_ANALYTICS_GRPC_HOST",
+    "BLUETICK_ANALYTICS_PROBE_HOST",
+    "BLUETICK_GATEWAY_GRPC_HOST",
+    "BLUETICK_GATEWAY_WEB_HOST",
+)
+_READY_PORT = {
+    "ingest": "BLUETICK_INGEST_HTTP_PORT",
+    "status": "BLUETICK_STATUS_PROBE_PORT",
+    "analytics": "BLUETICK_ANALYTICS_PROBE_PORT",
+    "gateway": "BLUETICK_GATEWAY_WEB_PORT",
+}
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a running machine is reached; the one line of ``bluetick up --json``.
+
+    ``gateway`` is host:port for gRPC, the others are URLs. A pid is null when the server was
+    given from outside. ``api_keys`` has admin, sender and reader, or nothing when the keys file
+    was given from outside: then only hashes are known.
+    """
+
+    gateway: str
+    web: str
+    ingest: str
+    nats: str
+    postgres: str
+    api_keys: dict[str, str]
+    tenant: str
+    pids: dict[str, int | None]
+
+
+class Machine:
+    """A whole Bluetick in ``folder``. ``start``, then ``supervise``, then ``stop``.
+
+    ``BLUETICK_DATABASE_URL``, ``BLUETICK_NATS_URL``, ``BLUETICK_ACCOUNTS_FILE`` and
+    ``BLUETICK_API_KEYS_FILE`` in the environment win over what the machine would bring along.
+    If it ``is_ephemeral`` every door gets a free port and the folder will be thrown away;
+    otherwise the ports are the defaults or the environment's.
+    ``say`` is told, in lines for people, when a part had to be started again.
+    """
+
+    def __init__(self, folder: Path, *, is_ephemeral: bool, say: Callable[[str], None]) -> None:
+        self._folder = folder.absolute()
+        self._ports = free_ports() if is_ephemeral else configured_ports(os.environ)
+        self._is_ephemeral = is_ephemeral
+        self._lock: FolderLock | None = None
+        self._supervisor = Supervisor(say)
+        self._api_keys: dict[str, str] = {}
+        self._postgres: PostgresServer | None = None
+        self._nats: NatsServer | None = None
+        self._services: dict[str, ServiceProcess] = {}
+        self._database_url = os.environ.get("BLUETICK_DATABASE_URL", "")
+        self._nats_url = os.environ.get("BLUETICK_NATS_URL", "")
+        self._nats_monitor_url = os.environ.get("BLUETICK_NATS_MONITOR_URL", "")
+
+    async def start(self) -> Description:
+        """Start all parts and return when every service takes work.
+
+        Raises:
+            EmbeddedError: a part cannot run here; nothing of the machine runs then.
+        """
+        try:
+            self._lock = lock_folder(self._folder)
+            make_folder(self._folder / "logs")
+            # Reading the migrations' libraries takes as long as initdb: side by side.
+            await _all_of([self._start_servers(), asyncio.to_thread(import_module, _MIGRATE)])
+            self._set_up_services()
+            # ingest owns no tables, so it need not wait for the schema.
+            await _all_of([self._start("ingest"), asyncio.to_thread(self._migrate)])
+            await self._start("status", "analytics")
+            await self._ready("ingest", "status", "analytics")
+            # Last: its channels back off from services that do not listen yet, and the first
+            # calls would be answered UNAVAILABLE.
+            await self._start("gateway")
+            await self._ready("gateway")
+        except BaseException:
+            await self.stop()
+            raise
+        return self.describe()
+
+    def supervise(self) -> None:
+        """From now on, start whatever ends unasked again: same ports, same data."""
+        for part in self._parts():
+            self._supervisor.watch(part)
+
+    async def stop(self) -> None:
+        """Stop everything in bounded time; no data is lost."""
+        await self._supervisor.release()
+        for part in sorted(self._parts(), key=lambda part: _STOP_ORDER.index(part.name)):
+            await part.stop()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def describe(self) -> Description:
+        """Addresses, keys and pids as they are now."""
+        pids: dict[str, int | None] = dict.fromkeys((*_READY_PORT, "nats", "postgres"))
+        pids.update({part.name: part.pid for part in self._parts()})
+        return Description(
+            gateway=f"{LOOPBACK}:{self._ports['BLUETICK_GATEWAY_GRPC_PORT']}",
+            web=self._url("BLUETICK_GATEWAY_WEB_PORT"),
+            ingest=self._url("BLUETICK_INGEST_HTTP_PORT"),
+            nats=self._nats_url,
+            postgres=self._database_url,
+            api_keys=self._api_keys,
+            tenant=TENANT,
+            pids=pids,
+        )
+
+    def _parts(self) -> list[Part]:
+        servers = [part for part in (self._nats, self._postgres) if part is not None]
+        return [*self._services.values(), *servers]
+
+    def _url(self, port_name: str) -> str:
+        return f"http://{LOOPBACK}:{self._ports[port_name]}"
+
+    async def _start_servers(self) -> None:
+        logs = self._folder / "logs"
+        starts = []
+        if not self._database_url:
+            self._postgres = PostgresServer(
+                self._folder / "postgres",
+                log=logs / "postgres.log",
+                is_throwaway=self._is_ephemeral,
+            )
+            starts.append(self._postgres.start())
+        if not self._nats_url:
+            self._nats = NatsServer(self._folder / "nats", log=logs / "nats.log")
+            starts.append(self._nats.start())
+        await _all_of(starts)
+        if self._postgres:
+            self._database_url = self._postgres.url
+        if self._nats:
+            self._nats_url, self._nats_monitor_url = self._nats.url, self._nats.monitor_url
+
+    def _migrate(self) -> None:
+        """Bring every schema up to date. Blocks, and has a loop of its own."""
+        migrate = import_module(_MIGRATE)
+        try:
+            asyncio.run(migrate.wait_for_database(self._database_url, _DATABASE_PATIENCE_S))
+        except TimeoutError:
+            raise EmbeddedError(
+                "No PostgreSQL answers at BLUETICK_DATABASE_URL.",
+                cure="Start it, mend the address, or unset it to use the one that comes along.",
+            ) from None
+        for service in migrate.OWNERS:
+            migrate.run_migrations(service, self._database_url)
+
+    async def _start(self, *names: str) -> None:
+        await _all_of([self._services[name].start() for name in names])
+
+    async def _ready(self, *names: str) -> None:
+        await _all_of([self._services[name].wait_ready() for name in names])
+
+    def _set_up_services(self) -> None:
+        environment = self._environment()
+        shutdown_s = float(environment["BLUETICK_SHUTDOWN_S"])
+        for name, ready_port in _READY_PORT.items():
+            prefix = f"BLUETICK_{name.upper()}_"
+            self._services[name] = ServiceProcess(
+                name,
+                environment=environment,
+                ports={key: port for key, port in self._ports.items() if key.startswith(prefix)},
+                ready_url=self._url(ready_port) + "/readyz",
+                log=self._folder / "logs" / f"{name}.log",
+                stop_patience_s=shutdown_s + _SHUTDOWN_GRACE_S,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        """What the services find in their environment beside our own."""
+        targets = {}
+        for name in ("INGEST", "STATUS", "ANALYTICS"):
+            port = self._ports[f"BLUETICK_{name}_GRPC_PORT"]
+            targets[f"BLUETICK_GATEWAY_{name}_TARGET"] = f"dns:///{LOOPBACK}:{port}"
+        return {
+            **{name: os.environ.get(name) or LOOPBACK for name in _HOSTS},
+            **{name: str(port) for name, port in self._ports.items()},
+            **targets,
+            "BLUETICK_DATABASE_URL": self._database_url,
+            "BLUETICK_NATS_URL": self._nats_url,
+            "BLUETICK_NATS_MONITOR_URL": self._nats_monitor_url,
+            "BLUETICK_INTERNAL_TOKEN": secrets.token_urlsafe(32),
+            "BLUETICK_ACCOUNTS_FILE": self._accounts_file(),
+            "BLUETICK_API_KEYS_FILE": self._api_keys_file(),
+            "BLUETICK_SHUTDOWN_S": os.environ.get("BLUETICK_SHUTDOWN_S")
+            or str(_SHUTDOWN_DEFAULT_S),
+        }
+
+    def _accounts_file(self) -> str:
+        given = os.environ.get("BLUETICK_ACCOUNTS_FILE")
+        if given:
+            return given
+        path = self._folder / "accounts.json"
+        if not path.exists():  # once it is there it is the owner's to edit
+            write_secret(path, json.dumps(demo_accounts(), indent=2))
+        return str(path)
+
+    def _api_keys_file(self) -> str:
+        given = os.environ.get("BLUETICK_API_KEYS_FILE")
+        if given:
+            return given
+        path = self._folder / "api_keys.json"
+        self._api_keys = ensure_api_keys(path, self._folder / "api_keys_clear.json")
+        return str(path)
+
+
+async def _all_of(starts: list[Coroutine[Any, Any, Any]]) -> None:
+    """Run all to their end, then raise the first failure: none is left half started."""
+    for outcome in await asyncio.gather(*starts, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
