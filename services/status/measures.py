@@ -1,0 +1,14 @@
+"""Every metric of this service, with its meaning."""
+
+from libs.runtime import metrics
+
+EVENTS_APPLIED = metrics.counter("status_events_applied", "Events applied, repeats included")
+CHANGES_STORED = metrics.counter("status_changes_stored", "Moves of messages")
+NOTICES_KEPT = metrics.counter("status_notices_kept", "Events about no message, repeats included")
+QUARANTINED = metrics.counter("status_quarantined", "Callbacks or parts set aside", ("reason",))
+TRANSACTION_SECONDS = metrics.histogram(
+    "status_transaction_duration_seconds", "From decoded batch to commit"
+)
+OUTBOX_SWEPT = metrics.counter(
+    "status_outbox_swept", "Change batches that a crash left and the sweeper published"
+)

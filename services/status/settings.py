@@ -1,0 +1,63 @@
+"""Settings of status: its ports, its batches, its sweeper."""
+
+from pydantic import Field
+
+from libs.runtime.settings import RuntimeSettings
+
+
+class StatusSettings(RuntimeSettings):
+    """What status needs beyond what every service needs."""
+
+    status_grpc_host: str = Field(
+        "0.0.0.0",  # noqa: S104 the gateway is another machine
+        description="Address that the gRPC server binds.",
+    )
+    status_grpc_port: int = Field(
+        50062, ge=0, le=65535, description="Port of the gRPC server; 0: any free one."
+    )
+    status_probe_host: str = Field(
+        "0.0.0.0",  # noqa: S104 probes come from outside the container
+        description="Address that health and metrics bind.",
+    )
+    status_probe_port: int = Field(
+        9101, ge=0, le=65535, description="Port of health and metrics; 0: any free one."
+    )
+    status_workers: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Batches worked on at once: while PostgreSQL writes one, the next is merged.",
+    )
+    status_batch_messages_max: int = Field(
+        64, ge=1, le=1_000, description="Broker messages pulled together; bounds a drain."
+    )
+    status_batch_bytes_max: int = Field(
+        1024 * 1024, ge=1024, le=64 * 1024**2, description="Bytes pulled together; bounds memory."
+    )
+    status_batch_events_max: int = Field(
+        2_000,
+        ge=1,
+        le=100_000,
+        description="Events from which on a transaction takes no further broker message; bounds "
+        "how long rows stay locked.",
+    )
+    status_change_batch_bytes_max: int = Field(
+        384 * 1024,
+        ge=1024,
+        le=4 * 1024**2,
+        description="Bytes of changes in one broker message; with the largest single change it "
+        "must stay below what the broker takes.",
+    )
+    status_sweep_interval_s: float = Field(
+        1.0, gt=0, le=3600, description="Seconds between two looks for changes left behind."
+    )
+    status_sweep_age_s: float = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        description="Age at which a change batch counts as left behind; longer than a publish may "
+        "take, so that the sweeper does not overtake it.",
+    )
+    status_sweep_batches_max: int = Field(
+        100, ge=1, le=1_000, description="Change batches swept in one transaction."
+    )

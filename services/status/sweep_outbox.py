@@ -1,0 +1,54 @@
+"""Publishes what a crash between commit and publish left behind."""
+
+import asyncio
+
+from libs.runtime import logs
+from libs.runtime.broker import BrokerUnavailable
+from libs.runtime.clock import Clock
+from libs.runtime.database import DatabaseUnavailable
+from services.status import measures
+from services.status.ports import Outbox
+
+_log = logs.get_logger()
+
+
+class SweepOutbox:
+    """The use case. Every replica runs one; they pass over each other's rows."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, *, age_s: float, batches_max: int) -> None:
+        """Build it; ``age_s`` is the age at which a batch counts as left behind."""
+        self._outbox = outbox
+        self._clock = clock
+        self._age_us = int(age_s * 1_000_000)
+        self._batches_max = batches_max
+
+    async def sweep(self) -> int:
+        """Publish everything old enough, with the ids it had; return how many batches.
+
+        A batch that was published before its row could be deleted goes out twice with one id:
+        whoever folds changes skips the second.
+
+        Raises:
+            BrokerUnavailable, DatabaseUnavailable: some are still there.
+        """
+        total = 0
+        while True:
+            before_us = self._clock.now_us() - self._age_us
+            swept = await self._outbox.sweep(before_us, self._batches_max)
+            total += swept
+            if swept < self._batches_max:
+                return total
+
+    async def run(self, interval_s: float, stopping: asyncio.Event) -> None:
+        """Sweep until ``stopping`` is set. Outages are waited out."""
+        while not stopping.is_set():
+            try:
+                if swept := await self.sweep():
+                    measures.OUTBOX_SWEPT.inc(swept)
+                    _log.warning("outbox.swept", batches=swept)
+            except (BrokerUnavailable, DatabaseUnavailable) as error:
+                _log.warning("outbox.sweep_failed", error=type(error).__name__)
+            try:
+                await asyncio.wait_for(stopping.wait(), interval_s)
+            except TimeoutError:
+                continue

@@ -1,0 +1,114 @@
+"""Puts status together: the only file that knows use cases, adapters and settings."""
+
+import gc
+
+from bluetick.v1 import ingest_service_pb2, message_service_pb2
+from bluetick.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
+from bluetick.v1.message_service_pb2_grpc import add_MessageServiceServicer_to_server
+
+from libs.runtime import logs
+from libs.runtime.broker import EVENTS_STREAM, Broker
+from libs.runtime.clock import Clock, SystemClock
+from libs.runtime.consumer import PullConsumer
+from libs.runtime.database import Database
+from libs.runtime.lifecycle import Scope
+from libs.runtime.probe_http import start_probe_server
+from libs.runtime.rpc_server import RpcServer
+from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
+from services.status.adapters.outbox_store import OutboxStore
+from services.status.adapters.readers import MessageRows, QuarantineRows
+from services.status.adapters.rpc_services import MessageRpc, QuarantineRpc
+from services.status.adapters.transactions import StatusTransactions
+from services.status.apply_events import ApplyEvents
+from services.status.log_events import LogEvent
+from services.status.settings import StatusSettings
+from services.status.sweep_outbox import SweepOutbox
+
+_log = logs.get_logger()
+
+
+async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = None) -> int:
+    """Start everything; return the port of the gRPC server.
+
+    What is built last closes first: the consumers finish their batches while broker and database
+    are still open.
+
+    Raises:
+        BrokerUnsuitable: the broker could lose what it acknowledged.
+        OSError, RuntimeError: a port is taken.
+    """
+    clock = clock or SystemClock()
+    database = await Database.connect(
+        settings.database_url,
+        pool_size=settings.database_pool_size + settings.status_workers,
+        statement_timeout_s=settings.database_statement_timeout_s,
+        application="bluetick-status",
+    )
+    scope.defer(database.close)
+    broker = await Broker.connect(settings, "status")
+    scope.defer(broker.close)
+    await broker.ensure_streams()
+    port = await _serve_rpc(scope, settings, database)
+    _consume(scope, settings, database, broker, clock)
+    await serve_progress(broker, FlowPositions(broker, database), clock)
+
+    def probe() -> tuple[bool, str]:
+        return (True, "") if broker.healthy else (False, "the broker does not answer")
+
+    await start_probe_server(scope, settings.status_probe_host, settings.status_probe_port, probe)
+    # What is built now lives as long as the process; the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    scope.ready()
+    opened: LogEvent = "status.opened"
+    _log.info(opened, grpc_port=port, workers=settings.status_workers)
+    return port
+
+
+async def _serve_rpc(scope: Scope, settings: StatusSettings, database: Database) -> int:
+    messages = message_service_pb2.DESCRIPTOR.services_by_name["MessageService"].full_name
+    ingest = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
+    message_rpc = MessageRpc(MessageRows(database))  # type: ignore[abstract]
+    quarantine_rpc = QuarantineRpc(QuarantineRows(database))  # type: ignore[abstract]
+    server = RpcServer(
+        internal_token=settings.internal_token,
+        services=[
+            (add_MessageServiceServicer_to_server, message_rpc, messages),
+            (add_IngestServiceServicer_to_server, quarantine_rpc, ingest),
+        ],
+    )
+    return await server.start(settings.status_grpc_host, settings.status_grpc_port, scope)
+
+
+def _consume(
+    scope: Scope, settings: StatusSettings, database: Database, broker: Broker, clock: Clock
+) -> None:
+    outbox = OutboxStore(database, broker)
+    apply_events = ApplyEvents(
+        StatusTransactions(database),
+        outbox,
+        clock,
+        events_max=settings.status_batch_events_max,
+        change_batch_bytes_max=settings.status_change_batch_bytes_max,
+    )
+    sweeper = SweepOutbox(
+        outbox,
+        clock,
+        age_s=settings.status_sweep_age_s,
+        batches_max=settings.status_sweep_batches_max,
+    )
+    scope.spawn(sweeper.run(settings.status_sweep_interval_s, scope.stopping), "outbox_sweeper")
+    for number in range(settings.status_workers):
+        consumer = PullConsumer(
+            broker,
+            stream=EVENTS_STREAM,
+            durable=DURABLE,
+            handle=apply_events.handle,
+            quarantine=apply_events.quarantine,
+            batch_messages_max=settings.status_batch_messages_max,
+            batch_bytes_max=settings.status_batch_bytes_max,
+            # Longer than a transaction may take: an early redelivery is harmless, and idle work.
+            ack_wait_s=settings.database_statement_timeout_s + 10,
+        )
+        scope.spawn(consumer.run(), f"event_consumer_{number}")
+        scope.defer(consumer.stop)

@@ -1,0 +1,360 @@
+"""The merge, proven without a database."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from bluetick.v1 import common_pb2 as words
+from bluetick.v1.change_pb2 import MessageImage
+from bluetick.v1.event_pb2 import Event
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.testkit import builders
+from services.status.domain.facts import count, prove
+from services.status.domain.gather import gather
+from services.status.domain.message import FAILURE_CODES_MAX, Message, image, merge, state_of
+from services.status.domain.states import DROP_WITH_ID, PROOFS, word
+
+T = builders.TIME_US
+DOCS = Path(__file__).parents[2] / "docs" / "states.md"
+
+KINDS = {
+    words.MESSAGE_STATE_ACCEPTED: words.EVENT_KIND_ACCEPTED,
+    words.MESSAGE_STATE_SENT: words.EVENT_KIND_SENT,
+    words.MESSAGE_STATE_UNDELIVERED: words.EVENT_KIND_UNDELIVERED,
+    words.MESSAGE_STATE_DELIVERED: words.EVENT_KIND_DELIVERED,
+    words.MESSAGE_STATE_READ: words.EVENT_KIND_READ,
+}
+
+
+def told(*events: Event) -> Message:
+    """Merge the events of one message, counting each act once, as the transaction does."""
+    gathered = gather([builders.a_batch(*events)])
+    (message,) = gathered.messages.values() or [Message()]
+    for fact in gathered.facts.values():
+        count(message, fact)
+    return message
+
+
+def told_one_by_one(*events: Event) -> Message:
+    message, known = Message(), set()
+    for event in events:
+        gathered = gather([builders.a_batch(event)])
+        for delta in gathered.messages.values():
+            message = merge(message, delta)
+        for fact in gathered.facts.values():
+            if fact.fact_id not in known:
+                known.add(fact.fact_id)
+                count(message, fact)
+    return message
+
+
+def a_story() -> list[Event]:
+    """Everything that can be told about one message."""
+    return [
+        builders.a_registered(occur_time_us=T),
+        builders.a_registered(occur_time_us=T + 5, registration=builders.a_registration("other")),
+        builders.an_event(words.EVENT_KIND_QUEUED, occur_time_us=T - 1),
+        builders.an_event(words.EVENT_KIND_SENT, occur_time_us=T + 10),
+        builders.an_event(words.EVENT_KIND_DELIVERED, occur_time_us=T + 30),
+        builders.an_event(words.EVENT_KIND_DELIVERED, occur_time_us=T + 31),
+        builders.an_event(words.EVENT_KIND_READ, occur_time_us=T + 40),
+        builders.an_event(words.EVENT_KIND_PLAYED, occur_time_us=T + 45),
+        builders.a_failure(occur_time_us=T + 20),
+        builders.a_failure("", occur_time_us=T + 19, reason=words.FAILURE_REASON_META_ERRORS),
+        builders.a_failure("131047", occur_time_us=T + 20),
+        builders.an_event(words.EVENT_KIND_DROPPED, provider_code="9", occur_time_us=T + 21),
+        builders.an_event(words.EVENT_KIND_CANCELED, occur_time_us=T + 3),
+        builders.a_click(occur_time_us=T + 50),
+        builders.a_click("click-2", occur_time_us=T + 49),
+        builders.a_reply(occur_time_us=T + 60),
+        builders.a_reply("tap-1", is_tap=True, occur_time_us=T + 61),
+        builders.an_event(
+            words.EVENT_KIND_UNSUBSCRIBED,
+            engagement=builders.an_engagement("stop-1", by_failure=True),
+            occur_time_us=T + 2,
+        ),
+        builders.an_event(
+            words.EVENT_KIND_COMPLAINED,
+            engagement=builders.an_engagement("spam-1"),
+            occur_time_us=T + 70,
+        ),
+        _priced("marketing", T + 10),
+        _priced("utility", T + 10),
+    ]
+
+
+def _priced(category: str, time_us: int) -> Event:
+    event = builders.an_event(words.EVENT_KIND_PRICED, occur_time_us=time_us)
+    event.pricing.category = category
+    return event
+
+
+def test_every_pair_of_states_ends_in_the_higher_one_in_both_orders() -> None:
+    """Examples teach, exhaustion proves: no order of two reports can move a message back."""
+    for (one, first), (other, second) in itertools.product(KINDS.items(), repeat=2):
+        events = [builders.an_event(first), builders.an_event(second, occur_time_us=T + 1)]
+
+        forward, backward = told_one_by_one(*events), told_one_by_one(*events[::-1])
+
+        assert forward == backward
+        assert state_of(forward) == max(one, other)
+
+
+def test_all_720_orders_of_a_messages_reports_leave_one_message() -> None:
+    """Providers promise no order; the same reports must give one row whatever they do."""
+    events = [
+        builders.an_event(words.EVENT_KIND_ACCEPTED, occur_time_us=T),
+        builders.an_event(words.EVENT_KIND_SENT, occur_time_us=T + 1),
+        builders.a_failure(occur_time_us=T + 2),
+        builders.an_event(words.EVENT_KIND_DELIVERED, occur_time_us=T + 3),
+        builders.an_event(words.EVENT_KIND_READ, occur_time_us=T + 4),
+        builders.an_event(words.EVENT_KIND_DELIVERED, occur_time_us=T + 3),
+    ]
+
+    outcomes = {
+        image(told_one_by_one(*order)).SerializeToString(deterministic=True)
+        for order in itertools.permutations(events)
+    }
+
+    assert len(outcomes) == 1
+    seen = MessageImage.FromString(outcomes.pop())
+    assert (seen.state, seen.is_recovered) == (words.MESSAGE_STATE_READ, True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_order_repeats_and_batching_change_nothing(data: st.DataObject) -> None:
+    """Law 1, over everything that can be told about one message."""
+    story = a_story()
+    chosen = data.draw(st.lists(st.sampled_from(range(len(story))), min_size=1, unique=True))
+    repeats = data.draw(st.lists(st.sampled_from(chosen), max_size=6))
+    order = data.draw(st.permutations(chosen + repeats))
+    cut = data.draw(st.integers(0, len(order)))
+
+    straight = told(*(story[n] for n in chosen))
+    crooked = told_one_by_one(*(story[n] for n in order))
+    halves = [told(*(story[n] for n in part)) for part in (order[:cut], order[cut:]) if part]
+
+    assert crooked == straight
+    lattice = _without_counts(straight)
+    assert _without_counts(_merge_all(halves)) == lattice
+    assert _without_counts(_merge_all(halves[::-1])) == lattice
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_merging_is_commutative_associative_and_idempotent(data: st.DataObject) -> None:
+    """The three laws that make replicas, retries and replays harmless."""
+    story = a_story()
+    subsets = st.lists(st.sampled_from(range(len(story))), min_size=1, unique=True)
+    a, b, c = (told(*(story[n] for n in data.draw(subsets))) for _ in range(3))
+
+    assert merge(a, b) == merge(b, a)
+    assert merge(merge(a, b), c) == merge(a, merge(b, c))
+    assert merge(a, a) == a
+
+
+def _merge_all(messages: list[Message]) -> Message:
+    merged = messages[0]
+    for message in messages[1:]:
+        merged = merge(merged, message)
+    return merged
+
+
+def _without_counts(message: Message) -> Message:
+    # Halves count the acts that both hear twice; the store counts them once. Tested there.
+    message.click_count = message.reply_count = message.tap_count = 0
+    return message
+
+
+def test_a_read_alone_implies_the_delivery() -> None:
+    """In an open chat Meta sends `read` without `delivered`."""
+    message = told(builders.an_event(words.EVENT_KIND_READ, occur_time_us=T))
+
+    seen = image(message)
+
+    assert (seen.deliver_time_us, seen.is_deliver_inferred) == (T, True)
+
+
+def test_a_report_replaces_the_inferred_delivery_even_if_it_names_a_later_time() -> None:
+    """What was reported is better than what was inferred."""
+    message = told(
+        builders.an_event(words.EVENT_KIND_READ, occur_time_us=T),
+        builders.an_event(words.EVENT_KIND_DELIVERED, occur_time_us=T + 9),
+    )
+
+    seen = image(message)
+
+    assert (seen.deliver_time_us, seen.is_deliver_inferred) == (T + 9, False)
+
+
+def test_a_click_proves_delivery_and_evidence_but_never_a_read_receipt() -> None:
+    """Readers with receipts switched off click too; `read` counts receipts only."""
+    seen = image(told(builders.a_click(occur_time_us=T)))
+
+    assert (seen.state, seen.evidence_time_us, seen.read_time_us) == (
+        words.MESSAGE_STATE_DELIVERED,
+        T,
+        0,
+    )
+
+
+def test_a_link_scanners_click_counts_and_proves_delivery_but_nobody_saw_it() -> None:
+    """Machines are flagged, never dropped; and they do not read."""
+    click = builders.a_click()
+    click.engagement.is_machine = True
+
+    seen = image(told(click))
+
+    assert (seen.click_count, seen.state) == (1, words.MESSAGE_STATE_DELIVERED)
+    assert seen.evidence_time_us == 0
+
+
+def test_an_opt_out_told_by_a_failure_proves_no_delivery() -> None:
+    """ "Recipient has opted out" is why it failed, not a sign that it arrived."""
+    stop = builders.an_event(
+        words.EVENT_KIND_UNSUBSCRIBED,
+        engagement=builders.an_engagement(by_failure=True),
+    )
+
+    seen = image(told(builders.a_failure(), stop))
+
+    assert seen.state == words.MESSAGE_STATE_UNDELIVERED
+    assert (seen.unsubscribe_time_us, seen.evidence_time_us) == (T, 0)
+
+
+def test_a_withdrawn_reaction_is_history_only() -> None:
+    """Taking a reaction back is no answer."""
+    reaction = builders.a_reply()
+    reaction.engagement.is_withdrawn = True
+
+    gathered = gather([builders.a_batch(reaction)])
+
+    assert (len(gathered.facts), len(gathered.history)) == (0, 1)
+    assert state_of(told(reaction)) == words.MESSAGE_STATE_UNSPECIFIED
+
+
+def test_an_empty_code_never_replaces_a_known_one() -> None:
+    """A repeat without a code must not wipe the reason, even if it names an earlier time."""
+    known = builders.a_failure("131026", occur_time_us=T + 5)
+    bare = builders.a_failure("", occur_time_us=T, reason=words.FAILURE_REASON_META_ERRORS)
+
+    for order in ((known, bare), (bare, known)):
+        seen = image(told_one_by_one(*order))
+        assert seen.failure_code == "131026"
+        assert seen.failure_reason == words.FAILURE_REASON_RECIPIENT_RELATED_ERRORS
+        assert seen.undeliver_time_us == T
+
+
+def test_the_failure_stays_told_after_a_recovery_but_its_stage_goes() -> None:
+    """A delivered message did not fail; that it was reported as failed is still worth knowing."""
+    seen = image(told(builders.a_failure(), builders.an_event()))
+
+    assert seen.is_recovered
+    assert seen.failure_code == "131026"
+    assert seen.failure_stage == words.FAILURE_STAGE_UNSPECIFIED
+
+
+def test_a_drop_of_a_message_with_a_providers_id_counts_as_undelivered() -> None:
+    """The id proves that it was handed over."""
+    drop = builders.an_event(words.EVENT_KIND_DROPPED, provider_code="7")
+
+    seen = image(told(drop))
+
+    assert seen.state == words.MESSAGE_STATE_UNDELIVERED
+    assert (seen.drop_time_us, seen.undeliver_time_us) == (0, T)
+    assert seen.failure_stage == words.FAILURE_STAGE_UNDELIVERED
+
+
+def test_the_list_of_failure_codes_is_bounded_and_still_order_free() -> None:
+    """A provider gone mad must not grow a row without end."""
+    failures = [builders.a_failure(f"{n:05}", occur_time_us=T + n) for n in range(50)]
+
+    forward, backward = told_one_by_one(*failures), told_one_by_one(*failures[::-1])
+
+    assert forward == backward
+    assert len(image(forward).failure_codes) == FAILURE_CODES_MAX
+
+
+def test_history_only_kinds_leave_no_state() -> None:
+    """Deferrals, notices and words never seen are kept, and move nothing."""
+    for kind in (
+        words.EVENT_KIND_DEFERRED,
+        words.EVENT_KIND_INFO,
+        words.EVENT_KIND_UNKNOWN,
+        words.EVENT_KIND_CANCELED,
+        words.EVENT_KIND_PRICED,
+        99,
+    ):
+        assert state_of(told(builders.an_event(kind))) == words.MESSAGE_STATE_UNSPECIFIED
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_records_the_earlier_one_stands(order: tuple[int, int]) -> None:
+    """A contradiction of the sender must not depend on which record came first."""
+    records = [
+        builders.a_registered(occur_time_us=T, registration=builders.a_registration("first")),
+        builders.a_registered(occur_time_us=T + 1, registration=builders.a_registration("second")),
+    ]
+
+    message = told_one_by_one(*(records[n] for n in order))
+
+    assert message.record is not None
+    assert message.record.campaign_id == "first"
+
+
+def test_the_rule_as_data_says_what_the_code_does() -> None:
+    """The table of proofs is what documents and constraints are compared with."""
+    for message, expected in every_combination_of_proofs():
+        assert state_of(message) == expected
+
+
+def test_the_picture_in_the_documentation_is_the_rule() -> None:
+    """Whoever reads docs/states.md must be able to trust it."""
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in DOCS.read_text().splitlines()
+        if line.startswith("| ") and line.split("|")[1].strip().isdigit()
+    ]
+
+    documented = [(int(row[0]), row[1], row[2].replace("`", "")) for row in rows]
+
+    assert documented == [
+        (state, word(state).upper(), " or ".join(proofs)) for state, proofs in PROOFS
+    ]
+
+
+def every_combination_of_proofs() -> list[tuple[Message, int]]:
+    """Every set of times, with and without a provider's id, and the state by the table."""
+    names = sorted({n for _, proofs in PROOFS for n in proofs} - {DROP_WITH_ID})
+    combinations = []
+    for present in itertools.product((0, T), repeat=len(names)):
+        for provider_message_id in ("", "id"):
+            fields = dict(zip(names, present, strict=True))
+            message = Message(provider_message_id=provider_message_id, **fields)
+            combinations.append((message, _by_table(message)))
+    return combinations
+
+
+def _by_table(message: Message) -> int:
+    for state, proofs in PROOFS:
+        for proof in proofs:
+            if proof == DROP_WITH_ID:
+                if message.drop_time_us and message.provider_message_id:
+                    return state
+            elif getattr(message, proof):
+                return state
+    return words.MESSAGE_STATE_UNSPECIFIED
+
+
+def test_proving_an_act_twice_changes_nothing() -> None:
+    """An act told again moves no time."""
+    gathered = gather([builders.a_batch(builders.a_click())])
+    (message,), (fact,) = gathered.messages.values(), gathered.facts.values()
+    before = image(message)
+
+    prove(message, fact)
+
+    assert image(message) == before
