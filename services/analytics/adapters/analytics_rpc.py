@@ -1,0 +1,134 @@
+"""AnalyticsService over gRPC."""
+
+from typing import Any
+
+from bluetick.v1 import analytics_service_pb2 as pb
+from bluetick.v1 import common_pb2
+from bluetick.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
+
+from libs.catalogue.failures import lookup, remedy, transience
+from libs.runtime.api_keys import Role
+from libs.runtime.clock import Clock
+from libs.runtime.rpc_context import caller
+from libs.runtime.rpc_errors import InvalidArgument
+from services.analytics.answer_query import ReportStore, campaign_report, failure_report
+from services.analytics.domain.counters import DEFINITION_VERSION
+from services.analytics.domain.failures import CodeMeaning, Reason
+from services.analytics.domain.question import Problem, campaign_id, question_of
+from services.analytics.domain.rates import Rate
+from services.analytics.domain.report import Report
+from services.analytics.domain.times import timestamp_of
+from services.analytics.domain.watermark import Watermark
+
+
+class AnalyticsRpc(AnalyticsServiceServicer):
+    """Readers may ask. What is not here answers UNIMPLEMENTED."""
+
+    def __init__(self, store: ReportStore, watermark: Watermark, clock: Clock) -> None:
+        self._store = store
+        self._watermark = watermark
+        self._clock = clock
+
+    async def GetCampaignReport(
+        self, request: pb.GetCampaignReportRequest, context: Any
+    ) -> pb.GetCampaignReportResponse:
+        """Return the report of a campaign."""
+        who = caller(context)
+        who.require(Role.READER)
+        try:
+            question = question_of(request)
+        except Problem as problem:
+            raise InvalidArgument.of(problem.field, problem.text) from None
+        found = await campaign_report(self._store, self._watermark, who.tenant_id, question)
+        answer = _report(found.report)
+        answer.campaign_id = question.campaign_id
+        answer.clock = pb.Clock.ValueType(question.clock)
+        self._say_freshness(answer, found.complete_until_us)
+        return answer
+
+    async def GetFailureReasons(
+        self, request: pb.GetFailureReasonsRequest, context: Any
+    ) -> pb.GetFailureReasonsResponse:
+        """Return why messages failed."""
+        who = caller(context)
+        who.require(Role.READER)
+        if request.stage not in common_pb2.FailureStage.values():
+            raise InvalidArgument.of("stage", "Not a known stage; use DROPPED or UNDELIVERED.")
+        try:
+            wanted = campaign_id(request.campaign_id)
+        except Problem as problem:
+            raise InvalidArgument.of(problem.field, problem.text) from None
+        found = await failure_report(
+            self._store, self._watermark, _meaning, who.tenant_id, wanted, request.stage
+        )
+        answer = pb.GetFailureReasonsResponse(reasons=[_reason(one) for one in found.reasons])
+        for one in found.reasons:
+            if one.stage == common_pb2.FAILURE_STAGE_DROPPED:
+                answer.dropped_count += one.count
+            else:
+                answer.undelivered_count += one.count
+        self._say_freshness(answer, found.complete_until_us)
+        return answer
+
+    def _say_freshness(
+        self,
+        answer: pb.GetCampaignReportResponse | pb.GetFailureReasonsResponse,
+        complete_until_us: int | None,
+    ) -> None:
+        answer.as_of_time.FromMicroseconds(self._clock.now_us())
+        if complete_until_us is not None:
+            answer.complete_until_time.CopyFrom(timestamp_of(complete_until_us))
+
+
+def _report(report: Report) -> pb.GetCampaignReportResponse:
+    return pb.GetCampaignReportResponse(
+        counters=report.counters,
+        rates={name: _rate(one) for name, one in report.rates.items()},
+        health=pb.ReportHealth(verdict=pb.HealthVerdict.ValueType(report.health)),
+        unavailable=[
+            pb.Unavailable(metric=metric, reason=reason)
+            for metric, reason in sorted(report.unavailable.items())
+        ],
+        definition_version=DEFINITION_VERSION,
+    )
+
+
+def _rate(rate: Rate) -> pb.Rate:
+    low, high = rate.interval or (None, None)
+    return pb.Rate(
+        numerator=rate.numerator,
+        denominator=rate.denominator,
+        value=rate.value,
+        low=low,
+        high=high,
+        numerator_name=rate.definition.numerator,
+        denominator_name=rate.definition.denominator,
+    )
+
+
+def _meaning(provider: str, code: str, stage: int, reason: int) -> CodeMeaning:
+    found = lookup(provider, code, stage)
+    return CodeMeaning(found.title if found else "", transience(provider, code, stage, reason))
+
+
+def _reason(reason: Reason) -> pb.FailureReasonCount:
+    cure = remedy(reason.reason)
+    return pb.FailureReasonCount(
+        stage=common_pb2.FailureStage.ValueType(reason.stage),
+        reason=common_pb2.FailureReason.ValueType(reason.reason),
+        count=reason.count,
+        share=reason.share,
+        transience=common_pb2.FailureTransience.ValueType(reason.transience),
+        remedy=cure.text,
+        remedy_key=cure.key,
+        codes=[
+            pb.FailureCodeCount(
+                provider=code.cell.provider,
+                provider_code=code.cell.provider_code,
+                count=code.cell.message_count,
+                title=code.meaning.title,
+                transience=common_pb2.FailureTransience.ValueType(code.meaning.transience),
+            )
+            for code in reason.codes
+        ],
+    )

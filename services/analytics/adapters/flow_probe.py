@@ -1,0 +1,48 @@
+"""How far the flow has come, asked over the broker."""
+
+import msgspec
+import nats.errors
+from nats.js.errors import Error as JetStreamError
+
+from libs.runtime import progress
+from libs.runtime.broker import CHANGES_STREAM, Broker
+from services.analytics.follow_progress import FlowUnknown
+
+DURABLE = "analytics"
+_ANSWER_TIMEOUT_S = 1.0
+_OUTAGE = (TimeoutError, OSError, nats.errors.Error, JetStreamError)
+
+
+class BrokerFlowProbe:
+    """See follow_progress.FlowProbe."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def progress(self) -> progress.Progress:
+        """See follow_progress.FlowProbe.progress."""
+        try:
+            answer = await self._broker.client.request(
+                progress.SUBJECT, b"", timeout=_ANSWER_TIMEOUT_S
+            )
+            return progress.decode(answer.data)
+        except (*_OUTAGE, msgspec.MsgspecError) as error:
+            raise FlowUnknown(f"status: {type(error).__name__}") from error
+
+    async def folded_seq(self) -> int:
+        """See follow_progress.FlowProbe.folded_seq; all replicas share the one consumer.
+
+        What the consumer calls pending is not asked: the broker counts that a moment after it has
+        acknowledged a message, and a report would promise a change that is still on its way.
+        """
+        try:
+            stream = await self._broker.jetstream.stream_info(CHANGES_STREAM)
+            found = await self._broker.jetstream.consumer_info(
+                CHANGES_STREAM, DURABLE, timeout=_ANSWER_TIMEOUT_S
+            )
+        except _OUTAGE as error:
+            raise FlowUnknown(f"consumer: {type(error).__name__}") from error
+        place = found.delivered if found.num_ack_pending == 0 else found.ack_floor
+        folded = (place.stream_seq or 0) if place is not None else 0
+        # What retention removed waits for nobody.
+        return max(folded, stream.state.first_seq - 1)

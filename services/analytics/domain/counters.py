@@ -1,0 +1,150 @@
+"""The one catalogue of counters. Columns, reports and docs/metrics.md follow from it.
+
+Adding a counter: a line here, its placement in ``contribution.py``, a migration for the column.
+"""
+
+from enum import Enum
+
+import msgspec
+from bluetick.v1 import common_pb2
+
+# Bumped whenever a name changes its meaning.
+DEFINITION_VERSION = "1"
+
+
+class Moment(Enum):
+    """The time at which a counter counts, on the clock EVENT_TIME."""
+
+    SEND = "accepted; else dropped; else queued"
+    UNDELIVER = "first failure report"
+    DELIVER = "delivered, or first proof of it"
+    READ = "first read receipt"
+    EVIDENCE = "first proof that a person saw it"
+    CLICK = "first click"
+    REPLY = "first reply"
+    INTERACT = "first click or tap"
+    UNSUBSCRIBE = "first opt-out"
+    COMPLAIN = "first complaint"
+    ACT = "each act at its own time"
+
+
+class Kind(Enum):
+    """How a counter comes about."""
+
+    STORED = "stored"
+    DERIVED = "derived"
+    DISTINCT = "distinct"
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """One counter: what it counts, and when."""
+
+    name: str
+    counts: str
+    kind: Kind
+    moment: Moment | None = None
+    # For derived counters: signed sum of stored ones.
+    formula: tuple[tuple[int, str], ...] = ()
+    # Channels that can never tell it.
+    absent_on: frozenset[int] = frozenset()
+
+
+_NO_RECEIPTS = frozenset({common_pb2.CHANNEL_SMS})
+
+
+def _stored(
+    name: str, counts: str, moment: Moment, absent_on: frozenset[int] = frozenset()
+) -> Counter:
+    return Counter(name, counts, Kind.STORED, moment, absent_on=absent_on)
+
+
+# The order is the order of the columns and of the vectors in memory.
+STORED: tuple[Counter, ...] = (
+    _stored("targeted", "Messages that the sender recorded.", Moment.SEND),
+    _stored("queued", "Messages that wait for their hand-over.", Moment.SEND),
+    _stored("dropped", "Messages that were never handed over.", Moment.SEND),
+    _stored(
+        "dropped_unaddressable",
+        "Dropped messages whose address is no valid number or mailbox.",
+        Moment.SEND,
+    ),
+    _stored("sent", "Messages that the provider accepted.", Moment.SEND),
+    _stored("pending", "Accepted messages without any report on their end.", Moment.SEND),
+    _stored(
+        "undelivered",
+        "Accepted messages that the provider reported as failed, not delivered later.",
+        Moment.UNDELIVER,
+    ),
+    _stored(
+        "delivered", "Messages that reached the device, or that an act proves did.", Moment.DELIVER
+    ),
+    _stored(
+        "recovered", "Delivered messages for which a failure was reported too.", Moment.DELIVER
+    ),
+    _stored(
+        "read",
+        "Messages with a read receipt or an opening pixel; people may switch these off.",
+        Moment.READ,
+        absent_on=_NO_RECEIPTS,
+    ),
+    _stored(
+        "read_inferred",
+        "Messages with a read receipt, or with an act that proves that a person saw them.",
+        Moment.EVIDENCE,
+        absent_on=_NO_RECEIPTS,
+    ),
+    _stored("clicked", "Messages with at least one click.", Moment.CLICK),
+    _stored("clicks", "Clicks, every one.", Moment.ACT),
+    _stored("replied", "Messages with at least one reply, taps included.", Moment.REPLY),
+    _stored("replies", "Replies, every one, taps included.", Moment.ACT),
+    _stored("quick_reply_taps", "Taps on quick replies, buttons and list choices.", Moment.ACT),
+    _stored("interacted", "Messages with at least one click or tap.", Moment.INTERACT),
+    _stored("unsubscribed", "Messages after which the person opted out.", Moment.UNSUBSCRIBE),
+    _stored("complained", "Messages about which the person complained.", Moment.COMPLAIN),
+)
+
+DERIVED: tuple[Counter, ...] = (
+    Counter(
+        "failed",
+        "Messages dropped or undelivered.",
+        Kind.DERIVED,
+        formula=((1, "dropped"), (1, "undelivered")),
+    ),
+    Counter(
+        "addressable",
+        "Messages with a valid address: targeted without dropped_unaddressable.",
+        Kind.DERIVED,
+        formula=((1, "targeted"), (-1, "dropped_unaddressable")),
+    ),
+    Counter(
+        "failed_addressable",
+        "Failed messages with a valid address: failed without dropped_unaddressable.",
+        Kind.DERIVED,
+        formula=((1, "dropped"), (1, "undelivered"), (-1, "dropped_unaddressable")),
+    ),
+)
+
+
+def _distinct(name: str, counts: str) -> Counter:
+    return Counter(name, counts, Kind.DISTINCT)
+
+
+# Distinct things do not add up over parts, so they exist for the whole campaign only.
+# The first four are sets of people, in the order of their columns.
+PEOPLE: tuple[Counter, ...] = (
+    _distinct("people_targeted", "People with a recorded message."),
+    _distinct("people_reached", "People with a delivered message."),
+    _distinct("repliers", "People who replied."),
+    _distinct("people_clicked", "People who clicked."),
+)
+DISTINCT: tuple[Counter, ...] = (
+    *PEOPLE,
+    _distinct("unique_link_clicks", "Pairs of a person and a link that the person clicked."),
+)
+
+STORED_NAMES = tuple(counter.name for counter in STORED)
+DISTINCT_NAMES = tuple(counter.name for counter in DISTINCT)
+INDEX = {name: index for index, name in enumerate(STORED_NAMES)}
+CATALOGUE: dict[str, Counter] = {c.name: c for c in (*STORED, *DERIVED, *DISTINCT)}
+# Named in the catalogue, but nothing records them: absent from every report, with this reason.
+UNRECORDED = {"converted": "NO_CONVERSIONS_RECORDED", "conversions": "NO_CONVERSIONS_RECORDED"}

@@ -1,0 +1,29 @@
+"""Timestamps of the API as microseconds since 1970."""
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+HOUR_US = 3_600_000_000
+# 0001-01-01 and 9999-12-31T23:59:59, the limits of a Timestamp.
+_SECONDS_MIN, _SECONDS_MAX = -62_135_596_800, 253_402_300_799
+
+
+class NoTime(ValueError):
+    """The timestamp lies outside the years 1 to 9999."""
+
+
+def microseconds(timestamp: Timestamp) -> int:
+    """Return microseconds since 1970, UTC.
+
+    Raises:
+        NoTime: outside the years 1 to 9999.
+    """
+    if not _SECONDS_MIN <= timestamp.seconds <= _SECONDS_MAX or not 0 <= timestamp.nanos < 10**9:
+        raise NoTime
+    return timestamp.seconds * 1_000_000 + timestamp.nanos // 1_000
+
+
+def timestamp_of(time_us: int) -> Timestamp:
+    """Return the timestamp of microseconds since 1970, UTC."""
+    timestamp = Timestamp()
+    timestamp.FromMicroseconds(time_us)
+    return timestamp

@@ -1,0 +1,20 @@
+"""Every event that analytics logs: level, moment, fields. Never an address or a secret."""
+
+from typing import Literal
+
+LogEvent = Literal[
+    # info. Consumers run and the gRPC server listens. Fields: grpc_port, workers, shard.
+    "analytics.opened",
+    # error. A broker message is no batch of changes; it is kept in rejected_batches.
+    # Fields: stream_seq, reason.
+    "batch.rejected",
+    # warning. How far the flow has come could not be learned; reports say the older time.
+    # Once when it begins. Fields: error.
+    "progress.unknown",
+    # info. How far the flow has come is known again.
+    "progress.known",
+    # info. Marks of old batches were deleted. Fields: rows.
+    "applied.forgotten",
+    # warning. Old marks could not be deleted; tried again at the next turn. Fields: error.
+    "applied.kept",
+]

@@ -1,0 +1,14 @@
+"""Every metric of this service, with its meaning."""
+
+from libs.runtime import metrics
+
+CHANGES_FOLDED = metrics.counter("analytics_changes_folded", "Changes folded for the first time")
+BATCHES_REJECTED = metrics.counter(
+    "analytics_batches_rejected", "Broker messages that are no batch of changes", ("reason",)
+)
+FOLD_SECONDS = metrics.histogram(
+    "analytics_fold_duration_seconds", "From pulled messages to commit"
+)
+COMPLETE_UNTIL = metrics.gauge(
+    "analytics_complete_until_seconds", "Time until which reports are complete, since 1970"
+)

@@ -1,0 +1,44 @@
+import asyncio
+
+import asyncpg
+from alembic import command
+
+from libs.runtime.migrate import alembic_config, run_migrations
+
+
+async def test_the_migrations_make_the_tables_that_the_code_knows(empty_database_url: str) -> None:
+    """A counter without its column would fail every fold from the moment of its release."""
+    await asyncio.to_thread(run_migrations, "analytics", empty_database_url)
+
+    config = alembic_config("analytics", empty_database_url)
+    await asyncio.to_thread(command.check, config)
+
+
+async def test_every_key_begins_with_the_tenant_and_the_campaign(database_url: str) -> None:
+    """A distributed PostgreSQL spreads rows by it; a key without it cannot be kept there."""
+    connection = await asyncpg.connect(database_url)
+    rows = await connection.fetch(
+        """
+        SELECT table_name, array_agg(column_name::text ORDER BY ordinal_position) AS columns
+        FROM information_schema.key_column_usage
+        WHERE table_schema = 'analytics' AND table_name <> 'alembic_version'
+        GROUP BY table_name
+        """
+    )
+    await connection.close()
+
+    keys = {row["table_name"]: row["columns"] for row in rows}
+    # Belongs to no tenant: nobody could read whose it is.
+    del keys["rejected_batches"]
+    no_campaign = {"applied", "campaign_requests"}
+    assert all(columns[0] == "tenant_id" for columns in keys.values())
+    assert {name for name, columns in keys.items() if columns[1] != "campaign_id"} == no_campaign
+
+
+async def test_the_migrations_can_be_undone(empty_database_url: str) -> None:
+    """A failed release must leave a way back."""
+    await asyncio.to_thread(run_migrations, "analytics", empty_database_url)
+
+    config = alembic_config("analytics", empty_database_url)
+    await asyncio.to_thread(command.downgrade, config, "base")
+    await asyncio.to_thread(command.upgrade, config, "head")
