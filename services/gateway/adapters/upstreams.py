@@ -1,0 +1,88 @@
+"""Connections to the services behind the gateway: one channel each, over all of its replicas."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from services.gateway.domain.routes import Route, Upstream
+
+# Every address that the name resolves to gets its share of the calls.
+_SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.service_config", _SERVICE_CONFIG),
+    ("grpc.service_config_disable_resolution", 1),
+    # gRPC's own retries keep a copy of each call and cost a sixth of its time; the gateway tries
+    # reads twice itself (forward_call).
+    ("grpc.enable_retries", 0),
+    # A proxy of the environment is for the outside, not for our own services.
+    ("grpc.enable_http_proxy", 0),
+    # A replica that comes back is found within two seconds.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.dns_min_time_between_resolutions_ms", 2_000),
+    # A peer that vanished without a word is noticed; more often, and servers would object.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+
+
+class Upstreams:
+    """The services behind the gateway."""
+
+    def __init__(
+        self,
+        targets: Mapping[Upstream, str],
+        routes: Mapping[str, Route],
+        *,
+        request_bytes_max: int,
+        response_bytes_max: int,
+    ) -> None:
+        """Open the channels; nothing is connected before the first call or health check."""
+        options = (
+            *_OPTIONS,
+            ("grpc.max_send_message_length", request_bytes_max),
+            ("grpc.max_receive_message_length", response_bytes_max),
+        )
+        self._channels = {
+            upstream: grpc.aio.insecure_channel(target, options=options)
+            for upstream, target in targets.items()
+        }
+        owned = [route for route in routes.values() if route.upstream is not None]
+        # Without serializers, bytes go through as they are.
+        self._unary: dict[str, Any] = {
+            route.path: self._channels[route.upstream].unary_unary(route.path)
+            for route in owned
+            if route.upstream is not None and not route.is_stream
+        }
+        self._stream: dict[str, Any] = {
+            route.path: self._channels[route.upstream].unary_stream(route.path)
+            for route in owned
+            if route.upstream is not None and route.is_stream
+        }
+
+    def unary(self, path: str) -> Any:
+        """Return what starts calls of the RPC, at the service that owns it."""
+        return self._unary[path]
+
+    def stream(self, path: str) -> Any:
+        """Return what starts streams of the RPC, at the service that owns it."""
+        return self._stream[path]
+
+    async def check(self, upstream: Upstream, timeout_s: float) -> str:
+        """Return SERVING, another word of the health protocol, or UNREACHABLE."""
+        stub = health_pb2_grpc.HealthStub(self._channels[upstream])
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
+        except grpc.aio.AioRpcError:
+            return "UNREACHABLE"
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+    async def close(self) -> None:
+        """Close the channels."""
+        for channel in self._channels.values():
+            await channel.close()

@@ -1,0 +1,55 @@
+"""The gateway's HTTP ports: the probes, with the state of the services behind."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from libs.runtime.lifecycle import Scope
+from libs.runtime.probe_http import QuietServer, probe_app, serve_until_closed
+from services.gateway.watch_upstreams import UpstreamWatch
+
+
+def web_app(scope: Scope, watch: UpstreamWatch) -> Callable[..., Awaitable[None]]:
+    """Return the ASGI app: /healthz, /metrics, and /readyz as JSON.
+
+    Ready means: the gateway takes calls. ``upstreams`` is for people; a service that is down does
+    not make the gateway unready, since it can still say so properly.
+    """
+    probes = probe_app(scope, lambda: (True, ""))
+
+    async def app(asgi: dict[str, Any], receive: Any, send: Any) -> None:
+        if asgi["type"] != "http" or asgi["path"] != "/readyz":
+            await probes(asgi, receive, send)
+            return
+        body = msgspec.json.encode({"ready": scope.is_ready, "upstreams": watch.states})
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        status = 200 if scope.is_ready else 503
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+async def open_web_door(
+    scope: Scope, watch: UpstreamWatch, *, host: str, port: int, name: str
+) -> None:
+    """Serve the app on one port until the scope closes.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    config = uvicorn.Config(
+        web_app(scope, watch),
+        host=host,
+        port=port,
+        log_level="warning",
+        lifespan="off",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+    await serve_until_closed(QuietServer(config), scope, name)

@@ -1,0 +1,95 @@
+"""Decides who is calling and whether they may: by the API key alone."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
+
+from libs.runtime.api_keys import ApiKey, ApiKeys
+from libs.runtime.rpc_context import INTERNAL_TOKEN, REQUEST_ID, ROLE, TENANT
+from libs.runtime.rpc_errors import PermissionDenied, Unauthenticated, Unimplemented
+from services.gateway.domain.request_ids import is_request_id
+from services.gateway.domain.routes import Route
+
+Metadata = tuple[tuple[str, str], ...]
+
+_SCHEME = "bearer "
+
+
+class RequestIds:
+    """Makes ids that no other process makes: a random prefix and a number."""
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(8)
+        self._numbers = count(1)
+
+    def next(self) -> str:
+        """Return a new id."""
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+
+@dataclass(slots=True)
+class Credentials:
+    """What a call's metadata says, before anything is believed."""
+
+    key: str = ""
+    request_id: str = ""  # the caller's own; empty: none that can be taken
+
+    @classmethod
+    def read(cls, metadata: Iterable[tuple[str, str | bytes]] | None) -> "Credentials":
+        """Take the key and the request id; everything else is dropped, never passed on."""
+        found = cls()
+        for name, value in metadata or ():
+            if name == "authorization":
+                text = str(value)
+                if text[: len(_SCHEME)].lower() == _SCHEME:
+                    found.key = text[len(_SCHEME) :].strip()
+            elif name == "x-request-id" and is_request_id(value):
+                found.request_id = str(value)
+        return found
+
+
+class Gatekeeper:
+    """Turns a key into what the services are told about the caller."""
+
+    def __init__(self, keys: ApiKeys, internal_token: str) -> None:
+        self._keys = keys
+        self._token = (INTERNAL_TOKEN, internal_token)
+
+    def admit(self, route: Route, api_key: str, request_id: str) -> Metadata:
+        """Return the metadata that the owning service gets.
+
+        Raises:
+            Unauthenticated: no key, or one that nobody knows.
+            PermissionDenied: the key's role is smaller than the RPC's.
+            Unimplemented: the caller may, but no service serves the RPC.
+        """
+        key = self._known(api_key)
+        if key.role < route.role:
+            raise PermissionDenied(
+                f"This call needs the role {route.role.name}; the key has {key.role.name}.",
+                metadata={"required_role": route.role.name, "role": key.role.name},
+            )
+        if route.upstream is None:
+            rpc = route.path.rpartition("/")[2]
+            raise Unimplemented(
+                f"{rpc} is described, but no service of this version serves it.",
+                metadata={"rpc": route.path.lstrip("/")},
+            )
+        return (
+            (TENANT, key.tenant_id),
+            (ROLE, key.role.name),
+            (REQUEST_ID, request_id),
+            self._token,
+        )
+
+    def _known(self, key: str) -> ApiKey:
+        if not key:
+            raise Unauthenticated(
+                "Send an API key as metadata `authorization: Bearer <key>`.",
+                reason="API_KEY_MISSING",
+            )
+        known = self._keys.find(key)
+        if known is None:
+            raise Unauthenticated("No such API key.", reason="API_KEY_UNKNOWN")
+        return known

@@ -1,0 +1,117 @@
+"""Settings of the gateway: each with unit, range, default and what it protects."""
+
+from pydantic import Field
+
+from libs.runtime.settings import RuntimeSettings
+from services.gateway.domain.deadlines import DeadlineLimits
+from services.gateway.domain.routes import Upstream
+
+
+class GatewaySettings(RuntimeSettings):
+    """What the gateway needs besides what every service needs."""
+
+    # Both are needed here: without the token no service would take a call, and without keys no
+    # caller could make one.
+    internal_token: str = Field(
+        min_length=16,
+        description="Secret that the gateway shows to the services, 16 characters or more.",
+    )
+    api_keys_file: str = Field(
+        min_length=1, description="JSON file with the hashes of the API keys, read at start."
+    )
+    # Callers are other machines: the doors listen on all addresses.
+    gateway_grpc_host: str = Field(
+        "0.0.0.0",  # noqa: S104
+        description="Address that the gRPC door listens on.",
+    )
+    gateway_grpc_port: int = Field(
+        50051, ge=0, le=65535, description="Port of the gRPC door; 0: any free one."
+    )
+    gateway_reuse_port: bool = Field(
+        False,
+        description="Let several gateways of one machine share the port. Off, a second one fails "
+        "at start instead of silently taking half of the calls.",
+    )
+    gateway_web_host: str = Field(
+        "0.0.0.0",  # noqa: S104
+        description="Address that the web and probe ports listen on.",
+    )
+    gateway_web_port: int = Field(
+        8081, ge=0, le=65535, description="Port of the web door: /healthz, /readyz, /metrics."
+    )
+    gateway_probe_port: int = Field(
+        9103,
+        ge=0,
+        le=65535,
+        description="Port of the same probes for scrapers, where the web door is public.",
+    )
+    gateway_ingest_target: str = Field(
+        "dns:///127.0.0.1:50061",
+        description="gRPC address of ingest; dns:///name:port spreads calls over all replicas.",
+    )
+    gateway_status_target: str = Field(
+        "dns:///127.0.0.1:50062", description="gRPC address of status, as above."
+    )
+    gateway_analytics_target: str = Field(
+        "dns:///127.0.0.1:50063", description="gRPC address of analytics, as above."
+    )
+    gateway_deadline_default_s: float = Field(
+        10.0,
+        gt=0,
+        le=600,
+        description="Seconds for a unary call whose caller set no deadline; a forgotten deadline "
+        "must not hold a call for ever.",
+    )
+    gateway_deadline_max_s: float = Field(
+        60.0, gt=0, le=600, description="Seconds that a unary call gets at most; bounds what waits."
+    )
+    gateway_stream_max_s: float = Field(
+        3600.0,
+        gt=0,
+        le=86400,
+        description="Seconds that a stream lives at most; callers resume, so that load moves to "
+        "new replicas.",
+    )
+    gateway_request_bytes_max: int = Field(
+        4 * 1024**2,
+        ge=1024,
+        le=64 * 1024**2,
+        description="Bytes of one request, else RESOURCE_EXHAUSTED; bounds memory.",
+    )
+    gateway_response_bytes_max: int = Field(
+        16 * 1024**2,
+        ge=1024,
+        le=256 * 1024**2,
+        description="Bytes of one response from a service; bounds memory.",
+    )
+    gateway_calls_in_flight_max: int = Field(
+        2000,
+        ge=1,
+        le=100_000,
+        description="Calls and streams at once, else RESOURCE_EXHAUSTED; bounds memory and waits.",
+    )
+    gateway_upstream_check_s: float = Field(
+        2.0, gt=0, le=60, description="Seconds between health checks of the services behind."
+    )
+    gateway_drain_s: float = Field(
+        10.0,
+        ge=0,
+        le=300,
+        description="Seconds that running calls get at shut-down; less than BLUETICK_SHUTDOWN_S.",
+    )
+
+    def targets(self) -> dict[Upstream, str]:
+        """Return the gRPC address of each service."""
+        return {
+            Upstream.INGEST: self.gateway_ingest_target,
+            Upstream.STATUS: self.gateway_status_target,
+            Upstream.ANALYTICS: self.gateway_analytics_target,
+        }
+
+    def deadlines(self) -> DeadlineLimits:
+        """Return the bounds of a call's time."""
+        return DeadlineLimits(
+            default_s=self.gateway_deadline_default_s,
+            max_s=self.gateway_deadline_max_s,
+            stream_max_s=self.gateway_stream_max_s,
+        )

@@ -1,0 +1,87 @@
+"""Puts the gateway together."""
+
+import gc
+
+from libs.runtime import logs
+from libs.runtime.api_keys import load_api_keys
+from libs.runtime.lifecycle import Scope
+from services.gateway.adapters.rpc_door import RpcDoor
+from services.gateway.adapters.upstreams import Upstreams
+from services.gateway.adapters.web_door import open_web_door
+from services.gateway.admit_call import Gatekeeper, RequestIds
+from services.gateway.domain.routes import health_owners, routes
+from services.gateway.forward_call import Forwarder
+from services.gateway.settings import GatewaySettings
+from services.gateway.watch_upstreams import UpstreamWatch
+
+_log = logs.get_logger()
+
+
+async def build(scope: Scope, settings: GatewaySettings) -> int:
+    """Start everything; return the port of the gRPC door.
+
+    Raises:
+        AccountsProblem: the API keys cannot be read.
+        RuntimeError: the gRPC port is taken.
+        OSError: an HTTP port is taken.
+    """
+    keys = load_api_keys(settings.api_keys_file)
+    known = routes()
+    upstreams = Upstreams(
+        settings.targets(),
+        known,
+        request_bytes_max=settings.gateway_request_bytes_max,
+        response_bytes_max=settings.gateway_response_bytes_max,
+    )
+    scope.defer(upstreams.close)
+    gatekeeper, request_ids = Gatekeeper(keys, settings.internal_token), RequestIds()
+    forwarders = {
+        path: Forwarder(
+            route,
+            gatekeeper=gatekeeper,
+            upstreams=upstreams,
+            limits=settings.deadlines(),
+            request_ids=request_ids,
+        )
+        for path, route in known.items()
+    }
+    door = RpcDoor(
+        known,
+        forwarders,
+        request_bytes_max=settings.gateway_request_bytes_max,
+        response_bytes_max=settings.gateway_response_bytes_max,
+        calls_in_flight_max=settings.gateway_calls_in_flight_max,
+        reuse_port=settings.gateway_reuse_port,
+    )
+    watch = UpstreamWatch(upstreams, door, health_owners())
+    await _open_web_doors(scope, settings, watch)
+    port = await _open_rpc_door(scope, settings, door)
+    # Known before the first caller asks; from here on it is looked at again and again.
+    await watch.look(timeout_s=settings.gateway_upstream_check_s)
+    scope.spawn(watch.run(settings.gateway_upstream_check_s, scope.stopping), "watch_upstreams")
+    # What is built now lives as long as the process; the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    scope.ready()
+    return port
+
+
+async def _open_web_doors(scope: Scope, settings: GatewaySettings, watch: UpstreamWatch) -> None:
+    host = settings.gateway_web_host
+    ports = {"web": settings.gateway_web_port, "probe": settings.gateway_probe_port}
+    for name, port in ports.items():
+        await open_web_door(scope, watch, host=host, port=port, name=name)
+
+
+async def _open_rpc_door(scope: Scope, settings: GatewaySettings, door: RpcDoor) -> int:
+    for service, owner in health_owners().items():
+        # Where nobody is behind, the gateway answers itself, and it is up.
+        await door.set_health(service, is_serving=owner is None)
+    port = await door.open(settings.gateway_grpc_host, settings.gateway_grpc_port)
+
+    async def close() -> None:
+        await door.close(settings.gateway_drain_s)
+
+    scope.defer(close)
+    _log.info("door.opened", grpc=f"{settings.gateway_grpc_host}:{port}")
+    return port
