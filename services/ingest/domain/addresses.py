@@ -1,0 +1,26 @@
+"""Addresses in one form: E.164 with "+", a mailbox, or the provider's own user id."""
+
+import re
+
+_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
+_MAILBOX = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,255}")
+# "US.13491208655302741918", or "US.ENT.1181..." for a parent: business-scoped user ids.
+_USER_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
+
+
+def from_digits(text: str) -> str:
+    """Return a phone number that came without "+" as E.164; anything else as it is.
+
+    Nothing is repaired: a Brazilian number without its ninth digit stays so, since no rule by area
+    code would be right. Messages are matched by their id, never by this.
+    """
+    if text.isdecimal() and text.isascii() and 6 <= len(text) <= 15:
+        return "+" + text
+    return text
+
+
+def is_reachable(address: str) -> bool:
+    """Say whether ``address`` has the form of a phone number, a mailbox or a user id."""
+    return bool(
+        _E164.fullmatch(address) or _MAILBOX.fullmatch(address) or _USER_ID.fullmatch(address)
+    )

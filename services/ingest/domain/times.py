@@ -1,0 +1,62 @@
+"""Provider times: what they look like, and when they are beyond belief."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+# 2009-01-01: no provider that Bluetick reads existed before, so an earlier time is a zero or a bug.
+EARLIEST_US = 1_230_768_000 * SECOND_US
+# A clock that runs ahead by less than this is taken at its word.
+AHEAD_US_MAX = DAY_US
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+# The zone is "Z", "-04:00", "-0400", "+02" or missing; the fraction has any number of digits.
+_ISO = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]{1,12}))?"
+    r" ?(?:[Zz]|UTC|GMT|([+-])([0-9]{2}):?([0-9]{2})?)?"
+)
+_SECONDS = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,9})?")
+
+
+def seconds_us(value: object) -> int | None:
+    """Return Unix seconds, written as text or as a number, in microseconds; None if it is neither.
+
+    Text with a fraction is read too. True and False are no times.
+    """
+    if type(value) is str:
+        if len(value) < 20 and value.isascii() and value.isdecimal():
+            return int(value) * SECOND_US
+        return int(float(value) * SECOND_US) if _SECONDS.fullmatch(value) else None
+    if type(value) is int:
+        return value * SECOND_US
+    if type(value) is float and isfinite(value):
+        return int(value * SECOND_US)
+    return None
+
+
+def iso_us(value: object) -> int | None:
+    """Return an ISO 8601 date and time in microseconds since 1970, UTC; None if it is none.
+
+    Without a zone it is taken as UTC. Digits beyond microseconds are cut off: Postmark sends seven.
+    """
+    found = _ISO.fullmatch(value) if type(value) is str else None
+    if found is None:
+        return None
+    date, time, fraction, sign, hours, minutes = found.groups()
+    try:
+        moment = datetime.fromisoformat(f"{date}T{time}+00:00")
+    except ValueError:
+        return None
+    time_us = (moment - _EPOCH) // _MICROSECOND + int((fraction or "")[:6].ljust(6, "0"))
+    if sign:
+        offset_us = (int(hours) * 60 + int(minutes or 0)) * 60 * SECOND_US
+        time_us += offset_us if sign == "-" else -offset_us
+    return time_us
+
+
+def is_believable(time_us: int, receive_time_us: int) -> bool:
+    """Say whether ``time_us`` can be the time of something received at ``receive_time_us``."""
+    return EARLIEST_US <= time_us <= receive_time_us + AHEAD_US_MAX

@@ -1,0 +1,152 @@
+"""The shapes of Meta's webhook bodies, and how to look into them without trusting them.
+
+Source: Meta's webhook reference for the WhatsApp Business Platform, as of September 2026.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+WHATSAPP = "whatsapp_business_account"
+# Meta's longest text that we keep as an identity is `biz_opaque_callback_data`.
+IDENTITY_CHARACTERS_MAX = 512
+WORD_CHARACTERS_MAX = 64
+
+
+class ErrorData(msgspec.Struct, gc=False):
+    """Where Meta says what exactly went wrong."""
+
+    details: str | None = None
+
+
+class Error(msgspec.Struct, gc=False):
+    """One entry of ``errors``. Only the code is always there; titles are not to be relied on."""
+
+    code: int | str | None = None
+    title: str | None = None
+    message: str | None = None
+    error_data: ErrorData | None = None
+
+    def code_text(self) -> str:
+        """Return the code as text; empty if there is none."""
+        return "" if self.code is None else str(self.code)[:WORD_CHARACTERS_MAX]
+
+    def detail_text(self) -> str:
+        """Return the most exact words that came with the code."""
+        exact = self.error_data.details if self.error_data else None
+        return (exact or self.message or self.title or "")[:1_000]
+
+
+class Pricing(msgspec.Struct, gc=False):
+    """What Meta says it charges. ``billable`` is to be withdrawn, so it may be missing."""
+
+    billable: bool | None = None
+    pricing_model: str | None = None
+    type: str | None = None
+    category: str | None = None
+
+
+class Status(msgspec.Struct, gc=False):
+    """One entry of ``statuses``. Nearly everything can be missing, and was seen missing."""
+
+    id: str | None = None
+    status: str | None = None
+    timestamp: str | int | float | None = None
+    recipient_id: str | None = None
+    recipient_user_id: str | None = None
+    # Both spellings of the parent id are in use.
+    parent_recipient_user_id: str | None = None
+    recipient_parent_user_id: str | None = None
+    recipient_participant_id: str | None = None
+    recipient_participant_user_id: str | None = None
+    biz_opaque_callback_data: str | None = None
+    pricing: Pricing | None = None
+    errors: list[Error] | None = None
+    type: str | None = None
+
+
+class _StatusesValue(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    statuses: list[Status]
+    messaging_product: Raw = Raw()
+    metadata: Raw = Raw()
+    contacts: Raw = Raw()
+
+
+class _StatusesChange(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    field: str
+    value: _StatusesValue
+
+
+class _StatusesEntry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    changes: list[_StatusesChange]
+    id: Raw = Raw()
+    time: Raw = Raw()
+
+
+class StatusesBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A body that holds statuses and nothing else: nearly all bodies, read in one pass."""
+
+    object: str
+    entry: list[_StatusesEntry]
+
+
+decode_statuses_body = msgspec.json.Decoder(StatusesBody).decode
+decode_status = msgspec.json.Decoder(Status).decode
+decode_error = msgspec.json.Decoder(Error).decode
+decode_any = msgspec.json.Decoder().decode
+decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+decode_items = msgspec.json.Decoder(list[Raw]).decode
+
+
+def text(fields: Any, *path: str) -> str:
+    """Return the text at ``path``, a number as text; empty if there is none or it is no object."""
+    for name in path:
+        if not isinstance(fields, dict):
+            return ""
+        fields = fields.get(name)
+    if isinstance(fields, str):
+        return fields
+    if isinstance(fields, int | float) and not isinstance(fields, bool):
+        return str(fields)
+    return ""
+
+
+def object_at(fields: Any, name: str) -> dict[str, Any]:
+    """Return the object at ``name``; empty if there is none."""
+    found = fields.get(name) if isinstance(fields, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def tolerant_status(fields: dict[str, Any]) -> Status:
+    """Read a status whose types drifted (a number where a text was): what can be used is used."""
+    errors = fields.get("errors")
+    pricing = object_at(fields, "pricing")
+    billable = pricing.get("billable")
+    timestamp = fields.get("timestamp")
+    names = [
+        name for name in Status.__struct_fields__ if name not in {"timestamp", "pricing", "errors"}
+    ]
+    return Status(
+        **{name: text(fields, name) for name in names},
+        timestamp=timestamp if isinstance(timestamp, str | int | float) else None,
+        pricing=Pricing(
+            billable=billable if isinstance(billable, bool) else None,
+            pricing_model=text(pricing, "pricing_model"),
+            type=text(pricing, "type"),
+            category=text(pricing, "category"),
+        )
+        if pricing
+        else None,
+        errors=[tolerant_error(error) for error in errors] if isinstance(errors, list) else None,
+    )
+
+
+def tolerant_error(fields: Any) -> Error:
+    """Read an error whose types drifted."""
+    return Error(
+        code=text(fields, "code") or None,
+        title=text(fields, "title"),
+        message=text(fields, "message"),
+        error_data=ErrorData(details=text(fields, "error_data", "details")),
+    )

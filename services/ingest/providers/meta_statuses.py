@@ -1,0 +1,161 @@
+"""Meta's message statuses: from its words to ours."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bluetick.v1.common_pb2 import (
+    EVENT_KIND_DELIVERED,
+    EVENT_KIND_INFO,
+    EVENT_KIND_PLAYED,
+    EVENT_KIND_READ,
+    EVENT_KIND_SENT,
+    EVENT_KIND_UNDELIVERED,
+    EVENT_KIND_UNKNOWN,
+    EVENT_KIND_UNSUBSCRIBED,
+    FAILURE_STAGE_UNDELIVERED,
+)
+from bluetick.v1.event_pb2 import Event
+
+from libs.catalogue.failures import reason_for
+from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.reading import Reading
+from services.ingest.domain.times import seconds_us
+from services.ingest.providers.meta_payload import (
+    IDENTITY_CHARACTERS_MAX,
+    WORD_CHARACTERS_MAX,
+    Error,
+    Status,
+)
+
+KIND_BY_STATUS: Final = {
+    "sent": EVENT_KIND_SENT,
+    "delivered": EVENT_KIND_DELIVERED,
+    "read": EVENT_KIND_READ,
+    # A voice message was played: it was read, too, which the state of the message knows.
+    "played": EVENT_KIND_PLAYED,
+    # A failed status bears a wamid, so the message was handed over: never a drop, whatever the
+    # code. Meta tells by webhook what it could have told by the answer to the send, and the
+    # other way round; the stage follows the place of arrival.
+    "failed": EVENT_KIND_UNDELIVERED,
+    # Old words: the sender deleted it; an item of a catalogue is missing. Neither is a failure.
+    "deleted": EVENT_KIND_INFO,
+    "warning": EVENT_KIND_INFO,
+}
+
+# The person stopped marketing messages: a failure and an opt-out in one.
+OPT_OUT_CODES: Final = frozenset({"131050"})
+
+STATUS_WITHOUT_ID: Final = "STATUS_WITHOUT_ID"
+STATUS_WITHOUT_TIMESTAMP: Final = "STATUS_WITHOUT_TIMESTAMP"
+STATUS_ID_TOO_LONG: Final = "STATUS_ID_TOO_LONG"
+
+DETAIL_BY_PROBLEM: Final = {
+    STATUS_WITHOUT_ID: "id: missing or empty",
+    STATUS_WITHOUT_TIMESTAMP: "timestamp: missing, or no number of seconds",
+    STATUS_ID_TOO_LONG: f"an id is longer than {IDENTITY_CHARACTERS_MAX} characters",
+}
+
+
+def is_known(status: Status) -> bool:
+    """Say whether the status is one of Meta's words that Bluetick can read without its raw form."""
+    return status.status in KIND_BY_STATUS or status.type == "payment"
+
+
+def add_status(
+    reading: Reading,
+    status: Status,
+    raw: bytes = b"",
+    kinds: Mapping[str, int] = KIND_BY_STATUS,
+) -> str:
+    """Add what ``status`` says; return the reason if it cannot be read, else "".
+
+    ``raw`` is kept where the word is not in ``kinds``. All events of one status have the same time; they
+    carry every code of ``errors``.
+    """
+    if not status.id:
+        return STATUS_WITHOUT_ID
+    time_us = seconds_us(status.timestamp)
+    if time_us is None:
+        return STATUS_WITHOUT_TIMESTAMP
+    # In a group one wamid covers many recipients, each with statuses of their own.
+    participant = status.recipient_participant_id or status.recipient_participant_user_id
+    message_id = f"{status.id}/{participant}" if participant else status.id
+    address = participant or _recipient(status)
+    if len(message_id) + len(address) > IDENTITY_CHARACTERS_MAX:
+        return STATUS_ID_TOO_LONG
+
+    word = status.status or ""
+    kind = EVENT_KIND_INFO if status.type == "payment" else kinds.get(word)
+    event = reading.add_of_message(
+        EVENT_KIND_UNKNOWN if kind is None else kind, time_us, message_id
+    )
+    event.provider_word = word if kind is not None else word[:WORD_CHARACTERS_MAX]
+    if kind is None:
+        event.raw = raw
+    _add_identity(event, status, address)
+    if kind == EVENT_KIND_UNDELIVERED:
+        _add_failure(reading, event, status.errors or [])
+    elif status.type == "payment":
+        event.detail = "payment"
+    return ""
+
+
+def _recipient(status: Status) -> str:
+    """Return the phone if Meta gives it: since April 2026 there may be a user id only, or none."""
+    return (
+        status.recipient_id
+        or status.recipient_user_id
+        or status.parent_recipient_user_id
+        or status.recipient_parent_user_id
+        or ""
+    )
+
+
+def _add_identity(event: Event, status: Status, address: str) -> None:
+    event.address = from_digits(address)
+    reference = status.biz_opaque_callback_data
+    # A longer one is not a reference that a sender can have recorded.
+    if reference and len(reference) <= IDENTITY_CHARACTERS_MAX:
+        event.message_ref = reference
+    priced = status.pricing
+    if priced is not None:
+        pricing = event.pricing
+        pricing.model = (priced.pricing_model or "")[:WORD_CHARACTERS_MAX]
+        pricing.type = (priced.type or "")[:WORD_CHARACTERS_MAX]
+        pricing.category = (priced.category or "")[:WORD_CHARACTERS_MAX]
+        if priced.billable is not None:
+            pricing.billable = priced.billable
+
+
+def _add_failure(reading: Reading, event: Event, errors: list[Error]) -> None:
+    codes = {error.code_text(): error for error in reversed(errors)}
+    first_code = errors[0].code_text() if errors else ""
+    _set_failure(event, first_code, codes.pop(first_code, None))
+    for code, error in sorted(codes.items()):
+        another = _another(reading, event)
+        _set_failure(another, code, error)
+    if first_code in OPT_OUT_CODES or OPT_OUT_CODES & codes.keys():
+        opt_out = _another(reading, event)
+        opt_out.kind = EVENT_KIND_UNSUBSCRIBED
+        opt_out.engagement.fact_id = f"{event.provider_message_id}/opt-out"
+        opt_out.engagement.by_failure = True
+
+
+def _another(reading: Reading, event: Event) -> Event:
+    """Add a second event of the same moment: same message, same person, no failure yet."""
+    another = reading.batch.events.add()
+    another.CopyFrom(event)
+    another.ClearField("provider_code")
+    another.ClearField("reason")
+    another.ClearField("detail")
+    another.ClearField("pricing")
+    return another
+
+
+def _set_failure(event: Event, code: str, error: Error | None) -> None:
+    event.provider_code = code
+    event.reason = reason_for(  # type: ignore[assignment]
+        event.provider, code, FAILURE_STAGE_UNDELIVERED
+    )
+    if error is not None:
+        event.detail = error.detail_text()

@@ -1,0 +1,106 @@
+"""Take one callback of a provider: prove it, read it, store it, answer it."""
+
+from functools import cache
+from typing import Protocol
+
+from bluetick.v1.event_pb2 import EventBatch
+from prometheus_client import Counter
+
+from libs.runtime import logs, metrics
+from libs.runtime.accounts import Account
+from services.ingest.domain.reading import Reading
+from services.ingest.log_events import LogEvent
+from services.ingest.providers.provider import Answer, Callback, Provider, Refused
+
+_log = logs.get_logger()
+_events = metrics.counter("ingest_events_total", "Events read from callbacks", ("provider",))
+_quarantined = metrics.counter(
+    "ingest_quarantined_total", "Parts of callbacks that could not be read", ("provider",)
+)
+
+
+class EventSink(Protocol):
+    """Where events go."""
+
+    async def submit(self, batch: EventBatch) -> None:
+        """Return when everything in ``batch`` is on the broker's disk.
+
+        Raises:
+            BrokerUnavailable: it may or may not be stored; the caller must not say that it is.
+        """
+
+
+async def record_callback(
+    callback: Callback, account: Account, provider: Provider, events: EventSink
+) -> Answer | Refused:
+    """Answer one callback; an answer of 200 means that all of it is durable.
+
+    A repeat is stored again: whoever applies events does not mind, and looking for repeats here
+    would only add a second truth.
+
+    Raises:
+        BrokerUnavailable: not stored for sure; the provider must be told to try again.
+    """
+    outcome = read_callback(callback, account, provider)
+    if not isinstance(outcome, Reading):
+        return outcome
+    event_count, quarantined_count = len(outcome.batch.events), len(outcome.batch.quarantined)
+    if event_count or quarantined_count:
+        await events.submit(outcome.batch)
+    _count(provider.name, event_count, quarantined_count)
+    return provider.answer
+
+
+def read_callback(
+    callback: Callback, account: Account, provider: Provider
+) -> Answer | Refused | Reading:
+    """Say what a callback is, storing nothing: a hand-shake's answer, a refusal, or its events."""
+    greeting = provider.handshake(callback, account)
+    if greeting is not None:
+        return greeting
+    verdict = provider.authenticate(callback, account)
+    if isinstance(verdict, Refused):
+        return verdict
+    reading = _parse(callback, account, provider)
+    if isinstance(reading, Reading):
+        for part in reading.batch.quarantined:
+            part.method = callback.method
+            part.query = _storable(callback.query)
+            part.content_type = _storable(callback.headers.get("content-type", ""))[:256]
+    return reading
+
+
+def _parse(callback: Callback, account: Account, provider: Provider) -> Reading | Refused:
+    try:
+        return provider.parse(callback, account)
+    except Exception as error:
+        # A bug of ours. What is authentic is kept until the bug is mended, and then replayed: a
+        # provider that is told to try again gives up after some days.
+        crashed: LogEvent = "callback.parser_crashed"
+        _log.error(crashed, provider=provider.name, exc_info=error)
+        reading = Reading(
+            tenant_id=account.tenant_id,
+            provider=account.provider,
+            account=account.account,
+            receive_time_us=callback.receive_time_us,
+        )
+        reading.quarantine("PARSER_CRASHED", type(error).__name__, callback.body, is_part=False)
+        return reading
+
+
+@cache
+def _counters(provider: str) -> tuple[Counter, Counter]:
+    # Looking a labelled counter up costs more than counting.
+    return _events.labels(provider), _quarantined.labels(provider)
+
+
+def _count(provider: str, event_count: int, quarantined_count: int) -> None:
+    events, quarantined = _counters(provider)
+    events.inc(event_count)
+    if quarantined_count:
+        quarantined.inc(quarantined_count)
+
+
+def _storable(text: str) -> str:
+    """Return header or query text without what a text column cannot hold."""
+    return text.replace("\x00", "").encode(errors="replace").decode()

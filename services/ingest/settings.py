@@ -1,0 +1,80 @@
+"""Settings of ingest: every limit of its two doors."""
+
+from pydantic import Field
+
+from libs.runtime.settings import RuntimeSettings
+
+
+class IngestSettings(RuntimeSettings):
+    """What ingest needs beyond what every service needs."""
+
+    # Providers and the gateway are other machines: both doors listen on all addresses.
+    ingest_http_host: str = Field(
+        "0.0.0.0",  # noqa: S104
+        description="Address that the callback door binds.",
+    )
+    ingest_http_port: int = Field(
+        8080, ge=0, le=65535, description="Port of the callback door; 0: any free one."
+    )
+    ingest_grpc_host: str = Field(
+        "0.0.0.0",  # noqa: S104
+        description="Address that the gRPC server binds.",
+    )
+    ingest_grpc_port: int = Field(
+        50061, ge=0, le=65535, description="Port of the gRPC server; 0: any free one."
+    )
+    ingest_body_bytes_max: int = Field(
+        3 * 1024 * 1024, ge=1024, le=16 * 1024 * 1024,
+        description="Bytes of one callback body; Meta sends up to 3 MiB. More is answered 413.",
+    )  # fmt: skip
+    ingest_request_timeout_s: float = Field(
+        5.0, gt=0, le=60,
+        description="Seconds that a request, headers and body, may take to come in; then the "
+        "connection is closed. Sheds slow senders.",
+    )  # fmt: skip
+    ingest_requests_in_flight_max: int = Field(
+        2_000, ge=1, le=100_000,
+        description="Callbacks worked on at once; more are answered 503. Bounds memory and wait.",
+    )  # fmt: skip
+    ingest_connections_max: int = Field(
+        4_000, ge=1, le=100_000, description="Open connections; bounds file descriptors."
+    )
+    ingest_bytes_in_flight_max: int = Field(
+        64 * 1024 * 1024, ge=1024, le=4 * 1024**3,
+        description="Bytes of bodies held at once; more are answered 503. Bounds memory.",
+    )  # fmt: skip
+    ingest_retry_after_s: int = Field(
+        2, ge=1, le=3600, description="Seconds that a 503 asks the provider to wait."
+    )
+    ingest_linger_ms: float = Field(
+        3.0, ge=0, le=1000,
+        description="Milliseconds that events wait for company, so that callbacks share a broker "
+        "message; adds to the latency of a callback.",
+    )  # fmt: skip
+    ingest_batch_events_max: int = Field(
+        2_000, ge=1, le=100_000, description="Events in one broker message."
+    )
+    ingest_batch_bytes_max: int = Field(
+        512 * 1024, ge=1024, le=8 * 1024 * 1024, description="Bytes of one broker message."
+    )
+    ingest_batches_in_flight_max: int = Field(
+        8, ge=1, le=256,
+        description="Broker messages waiting for their acknowledgement at once.",
+    )  # fmt: skip
+    ingest_pending_bytes_max: int = Field(
+        64 * 1024 * 1024, ge=1024, le=4 * 1024**3,
+        description="Bytes waiting for the broker; more are answered 503. Bounds memory.",
+    )  # fmt: skip
+    ingest_submit_timeout_s: float = Field(
+        5.0, gt=0, le=60,
+        description="Seconds that a callback waits in all to become durable; then 503.",
+    )  # fmt: skip
+    public_url: str = Field(
+        "",
+        description="Address that providers call (some sign it). Empty: the door's own.",
+    )
+    signature_age_max_s: int = Field(
+        0, ge=0, le=31_536_000,
+        description="Oldest signed callback that is taken, seconds, where the provider signs a "
+        "time; 0: any age.",
+    )  # fmt: skip

@@ -1,0 +1,140 @@
+"""Puts ingest together: the only file that knows use cases, adapters and settings."""
+
+import gc
+from functools import partial
+
+from bluetick.v1.ingest_service_pb2 import DESCRIPTOR
+from bluetick.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
+
+from libs.runtime import logs
+from libs.runtime.accounts import Accounts, load_accounts
+from libs.runtime.broker import Broker
+from libs.runtime.clock import Clock, SystemClock
+from libs.runtime.lifecycle import Scope
+from libs.runtime.probe_http import QuietServer, answer_probe, serve_until_closed
+from libs.runtime.rpc_server import RpcServer
+from services.ingest.adapters.callback_door import CallbackDoor, DoorLimits
+from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
+from services.ingest.adapters.http_server import door_config
+from services.ingest.adapters.request_body import BodyLimits
+from services.ingest.adapters.rpc_service import IngestRpc
+from services.ingest.log_events import LogEvent
+from services.ingest.record_callback import EventSink
+from services.ingest.settings import IngestSettings
+
+_log = logs.get_logger()
+
+
+async def build(
+    scope: Scope, settings: IngestSettings, clock: Clock | None = None
+) -> tuple[int, int]:
+    """Start everything; return the ports of the callback door and of the gRPC server.
+
+    What is built last closes first: the doors, then the publisher, then the broker.
+
+    Raises:
+        AccountsProblem: the accounts file cannot be used.
+        BrokerUnsuitable: the broker could lose what it acknowledged.
+        OSError, RuntimeError: a port is taken.
+    """
+    clock = clock or SystemClock()
+    accounts = load_accounts(settings.accounts_file)
+    broker = await Broker.connect(settings, "ingest")
+    scope.defer(broker.close)
+    await broker.ensure_streams()
+    publisher = EventPublisher(broker, _publish_limits(settings))
+    scope.defer(publisher.close)
+    grpc_port = await open_grpc(scope, settings, accounts, publisher, clock)
+    http_port = await _open_door(scope, settings, accounts, publisher, clock, broker)
+    # What is built now lives as long as the process; the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    scope.ready()
+    opened: LogEvent = "doors.opened"
+    _log.info(opened, http_port=http_port, grpc_port=grpc_port, accounts=len(accounts))
+    return http_port, grpc_port
+
+
+async def open_grpc(
+    scope: Scope,
+    settings: IngestSettings,
+    accounts: Accounts,
+    events: EventSink,
+    clock: Clock,
+) -> int:
+    """Open the gRPC server and return its port; it closes with ``scope``."""
+    # Calls that ingest does not serve stay as generated and answer UNIMPLEMENTED.
+    servicer = IngestRpc(  # type: ignore[abstract]
+        accounts=accounts,
+        events=events,
+        clock=clock,
+        public_url=_public_url(settings),
+        body_bytes_max=settings.ingest_body_bytes_max,
+        signature_age_s_max=settings.signature_age_max_s,
+    )
+    name = DESCRIPTOR.services_by_name["IngestService"].full_name
+    server = RpcServer(
+        internal_token=settings.internal_token,
+        services=[(add_IngestServiceServicer_to_server, servicer, name)],
+    )
+    return await server.start(settings.ingest_grpc_host, settings.ingest_grpc_port, scope)
+
+
+async def _open_door(
+    scope: Scope,
+    settings: IngestSettings,
+    accounts: Accounts,
+    publisher: EventPublisher,
+    clock: Clock,
+    broker: Broker,
+) -> int:
+    def probe() -> tuple[bool, str]:
+        return (True, "") if broker.healthy else (False, "the broker does not answer")
+
+    door = CallbackDoor(
+        accounts=accounts,
+        events=publisher,
+        clock=clock,
+        limits=_door_limits(settings),
+        public_url=_public_url(settings),
+        probes=partial(answer_probe, scope=scope, probe=probe),
+    )
+    config = door_config(
+        door,
+        host=settings.ingest_http_host,
+        port=settings.ingest_http_port,
+        connections_max=settings.ingest_connections_max,
+        request_timeout_s=settings.ingest_request_timeout_s,
+        drain_s=max(1, int(settings.ingest_submit_timeout_s) + 1),
+    )
+    server = QuietServer(config)
+    await serve_until_closed(server, scope, "callback_door")
+    listener = server.servers[0].sockets[0]
+    return int(listener.getsockname()[1])
+
+
+def _public_url(settings: IngestSettings) -> str:
+    return settings.public_url or f"http://127.0.0.1:{settings.ingest_http_port}"
+
+
+def _door_limits(settings: IngestSettings) -> DoorLimits:
+    return DoorLimits(
+        body=BodyLimits(
+            body_bytes_max=settings.ingest_body_bytes_max,
+            bytes_in_flight_max=settings.ingest_bytes_in_flight_max,
+        ),
+        requests_in_flight_max=settings.ingest_requests_in_flight_max,
+        retry_after_s=settings.ingest_retry_after_s,
+        signature_age_s_max=settings.signature_age_max_s,
+    )
+
+
+def _publish_limits(settings: IngestSettings) -> PublishLimits:
+    return PublishLimits(
+        linger_s=settings.ingest_linger_ms / 1000,
+        batch_events_max=settings.ingest_batch_events_max,
+        batch_bytes_max=settings.ingest_batch_bytes_max,
+        batches_in_flight_max=settings.ingest_batches_in_flight_max,
+        pending_bytes_max=settings.ingest_pending_bytes_max,
+        submit_timeout_s=settings.ingest_submit_timeout_s,
+    )
