@@ -1,0 +1,25 @@
+"""A whole machine, as a user starts it, and clients that speak to it from outside."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from libs.testkit.up import running_up
+from tests.system.outside import Outside
+
+
+@pytest.fixture(scope="session")
+async def machine() -> AsyncIterator[dict]:
+    """What `bluetick up --ephemeral --json` said, while it runs."""
+    async with running_up("--ephemeral") as up:
+        yield up.said
+        code, errors = await up.end()
+        assert code == 0, errors
+
+
+@pytest.fixture
+async def outside(machine: dict) -> AsyncIterator[Outside]:
+    """Clients of the machine: HTTP to the door, gRPC to the gateway."""
+    clients = Outside(machine)
+    yield clients
+    await clients.close()
