@@ -3,6 +3,7 @@
 import asyncio
 import json
 import urllib.request
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -207,7 +208,8 @@ class Broker:
 
     async def _publish_atomic(self, messages: list[OutboundMessage], stream: str) -> bool:
         """Return whether the broker took the batch as a whole."""
-        batch_id = messages[0].msg_id[:64]
+        # A new id for each try: a slow publisher and a sweeper must not meet under one.
+        batch_id = uuid.uuid4().hex
         last = len(messages)
         try:
             async with asyncio.timeout(self._settings.nats_publish_timeout_s):

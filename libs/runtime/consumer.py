@@ -29,6 +29,7 @@ _HEARTBEAT_S = 2.0
 # Two missed heartbeats and a bit: the request is lost.
 _SILENCE_MAX_S = 5.0
 _SLOTS = 2
+_WATCH_EVERY_S = 1.0
 _GIVE_BACK_S = 2.0
 # After so many deliveries a message that crashes its handler is set aside.
 _CRASHES_MAX = 5
@@ -67,6 +68,7 @@ class _Slot:
     """One pull request under way, on an inbox of its own."""
 
     subscription: Subscription | None = None
+    left: Subscription | None = None
     inbox: str = ""
     remaining: int = 0
     touched: float = 0.0
@@ -186,26 +188,24 @@ class PullConsumer:
 
     async def _pull(self, slot: _Slot, *, is_fresh: bool) -> None:
         """Send a pull request. One that went silent gets a new inbox: late answers to the old one
-        must not be counted twice."""
+        must not be counted against the new request."""
+        # Said first: whoever looks at the slot while we wait must find it taken.
+        slot.remaining = _PULL_MESSAGES
+        slot.touched = time.monotonic()
         client = self._broker.client
         if slot.subscription is None or not is_fresh:
+            if slot.left is not None:
+                await slot.left.unsubscribe()
             if slot.subscription is not None:
                 _log.info("pull.repeated", consumer=self._durable)
-                await slot.subscription.unsubscribe()
-            slot.inbox = client.new_inbox()
-
-            async def received(message: Msg, inbox: str = slot.inbox) -> None:
-                if slot.inbox == inbox:
-                    self._receive(slot, message)
-
+            # The old inbox stays open until the next change: what is on its way still comes in.
+            slot.left, slot.inbox = slot.subscription, client.new_inbox()
             slot.subscription = await client.subscribe(
                 slot.inbox,
-                cb=received,
+                cb=self._receiver(slot, slot.inbox),
                 pending_msgs_limit=100_000,
                 pending_bytes_limit=512 * 1024 * 1024,
             )
-        slot.remaining = _PULL_MESSAGES
-        slot.touched = time.monotonic()
         request = {
             "batch": _PULL_MESSAGES,
             "max_bytes": self._batch_bytes_max * 2,
@@ -217,6 +217,16 @@ class PullConsumer:
             json.dumps(request).encode(),
             reply=slot.inbox,
         )
+
+    def _receiver(self, slot: _Slot, inbox: str) -> Callable[[Msg], Awaitable[None]]:
+        async def received(message: Msg) -> None:
+            if slot.inbox == inbox:
+                self._receive(slot, message)
+            elif (message.headers or {}).get("Status") is None:
+                self._queue.append(message)
+                self._arrived.set()
+
+        return received
 
     def _receive(self, slot: _Slot, message: Msg) -> None:
         slot.touched = time.monotonic()
@@ -242,8 +252,15 @@ class PullConsumer:
         asyncio.get_running_loop().create_task(self._pull_where_idle())
 
     async def _watch(self) -> None:
+        before = time.monotonic()
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(_WATCH_EVERY_S)
+            now = time.monotonic()
+            if now - before > _SILENCE_MAX_S / 2:
+                # It was us who slept: what came meanwhile lies unread in the socket.
+                for slot in self._slots:
+                    slot.touched = now
+            before = now
             if self._broker.client.is_connected:
                 await self._pull_where_idle()
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from libs.embedded.nats_server import NatsServer
 from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker
 from libs.runtime.consumer import Delivery, PullConsumer, TryAgain, Unprocessable
 
@@ -159,3 +160,28 @@ async def test_two_replicas_share_the_work_and_nothing_is_lost_when_one_stops(
     await asyncio.gather(*running)
 
     assert set(sink.handled) == set(bodies)
+
+
+async def test_a_request_that_the_broker_forgot_is_sent_again(
+    broker: Broker, nats_server: NatsServer
+) -> None:
+    """After a restart of the broker nobody answers the old requests; the flow must go on."""
+    sink = Sink()
+
+    async def handle(batch: list[Delivery]) -> None:
+        sink.handled += [delivery.data for delivery in batch]
+
+    async def fill_restart_fill() -> None:
+        await _fill(broker, [b"before"])
+        await nats_server.stop()
+        await nats_server.start()
+        async with asyncio.timeout(15):
+            while not broker.healthy:
+                await asyncio.sleep(0.05)
+        await broker.publish(EVENTS_SUBJECT, b"after", msg_id="after", stream=EVENTS_STREAM)
+
+    filling = asyncio.create_task(fill_restart_fill())
+    await _run_until(broker, sink, handle, lambda: b"after" in sink.handled)
+    await filling
+
+    assert set(sink.handled) == {b"before", b"after"}

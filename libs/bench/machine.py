@@ -1,0 +1,120 @@
+"""A whole Bluetick for as long as it is needed: started as a program, paused part by part."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+import psutil
+
+UP = (sys.executable, "-m", "libs.cli.main", "up", "--ephemeral", "--json")
+SERVICES = ("ingest", "status", "analytics", "gateway")
+
+_STOP_S = 30.0
+_LOG_TAIL_BYTES = 4000
+
+
+class MachineFailed(Exception):
+    """The machine ended before it was ready; the text is the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningMachine:
+    """Where a running machine is reached. `start_s` is the time it took to be ready."""
+
+    gateway: str
+    ingest: str
+    nats: str
+    postgres: str
+    tenant: str
+    api_key: str  # of an ADMIN
+    pids: dict[str, int]
+    start_s: float
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What the service was given: its ports and the secret between services."""
+        return dict(psutil.Process(self.pids[service]).environ())
+
+    def cpu_s(self, part: str) -> float:
+        """CPU seconds that a part has used so far, its living children included."""
+        root = psutil.Process(self.pids[part])
+        total = 0.0
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
+    @contextlib.contextmanager
+    def paused(self, services: Iterable[str]) -> Iterator[None]:
+        """Stop these services from running meanwhile, so that another is measured alone."""
+        pids = [self.pids[service] for service in services]
+        for pid in pids:
+            psutil.Process(pid).send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                psutil.Process(pid).send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def ephemeral_machine() -> Iterator[RunningMachine]:
+    """Run `bluetick up --ephemeral`; everything is gone when the block ends.
+
+    Raises:
+        MachineFailed: it ended before it was ready.
+    """
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            UP, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line.startswith("{"):
+                raise MachineFailed(_tail(log, line))
+            yield _read(line, time.monotonic() - started)
+        finally:
+            _stop(process)
+
+
+def _read(line: str, start_s: float) -> RunningMachine:
+    said = json.loads(line)
+    return RunningMachine(
+        gateway=said["gateway"],
+        ingest=said["ingest"],
+        nats=said["nats"],
+        postgres=said["postgres"],
+        tenant=said["tenant"],
+        api_key=said["api_keys"]["admin"],
+        pids={name: pid for name, pid in said["pids"].items() if pid},
+        start_s=start_s,
+    )
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _tail(log: IO[str], first_line: str) -> str:
+    size = log.seek(0, 2)
+    log.seek(max(0, size - _LOG_TAIL_BYTES))
+    return f"{first_line}{log.read()}".strip()

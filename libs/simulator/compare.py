@@ -1,0 +1,55 @@
+"""Truth against report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bluetick.v1 import analytics_service_pb2, common_pb2
+
+from libs.simulator.truth import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One number that is not what it should be. `reported` is None where it is missing."""
+
+    name: str
+    expected: int
+    reported: int | None
+
+
+def compare_report(
+    truth: Truth,
+    report: analytics_service_pb2.GetCampaignReportResponse,
+    reasons: analytics_service_pb2.GetFailureReasonsResponse,
+) -> list[Difference]:
+    """Every counter and every failure reason; empty means that all are equal."""
+    differences = list(_compare(truth.counters, report.counters))
+    reported = reasons_by_name(reasons)
+    expected = {name: truth.reasons.get(name, 0) for name in {*truth.reasons, *reported}}
+    return differences + list(_compare(dict(sorted(expected.items())), reported, missing=0))
+
+
+def reasons_by_name(
+    response: analytics_service_pb2.GetFailureReasonsResponse,
+) -> dict[str, int]:
+    """Messages by "STAGE/REASON"."""
+    return {
+        f"{_word(common_pb2.FailureStage.Name(one.stage), 'FAILURE_STAGE_')}/"
+        f"{_word(common_pb2.FailureReason.Name(one.reason), 'FAILURE_REASON_')}": one.count
+        for one in response.reasons
+    }
+
+
+def _compare(
+    expected: Mapping[str, int], reported: Mapping[str, int], missing: int | None = None
+) -> Iterable[Difference]:
+    for name, count in expected.items():
+        said = reported.get(name, missing)
+        if said != count:
+            yield Difference(name, count, said)
+
+
+def _word(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix)

@@ -1,0 +1,92 @@
+"""What a synthetic campaign is made of: messages, and facts about them. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What the sender's record says about the hand-over."""
+
+    QUEUED = "queued"
+    DROPPED = "dropped"
+    ACCEPTED = "accepted"
+
+
+class FactKind(StrEnum):
+    """One thing that can happen to a message after the hand-over."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    REPLY = "reply"
+    TAP = "tap"
+    STOP_TAP = "stop_tap"
+    REACTION = "reaction"
+    REACTION_REMOVED = "reaction_removed"
+    CLICK = "click"
+    OPT_OUT = "opt_out"
+
+
+# Told by the provider, over HTTP.
+STATUS_KINDS = frozenset({FactKind.SENT, FactKind.DELIVERED, FactKind.READ, FactKind.FAILED})
+INBOUND_KINDS = frozenset(
+    {
+        FactKind.REPLY,
+        FactKind.TAP,
+        FactKind.STOP_TAP,
+        FactKind.REACTION,
+        FactKind.REACTION_REMOVED,
+    }
+)
+# Told by the sender's own systems, over gRPC.
+ENGAGEMENT_KINDS = frozenset({FactKind.CLICK, FactKind.OPT_OUT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedMessage:
+    """One message to one address. `message_ref` is unique; one person may have several."""
+
+    message_ref: str
+    campaign_id: str
+    contact_id: str
+    address: str  # E.164 with "+", or whatever an import left there if it was dropped
+    profile_name: str
+    outcome: Outcome
+    outcome_time_s: int  # Unix seconds, UTC
+    provider_message_id: str = ""  # empty unless accepted
+    drop_reason: str = ""  # FailureReason without its prefix; empty: follows from drop_code
+    drop_code: str = ""
+    # An earlier record of the same reference, before this one: a sender that tells twice.
+    earlier_outcome: Outcome | None = None
+    # False: nobody ever records it (another app on the same number); it counts nowhere.
+    is_recorded: bool = True
+    template: str = ""
+    language: str = ""
+    variant: str = ""
+    segment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One thing that happened to one message. `fact_id` is unique in the campaign."""
+
+    fact_id: str
+    kind: FactKind
+    message: SimulatedMessage
+    occur_time_s: int  # Unix seconds, UTC, by the provider's clock
+    code: str = ""  # failure code
+    link_id: str = ""
+    text: str = ""  # what a person wrote, or the text on the button
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A campaign as it really happened, before anything is told about it."""
+
+    campaign_id: str
+    seed: int
+    messages: tuple[SimulatedMessage, ...]
+    facts: tuple[Fact, ...]

@@ -1,0 +1,166 @@
+"""What the report must say: a plain recount of messages and facts, by its own simple rules.
+
+It shares no code with the services on purpose: two ways to the same numbers are a proof, one
+way taken twice is not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from libs.simulator.facts import Fact, FactKind, Outcome, SimulatedMessage
+
+# Reasons by stage and code, for the codes that the scenarios use.
+DROP_REASONS = {
+    "130429": "RATE_LIMITS",
+    "132015": "PAUSED_TEMPLATES",
+    "132001": "TEMPLATE_FAILURES",
+    "131000": "META_TEMPORARY_ERRORS",
+    "131026": "RECIPIENT_RELATED_ERRORS",
+}
+UNDELIVERED_REASONS = {
+    "131049": "META_RECIPIENT_LIMIT",
+    "131026": "RECIPIENT_RELATED_ERRORS",
+    "130472": "META_EXPERIMENTS",
+    "131047": "INVALID_MESSAGES",
+    "131053": "MEDIA_ERRORS",
+    "131000": "META_ERRORS",
+    "131050": "RECIPIENT_RELATED_ERRORS",
+}
+UNKNOWN_CODE_REASON = "UNMAPPED"
+# The provider says with a failure that the person opted out: no proof that anything arrived.
+OPT_OUT_CODE = "131050"
+
+_REPLY_KINDS = frozenset({FactKind.REPLY, FactKind.TAP, FactKind.STOP_TAP, FactKind.REACTION})
+_TAP_KINDS = frozenset({FactKind.TAP, FactKind.STOP_TAP})
+_ACT_KINDS = _REPLY_KINDS | {FactKind.CLICK, FactKind.OPT_OUT}
+
+COUNTERS = (
+    "targeted",
+    "queued",
+    "dropped",
+    "sent",
+    "delivered",
+    "undelivered",
+    "pending",
+    "failed",
+    "read",
+    "read_inferred",
+    "clicked",
+    "clicks",
+    "unique_link_clicks",
+    "replied",
+    "replies",
+    "repliers",
+    "quick_reply_taps",
+    "interacted",
+    "unsubscribed",
+    "complained",
+    "recovered",
+    "addressable",
+    "failed_addressable",
+    "people_targeted",
+    "people_reached",
+    "people_clicked",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Expected numbers of one campaign.
+
+    `reasons` counts messages by "STAGE/REASON"; the reasons of a stage add up to its counter.
+    """
+
+    counters: dict[str, int]
+    reasons: dict[str, int]
+
+
+@dataclass(slots=True)
+class _Tally:
+    counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    people: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+
+def count_truth(messages: Iterable[SimulatedMessage], facts: Iterable[Fact]) -> Truth:
+    """Count a campaign from its messages and from the facts that were really told.
+
+    Facts may come in any order and any number of times. Messages that nobody records count
+    nowhere, and neither do their facts.
+    """
+    facts_by_ref: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
+    for fact in facts:
+        facts_by_ref[fact.message.message_ref][fact.fact_id] = fact
+    tally = _Tally()
+    for message in messages:
+        if message.is_recorded:
+            _count_message(tally, message, list(facts_by_ref[message.message_ref].values()))
+    for name, members in tally.people.items():
+        tally.counts[name] = len(members)
+    counters = {name: tally.counts[name] for name in COUNTERS}
+    return Truth(counters=counters, reasons=dict(sorted(tally.reasons.items())))
+
+
+def _count_message(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fact]) -> None:
+    counts = tally.counts
+    counts["targeted"] += 1
+    counts["addressable"] += message.drop_reason != "INVALID_PHONE_NUMBERS"
+    tally.people["people_targeted"].add(message.contact_id)
+    if message.outcome is Outcome.QUEUED:
+        counts["queued"] += 1
+    elif message.outcome is Outcome.DROPPED:
+        reason = message.drop_reason or DROP_REASONS.get(message.drop_code, UNKNOWN_CODE_REASON)
+        counts["dropped"] += 1
+        counts["failed"] += 1
+        counts["failed_addressable"] += reason != "INVALID_PHONE_NUMBERS"
+        tally.reasons[f"DROPPED/{reason}"] += 1
+    else:
+        counts["sent"] += 1
+        _count_delivery(tally, message, facts)
+        _count_acts(tally, message, facts)
+
+
+def _count_delivery(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fact]) -> None:
+    counts = tally.counts
+    kinds = {fact.kind for fact in facts}
+    acted = bool(kinds & _ACT_KINDS)
+    delivered = acted or FactKind.DELIVERED in kinds or FactKind.READ in kinds
+    if delivered:
+        counts["delivered"] += 1
+        counts["recovered"] += FactKind.FAILED in kinds
+        counts["read"] += FactKind.READ in kinds
+        counts["read_inferred"] += acted or FactKind.READ in kinds
+        tally.people["people_reached"].add(message.contact_id)
+    elif FactKind.FAILED in kinds:
+        failures = [fact for fact in facts if fact.kind is FactKind.FAILED]
+        code = min(failures, key=lambda fact: (fact.occur_time_s, fact.code)).code
+        counts["undelivered"] += 1
+        counts["failed"] += 1
+        counts["failed_addressable"] += 1
+        tally.reasons[f"UNDELIVERED/{UNDELIVERED_REASONS.get(code, UNKNOWN_CODE_REASON)}"] += 1
+    else:
+        counts["pending"] += 1
+
+
+def _count_acts(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fact]) -> None:
+    counts = tally.counts
+    clicks = [fact for fact in facts if fact.kind is FactKind.CLICK]
+    replies = sum(fact.kind in _REPLY_KINDS for fact in facts)
+    taps = sum(fact.kind in _TAP_KINDS for fact in facts)
+    opted_out = any(fact.kind is FactKind.OPT_OUT or fact.code == OPT_OUT_CODE for fact in facts)
+    counts["clicks"] += len(clicks)
+    counts["clicked"] += bool(clicks)
+    counts["replies"] += replies
+    counts["replied"] += bool(replies)
+    counts["quick_reply_taps"] += taps
+    counts["interacted"] += bool(clicks or taps)
+    counts["unsubscribed"] += opted_out
+    if clicks:
+        tally.people["people_clicked"].add(message.contact_id)
+        links = {f"{message.contact_id} {click.link_id}" for click in clicks}
+        tally.people["unique_link_clicks"] |= links
+    if replies:
+        tally.people["repliers"].add(message.contact_id)
