@@ -213,6 +213,32 @@ class Unavailable(_message.Message):
 Global___Unavailable: _TypeAlias = Unavailable  # noqa: Y015
 
 @_typing.final
+class Caveat(_message.Message):
+    """A number that means less here than its name says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """Counter or rate."""
+    reason: _builtins.str
+    """Stable word ("EMAIL_OPENS_LOWER_BOUND")."""
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Caveat: _TypeAlias = Caveat  # noqa: Y015
+
+@_typing.final
 class MoneyReport(_message.Message):
     """Amounts of one currency."""
 
@@ -363,6 +389,7 @@ class GetCampaignReportResponse(_message.Message):
     DEFINITION_VERSION_FIELD_NUMBER: _builtins.int
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
+    CAVEATS_FIELD_NUMBER: _builtins.int
     definition_version: _builtins.str
     """Version of the definitions behind the names."""
     campaign_id: _builtins.str
@@ -397,6 +424,10 @@ class GetCampaignReportResponse(_message.Message):
     def complete_until_time(self) -> _timestamp_pb2.Timestamp:
         """Everything answered OK before this time is included; later things may be. Absent: not known."""
 
+    @_builtins.property
+    def caveats(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caveat]:
+        """What means less here than its name says, and why."""
+
     def __init__(
         self,
         *,
@@ -410,10 +441,11 @@ class GetCampaignReportResponse(_message.Message):
         definition_version: _builtins.str = ...,
         campaign_id: _builtins.str = ...,
         clock: Global___Clock.ValueType = ...,
+        caveats: _abc.Iterable[Global___Caveat] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time", "health", b"health"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "campaign_id", b"campaign_id", "clock", b"clock", "complete_until_time", b"complete_until_time", "counters", b"counters", "definition_version", b"definition_version", "health", b"health", "money", b"money", "rates", b"rates", "unavailable", b"unavailable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "campaign_id", b"campaign_id", "caveats", b"caveats", "clock", b"clock", "complete_until_time", b"complete_until_time", "counters", b"counters", "definition_version", b"definition_version", "health", b"health", "money", b"money", "rates", b"rates", "unavailable", b"unavailable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -446,6 +478,32 @@ class GetFailureReasonsRequest(_message.Message):
 Global___GetFailureReasonsRequest: _TypeAlias = GetFailureReasonsRequest  # noqa: Y015
 
 @_typing.final
+class FailureAlternative(_message.Message):
+    """Another reason that a code may stand for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    WHEN_FIELD_NUMBER: _builtins.int
+    reason: _common_pb2.FailureReason.ValueType
+    """Reason."""
+    when: _builtins.str
+    """In which case, one sentence."""
+    def __init__(
+        self,
+        *,
+        reason: _common_pb2.FailureReason.ValueType = ...,
+        when: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "when", b"when"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailureAlternative: _TypeAlias = FailureAlternative  # noqa: Y015
+
+@_typing.final
 class FailureCodeCount(_message.Message):
     """One code behind a reason."""
 
@@ -456,6 +514,8 @@ class FailureCodeCount(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     TRANSIENCE_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Provider."""
     provider_code: _builtins.str
@@ -466,6 +526,12 @@ class FailureCodeCount(_message.Message):
     """What the code says, in short; empty: not in the catalogue."""
     transience: _common_pb2.FailureTransience.ValueType
     """Whether the same message may succeed later."""
+    topic: _common_pb2.FailureTopic.ValueType
+    """What the reason does not say."""
+    @_builtins.property
+    def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailureAlternative]:
+        """Other reasons that the code may stand for; its reason above is the likeliest."""
+
     def __init__(
         self,
         *,
@@ -474,10 +540,12 @@ class FailureCodeCount(_message.Message):
         count: _builtins.int = ...,
         title: _builtins.str = ...,
         transience: _common_pb2.FailureTransience.ValueType = ...,
+        topic: _common_pb2.FailureTopic.ValueType = ...,
+        alternatives: _abc.Iterable[Global___FailureAlternative] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "provider", b"provider", "provider_code", b"provider_code", "title", b"title", "transience", b"transience"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "count", b"count", "provider", b"provider", "provider_code", b"provider_code", "title", b"title", "topic", b"topic", "transience", b"transience"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -648,24 +716,104 @@ class GetLinkActivityRequest(_message.Message):
 Global___GetLinkActivityRequest: _TypeAlias = GetLinkActivityRequest  # noqa: Y015
 
 @_typing.final
+class LinkActivity(_message.Message):
+    """Clicks on one link, or on one link of one carousel card."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINK_ID_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    CARD_INDEX_FIELD_NUMBER: _builtins.int
+    IS_EXTERNAL_BUTTON_FIELD_NUMBER: _builtins.int
+    CLICKS_FIELD_NUMBER: _builtins.int
+    HUMAN_CLICKS_FIELD_NUMBER: _builtins.int
+    PEOPLE_COUNT_FIELD_NUMBER: _builtins.int
+    HUMAN_PEOPLE_COUNT_FIELD_NUMBER: _builtins.int
+    link_id: _builtins.str
+    """The sender's id of the link; empty: the destination stands for it."""
+    url: _builtins.str
+    """Destination; of several under one `link_id`, the first in alphabetical order."""
+    label: _builtins.str
+    """The sender's name of the link; empty: none. Of several, the first in alphabetical order."""
+    card_index: _builtins.int
+    """Position of the carousel card, from 1; 0 outside a carousel."""
+    is_external_button: _builtins.bool
+    """The link is a button that opens an external platform."""
+    clicks: _builtins.int
+    """Clicks, every one, machines' included."""
+    human_clicks: _builtins.int
+    """Clicks without those that a machine made."""
+    people_count: _builtins.int
+    """People with a click, machines' clicks included."""
+    human_people_count: _builtins.int
+    """People with a click that no machine made."""
+    def __init__(
+        self,
+        *,
+        link_id: _builtins.str = ...,
+        url: _builtins.str = ...,
+        label: _builtins.str = ...,
+        card_index: _builtins.int = ...,
+        is_external_button: _builtins.bool = ...,
+        clicks: _builtins.int = ...,
+        human_clicks: _builtins.int = ...,
+        people_count: _builtins.int = ...,
+        human_people_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_index", b"card_index", "clicks", b"clicks", "human_clicks", b"human_clicks", "human_people_count", b"human_people_count", "is_external_button", b"is_external_button", "label", b"label", "link_id", b"link_id", "people_count", b"people_count", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkActivity: _TypeAlias = LinkActivity  # noqa: Y015
+
+@_typing.final
 class GetLinkActivityResponse(_message.Message):
     """The answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    COMPLETE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    CLICKS_FIELD_NUMBER: _builtins.int
+    HUMAN_CLICKS_FIELD_NUMBER: _builtins.int
+    EXTERNAL_BUTTON_CLICKS_PER_DELIVERED_FIELD_NUMBER: _builtins.int
+    clicks: _builtins.int
+    """Clicks on all links together; equal to `clicks` of the report."""
+    human_clicks: _builtins.int
+    """Clicks on all links together without those that a machine made."""
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """When it was read."""
+
+    @_builtins.property
+    def complete_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Everything answered OK before this time is included; later things may be. Absent: not known."""
+
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkActivity]:
+        """One entry per link and card, most clicked first; those without a click are not there."""
+
+    @_builtins.property
+    def external_button_clicks_per_delivered(self) -> Global___Rate:
+        """Clicks on buttons that open an external platform, per delivered message. May exceed 1."""
 
     def __init__(
         self,
         *,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        complete_until_time: _timestamp_pb2.Timestamp | None = ...,
+        links: _abc.Iterable[Global___LinkActivity] | None = ...,
+        clicks: _builtins.int = ...,
+        human_clicks: _builtins.int = ...,
+        external_button_clicks_per_delivered: Global___Rate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time", "external_button_clicks_per_delivered", b"external_button_clicks_per_delivered"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "clicks", b"clicks", "complete_until_time", b"complete_until_time", "external_button_clicks_per_delivered", b"external_button_clicks_per_delivered", "human_clicks", b"human_clicks", "links", b"links"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -52,6 +52,8 @@ class MessageImage(_message.Message):
     IS_COUNTED_FIELD_NUMBER: _builtins.int
     PLAY_TIME_US_FIELD_NUMBER: _builtins.int
     CANCEL_TIME_US_FIELD_NUMBER: _builtins.int
+    MACHINE_CLICK_COUNT_FIELD_NUMBER: _builtins.int
+    HUMAN_CLICK_TIME_US_FIELD_NUMBER: _builtins.int
     state: _common_pb2.MessageState.ValueType
     """Highest state proven."""
     queue_time_us: _builtins.int
@@ -102,6 +104,10 @@ class MessageImage(_message.Message):
     """A voice message was played."""
     cancel_time_us: _builtins.int
     """The sender withdrew it."""
+    machine_click_count: _builtins.int
+    """Of the clicks counted so far, those that a machine made."""
+    human_click_time_us: _builtins.int
+    """First click that no machine made."""
     @_builtins.property
     def failure_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """All codes ever reported, sorted."""
@@ -135,10 +141,12 @@ class MessageImage(_message.Message):
         is_counted: _builtins.bool = ...,
         play_time_us: _builtins.int = ...,
         cancel_time_us: _builtins.int = ...,
+        machine_click_count: _builtins.int = ...,
+        human_click_time_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time_us", b"accept_time_us", "cancel_time_us", b"cancel_time_us", "click_count", b"click_count", "click_time_us", b"click_time_us", "complain_time_us", b"complain_time_us", "deliver_time_us", b"deliver_time_us", "drop_time_us", b"drop_time_us", "evidence_time_us", b"evidence_time_us", "failure_code", b"failure_code", "failure_codes", b"failure_codes", "failure_reason", b"failure_reason", "failure_stage", b"failure_stage", "is_counted", b"is_counted", "is_deliver_inferred", b"is_deliver_inferred", "is_recovered", b"is_recovered", "play_time_us", b"play_time_us", "queue_time_us", b"queue_time_us", "read_time_us", b"read_time_us", "reply_count", b"reply_count", "reply_time_us", b"reply_time_us", "send_time_us", b"send_time_us", "state", b"state", "tap_count", b"tap_count", "tap_time_us", b"tap_time_us", "undeliver_time_us", b"undeliver_time_us", "unsubscribe_time_us", b"unsubscribe_time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time_us", b"accept_time_us", "cancel_time_us", b"cancel_time_us", "click_count", b"click_count", "click_time_us", b"click_time_us", "complain_time_us", b"complain_time_us", "deliver_time_us", b"deliver_time_us", "drop_time_us", b"drop_time_us", "evidence_time_us", b"evidence_time_us", "failure_code", b"failure_code", "failure_codes", b"failure_codes", "failure_reason", b"failure_reason", "failure_stage", b"failure_stage", "human_click_time_us", b"human_click_time_us", "is_counted", b"is_counted", "is_deliver_inferred", b"is_deliver_inferred", "is_recovered", b"is_recovered", "machine_click_count", b"machine_click_count", "play_time_us", b"play_time_us", "queue_time_us", b"queue_time_us", "read_time_us", b"read_time_us", "reply_count", b"reply_count", "reply_time_us", b"reply_time_us", "send_time_us", b"send_time_us", "state", b"state", "tap_count", b"tap_count", "tap_time_us", b"tap_time_us", "undeliver_time_us", b"undeliver_time_us", "unsubscribe_time_us", b"unsubscribe_time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -146,7 +154,7 @@ Global___MessageImage: _TypeAlias = MessageImage  # noqa: Y015
 
 @_typing.final
 class MessageFact(_message.Message):
-    """One act of a person, counted from this change on."""
+    """One act of a person, counted from this change on unless it says otherwise."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,12 +162,15 @@ class MessageFact(_message.Message):
     OCCUR_TIME_US_FIELD_NUMBER: _builtins.int
     ENGAGEMENT_FIELD_NUMBER: _builtins.int
     IS_REPEATED_FIELD_NUMBER: _builtins.int
+    IS_RETRACTED_FIELD_NUMBER: _builtins.int
     kind: _common_pb2.EventKind.ValueType
     """What was done: CLICKED, REPLIED, UNSUBSCRIBED, RESUBSCRIBED or COMPLAINED."""
     occur_time_us: _builtins.int
     """When, microseconds since 1970, UTC."""
     is_repeated: _builtins.bool
     """It was counted before; it is repeated because the registration changed."""
+    is_retracted: _builtins.bool
+    """It was counted before and no longer is: it turned out to belong to another message."""
     @_builtins.property
     def engagement(self) -> _event_pb2.Engagement:
         """The act."""
@@ -171,10 +182,11 @@ class MessageFact(_message.Message):
         occur_time_us: _builtins.int = ...,
         engagement: _event_pb2.Engagement | None = ...,
         is_repeated: _builtins.bool = ...,
+        is_retracted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engagement", b"engagement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engagement", b"engagement", "is_repeated", b"is_repeated", "kind", b"kind", "occur_time_us", b"occur_time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engagement", b"engagement", "is_repeated", b"is_repeated", "is_retracted", b"is_retracted", "kind", b"kind", "occur_time_us", b"occur_time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -238,7 +250,7 @@ class MessageChanged(_message.Message):
 
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessageFact]:
-        """Acts counted with this change."""
+        """Acts that this change counts, repeats or takes back."""
 
     def __init__(
         self,

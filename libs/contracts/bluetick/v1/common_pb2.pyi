@@ -69,8 +69,9 @@ class _MessageStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MessageS
     """The recipient opened it, by a receipt."""
 
 class MessageState(_MessageState, metaclass=_MessageStateEnumTypeWrapper):
-    """Where a message stands. One total order: a higher value was proven by stronger evidence, and a
-    message never goes back. Clients must accept values they do not know.
+    """Where a message stands. One total order: a higher value was proven by stronger evidence. A message
+    goes back in one case only: the act that proved its delivery was told without a message, and
+    turned out to answer a later one. Clients must accept values they do not know.
     """
 
 MESSAGE_STATE_UNSPECIFIED: MessageState.ValueType  # 0
@@ -334,6 +335,38 @@ FAILURE_REASON_META_RECIPIENT_LIMIT: FailureReason.ValueType  # 22
 FAILURE_REASON_UNMAPPED: FailureReason.ValueType  # 23
 """A code that the catalogue does not know; the raw code is kept beside it."""
 Global___FailureReason: _TypeAlias = FailureReason  # noqa: Y015
+
+class _FailureTopic:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FailureTopicEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureTopic.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FAILURE_TOPIC_UNSPECIFIED: _FailureTopic.ValueType  # 0
+    """Nothing more is known."""
+    FAILURE_TOPIC_OPT_OUT: _FailureTopic.ValueType  # 1
+    """The person opted out, or never opted in: leave them out from now on."""
+    FAILURE_TOPIC_PAYMENT: _FailureTopic.ValueType  # 2
+    """The account is not paid: nothing goes out until it is."""
+    FAILURE_TOPIC_WINDOW_CLOSED: _FailureTopic.ValueType  # 3
+    """The person has not written for a day: only a template may be sent."""
+    FAILURE_TOPIC_NOT_ON_WHATSAPP: _FailureTopic.ValueType  # 4
+    """WhatsApp does not reach the number: no account there, or one that takes no such message."""
+
+class FailureTopic(_FailureTopic, metaclass=_FailureTopicEnumTypeWrapper):
+    """What no reason says of a failure, and whoever acts on it needs to know."""
+
+FAILURE_TOPIC_UNSPECIFIED: FailureTopic.ValueType  # 0
+"""Nothing more is known."""
+FAILURE_TOPIC_OPT_OUT: FailureTopic.ValueType  # 1
+"""The person opted out, or never opted in: leave them out from now on."""
+FAILURE_TOPIC_PAYMENT: FailureTopic.ValueType  # 2
+"""The account is not paid: nothing goes out until it is."""
+FAILURE_TOPIC_WINDOW_CLOSED: FailureTopic.ValueType  # 3
+"""The person has not written for a day: only a template may be sent."""
+FAILURE_TOPIC_NOT_ON_WHATSAPP: FailureTopic.ValueType  # 4
+"""WhatsApp does not reach the number: no account there, or one that takes no such message."""
+Global___FailureTopic: _TypeAlias = FailureTopic  # noqa: Y015
 
 @_typing.final
 class Money(_message.Message):

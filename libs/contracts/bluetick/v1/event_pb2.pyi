@@ -79,6 +79,8 @@ class Engagement(_message.Message):
     IS_MACHINE_FIELD_NUMBER: _builtins.int
     MACHINE_RULE_FIELD_NUMBER: _builtins.int
     BY_FAILURE_FIELD_NUMBER: _builtins.int
+    IS_EXTERNAL_BUTTON_FIELD_NUMBER: _builtins.int
+    LINK_LABEL_FIELD_NUMBER: _builtins.int
     fact_id: _builtins.str
     """Identity of the act, unique per message; the same act told twice has the same id."""
     link_id: _builtins.str
@@ -103,6 +105,10 @@ class Engagement(_message.Message):
     """Name and version of the rule that flagged it."""
     by_failure: _builtins.bool
     """The consent change rides on a failure code, so it proves no delivery."""
+    is_external_button: _builtins.bool
+    """The link is a button that opens an external platform."""
+    link_label: _builtins.str
+    """The sender's name of the link for reports, else empty."""
     def __init__(
         self,
         *,
@@ -118,10 +124,12 @@ class Engagement(_message.Message):
         is_machine: _builtins.bool = ...,
         machine_rule: _builtins.str = ...,
         by_failure: _builtins.bool = ...,
+        is_external_button: _builtins.bool = ...,
+        link_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_id", b"button_id", "button_title", b"button_title", "by_failure", b"by_failure", "card_index", b"card_index", "fact_id", b"fact_id", "inbound_type", b"inbound_type", "is_machine", b"is_machine", "is_tap", b"is_tap", "is_withdrawn", b"is_withdrawn", "link_id", b"link_id", "machine_rule", b"machine_rule", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_id", b"button_id", "button_title", b"button_title", "by_failure", b"by_failure", "card_index", b"card_index", "fact_id", b"fact_id", "inbound_type", b"inbound_type", "is_external_button", b"is_external_button", "is_machine", b"is_machine", "is_tap", b"is_tap", "is_withdrawn", b"is_withdrawn", "link_id", b"link_id", "link_label", b"link_label", "machine_rule", b"machine_rule", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -167,6 +175,7 @@ class Registration(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     PERSON_KEY_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     """Campaign that the message belongs to; empty for none."""
     contact_id: _builtins.str
@@ -193,6 +202,8 @@ class Registration(_message.Message):
     """ISO 3166-1 alpha-2 country of the address; empty: unknown."""
     person_key: _builtins.bytes
     """Keyed hash that stands for the person in counts of people: 16 bytes."""
+    market: _builtins.str
+    """WhatsApp's price market of the address at the time of the message; empty on other channels."""
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Attributes of the contact at send time."""
@@ -214,10 +225,11 @@ class Registration(_message.Message):
         country: _builtins.str = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         person_key: _builtins.bytes = ...,
+        market: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "campaign_id", b"campaign_id", "category", b"category", "channel", b"channel", "contact_id", b"contact_id", "country", b"country", "flow_id", b"flow_id", "language", b"language", "person_key", b"person_key", "segment", b"segment", "sender", b"sender", "step_id", b"step_id", "template", b"template", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "campaign_id", b"campaign_id", "category", b"category", "channel", b"channel", "contact_id", b"contact_id", "country", b"country", "flow_id", b"flow_id", "language", b"language", "market", b"market", "person_key", b"person_key", "segment", b"segment", "sender", b"sender", "step_id", b"step_id", "template", b"template", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -392,6 +404,64 @@ class Quarantined(_message.Message):
 Global___Quarantined: _TypeAlias = Quarantined  # noqa: Y015
 
 @_typing.final
+class DoorReport(_message.Message):
+    """What went through one account's door in a few seconds. Sent for accounts with activity only."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORT_ID_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REPORT_TIME_US_FIELD_NUMBER: _builtins.int
+    CALLBACK_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_RECEIVE_TIME_US_FIELD_NUMBER: _builtins.int
+    LAG_US_FIELD_NUMBER: _builtins.int
+    report_id: _builtins.bytes
+    """Identity, 16 bytes; a report that is sent again keeps it."""
+    tenant_id: _builtins.str
+    """Owner of the account."""
+    provider: _builtins.str
+    """Provider."""
+    account: _builtins.str
+    """Account."""
+    report_time_us: _builtins.int
+    """When the report was made: microseconds since 1970, UTC."""
+    callback_count: _builtins.int
+    """Callbacks taken, those that could not be read included."""
+    refused_count: _builtins.int
+    """Requests refused because nothing proved that the provider had sent them."""
+    last_receive_time_us: _builtins.int
+    """When the last callback was taken: microseconds since 1970, UTC; 0: none."""
+    lag_us: _builtins.int
+    """Median over a sample of the events: microseconds from the provider's time to the receipt.
+    Absent: no event had a time of the provider's.
+    """
+    def __init__(
+        self,
+        *,
+        report_id: _builtins.bytes = ...,
+        tenant_id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+        report_time_us: _builtins.int = ...,
+        callback_count: _builtins.int = ...,
+        refused_count: _builtins.int = ...,
+        last_receive_time_us: _builtins.int = ...,
+        lag_us: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lag_us", b"_lag_us", "lag_us", b"lag_us"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lag_us", b"_lag_us", "account", b"account", "callback_count", b"callback_count", "lag_us", b"lag_us", "last_receive_time_us", b"last_receive_time_us", "provider", b"provider", "refused_count", b"refused_count", "report_id", b"report_id", "report_time_us", b"report_time_us", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lag_us: _TypeAlias = _typing.Literal["lag_us"]  # noqa: Y015
+    _WhichOneofArgType__lag_us: _TypeAlias = _typing.Literal["_lag_us", b"_lag_us"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lag_us) -> _WhichOneofReturnType__lag_us | None: ...
+
+Global___DoorReport: _TypeAlias = DoorReport  # noqa: Y015
+
+@_typing.final
 class EventBatch(_message.Message):
     """One broker message on EVENTS."""
 
@@ -400,6 +470,7 @@ class EventBatch(_message.Message):
     BATCH_ID_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
+    DOOR_REPORTS_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """Unique id of this batch, for de-duplication by the broker (a courtesy only)."""
     @_builtins.property
@@ -410,16 +481,21 @@ class EventBatch(_message.Message):
     def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quarantined]:
         """What could not be read."""
 
+    @_builtins.property
+    def door_reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___DoorReport]:
+        """What went through the doors."""
+
     def __init__(
         self,
         *,
         batch_id: _builtins.str = ...,
         events: _abc.Iterable[Global___Event] | None = ...,
         quarantined: _abc.Iterable[Global___Quarantined] | None = ...,
+        door_reports: _abc.Iterable[Global___DoorReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "events", b"events", "quarantined", b"quarantined"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "door_reports", b"door_reports", "events", b"events", "quarantined", b"quarantined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

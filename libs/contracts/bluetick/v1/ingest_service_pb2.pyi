@@ -7,6 +7,7 @@ from bluetick.v1 import common_pb2 as _common_pb2
 from bluetick.v1 import event_pb2 as _event_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -109,6 +110,34 @@ LINK_KIND_LINK: LinkKind.ValueType  # 1
 LINK_KIND_EXTERNAL_BUTTON: LinkKind.ValueType  # 2
 """A button that opens an external platform."""
 Global___LinkKind: _TypeAlias = LinkKind  # noqa: Y015
+
+class _FindingSeverity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FindingSeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingSeverity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FINDING_SEVERITY_UNSPECIFIED: _FindingSeverity.ValueType  # 0
+    """Not said."""
+    FINDING_SEVERITY_INFO: _FindingSeverity.ValueType  # 1
+    """Good to know."""
+    FINDING_SEVERITY_WARNING: _FindingSeverity.ValueType  # 2
+    """Numbers are less than they could be."""
+    FINDING_SEVERITY_ERROR: _FindingSeverity.ValueType  # 3
+    """Numbers are wrong or missing until it is mended."""
+
+class FindingSeverity(_FindingSeverity, metaclass=_FindingSeverityEnumTypeWrapper):
+    """How urgent a finding is."""
+
+FINDING_SEVERITY_UNSPECIFIED: FindingSeverity.ValueType  # 0
+"""Not said."""
+FINDING_SEVERITY_INFO: FindingSeverity.ValueType  # 1
+"""Good to know."""
+FINDING_SEVERITY_WARNING: FindingSeverity.ValueType  # 2
+"""Numbers are less than they could be."""
+FINDING_SEVERITY_ERROR: FindingSeverity.ValueType  # 3
+"""Numbers are wrong or missing until it is mended."""
+Global___FindingSeverity: _TypeAlias = FindingSeverity  # noqa: Y015
 
 @_typing.final
 class Accepted(_message.Message):
@@ -671,17 +700,17 @@ class LinkToWrap(_message.Message):
     CARD_INDEX_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     message_ref: _builtins.str
-    """The sender's id of the message."""
+    """The sender's id of the message, 1 to 256 characters."""
     url: _builtins.str
-    """Destination, http or https."""
+    """Destination, http or https, at most 2,048 characters, without user name or password."""
     link_id: _builtins.str
-    """The sender's id of the link."""
+    """The sender's id of the link, at most 128 characters. Empty: the destination stands for it."""
     label: _builtins.str
-    """Label for reports."""
+    """Label for reports, at most 256 characters."""
     card_index: _builtins.int
     """Position of the carousel card, from 1; 0 outside a carousel."""
     kind: Global___LinkKind.ValueType
-    """Kind."""
+    """Kind. Not said: LINK."""
     def __init__(
         self,
         *,
@@ -709,7 +738,7 @@ class WrapLinksRequest(_message.Message):
     LINKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkToWrap]:
-        """1 to 1,000 links."""
+        """1 to 1,000 links; one that cannot work fails the request."""
 
     def __init__(
         self,
@@ -856,6 +885,7 @@ class CallbackEvent(_message.Message):
     PRICING_FIELD_NUMBER: _builtins.int
     ENGAGEMENT_FIELD_NUMBER: _builtins.int
     IS_TIME_CLAMPED_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
     kind: _common_pb2.EventKind.ValueType
     """Kind."""
     provider_message_id: _builtins.str
@@ -874,6 +904,8 @@ class CallbackEvent(_message.Message):
     """Detail of a failure or notice."""
     is_time_clamped: _builtins.bool
     """The time was missing or beyond belief; the time of receipt stands for it."""
+    topic: _common_pb2.FailureTopic.ValueType
+    """What the reason of the failure does not say."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -901,10 +933,11 @@ class CallbackEvent(_message.Message):
         pricing: _event_pb2.Pricing | None = ...,
         engagement: _event_pb2.Engagement | None = ...,
         is_time_clamped: _builtins.bool = ...,
+        topic: _common_pb2.FailureTopic.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engagement", b"engagement", "occur_time", b"occur_time", "pricing", b"pricing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "detail", b"detail", "engagement", b"engagement", "is_time_clamped", b"is_time_clamped", "kind", b"kind", "message_ref", b"message_ref", "occur_time", b"occur_time", "pricing", b"pricing", "provider_code", b"provider_code", "provider_message_id", b"provider_message_id", "provider_word", b"provider_word", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "detail", b"detail", "engagement", b"engagement", "is_time_clamped", b"is_time_clamped", "kind", b"kind", "message_ref", b"message_ref", "occur_time", b"occur_time", "pricing", b"pricing", "provider_code", b"provider_code", "provider_message_id", b"provider_message_id", "provider_word", b"provider_word", "reason", b"reason", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1107,7 +1140,9 @@ class ReplayQuarantineRequest(_message.Message):
     QUARANTINE_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def quarantine_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1 to 1,000 identities; empty: all of the tenant."""
+        """1 to 1,000 identities; empty: the tenant's oldest 1,000. As many are tried as the deadline
+        allows.
+        """
 
     def __init__(
         self,
@@ -1123,26 +1158,80 @@ class ReplayQuarantineRequest(_message.Message):
 Global___ReplayQuarantineRequest: _TypeAlias = ReplayQuarantineRequest  # noqa: Y015
 
 @_typing.final
+class ReplayedCallback(_message.Message):
+    """What became of one quarantined callback."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUARANTINE_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    IS_REPLAYED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    quarantine_id: _builtins.str
+    """Identity, hexadecimal."""
+    provider: _builtins.str
+    """Provider."""
+    account: _builtins.str
+    """Account."""
+    is_replayed: _builtins.bool
+    """It could be read now and has left the quarantine; what it says is durable."""
+    reason: _builtins.str
+    """Why it stays: the newest reason, or `ACCOUNT_NOT_FOUND`, `NOT_IN_QUARANTINE`, `NO_ANSWER`
+    (ingest did not answer in time). Empty if replayed.
+    """
+    detail: _builtins.str
+    """What exactly is wrong."""
+    event_count: _builtins.int
+    """Events read from it."""
+    def __init__(
+        self,
+        *,
+        quarantine_id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+        is_replayed: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        event_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "detail", b"detail", "event_count", b"event_count", "is_replayed", b"is_replayed", "provider", b"provider", "quarantine_id", b"quarantine_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayedCallback: _TypeAlias = ReplayedCallback  # noqa: Y015
+
+@_typing.final
 class ReplayQuarantineResponse(_message.Message):
-    """What became of them."""
+    """What became of them. What the deadline cut off counts as remaining; ask again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REPLAYED_COUNT_FIELD_NUMBER: _builtins.int
     REMAINING_COUNT_FIELD_NUMBER: _builtins.int
+    CALLBACKS_FIELD_NUMBER: _builtins.int
     replayed_count: _builtins.int
     """Callbacks that could be read now."""
     remaining_count: _builtins.int
-    """Callbacks that stay."""
+    """Callbacks that stay: of those asked for, or of the tenant if all were."""
+    @_builtins.property
+    def callbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplayedCallback]:
+        """Those that were tried, and those asked for that are not in quarantine. At most 1,000."""
+
     def __init__(
         self,
         *,
         replayed_count: _builtins.int = ...,
         remaining_count: _builtins.int = ...,
+        callbacks: _abc.Iterable[Global___ReplayedCallback] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["remaining_count", b"remaining_count", "replayed_count", b"replayed_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callbacks", b"callbacks", "remaining_count", b"remaining_count", "replayed_count", b"replayed_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1156,40 +1245,152 @@ class GetCallbackHealthRequest(_message.Message):
 
     PROVIDER_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    SILENT_AFTER_HOURS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Only of this provider; empty: any."""
     account: _builtins.str
     """Only of this account; empty: any."""
+    silent_after_hours: _builtins.int
+    """Hours after which an accepted message without any callback is silent, 1 to 168. 0: the
+    installation's default (24).
+    """
     def __init__(
         self,
         *,
         provider: _builtins.str = ...,
         account: _builtins.str = ...,
+        silent_after_hours: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "provider", b"provider", "silent_after_hours", b"silent_after_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCallbackHealthRequest: _TypeAlias = GetCallbackHealthRequest  # noqa: Y015
 
 @_typing.final
+class HealthFinding(_message.Message):
+    """Something that is wrong with an account's callbacks, or looks so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    CURE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Stable word: `CALLBACKS_REFUSED`, `MESSAGES_SILENT`, `CALLBACKS_LATE`, `CALLBACKS_QUARANTINED`,
+    `WORDS_UNKNOWN`, `ENGAGEMENT_ZERO`, `READS_TOO_FAST`.
+    """
+    severity: Global___FindingSeverity.ValueType
+    """How urgent."""
+    what: _builtins.str
+    """What was found, with its numbers."""
+    cure: _builtins.str
+    """What to do."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        severity: Global___FindingSeverity.ValueType = ...,
+        what: _builtins.str = ...,
+        cure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "cure", b"cure", "severity", b"severity", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HealthFinding: _TypeAlias = HealthFinding  # noqa: Y015
+
+@_typing.final
+class UnknownWord(_message.Message):
+    """A provider's word that Bluetick has no meaning for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORD_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    word: _builtins.str
+    """The word."""
+    count: _builtins.int
+    """Events with it, last 7 days."""
+    def __init__(
+        self,
+        *,
+        word: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnknownWord: _TypeAlias = UnknownWord  # noqa: Y015
+
+@_typing.final
 class CallbackHealth(_message.Message):
-    """Health of one account's callbacks."""
+    """Health of one account's callbacks. Messages are counted by the hour in which they were accepted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROVIDER_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     CALLBACK_TIME_FIELD_NUMBER: _builtins.int
+    LAG_FIELD_NUMBER: _builtins.int
+    CALLBACK_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    UNKNOWN_WORDS_FIELD_NUMBER: _builtins.int
+    QUARANTINED_COUNT_FIELD_NUMBER: _builtins.int
+    ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
+    SILENT_COUNT_FIELD_NUMBER: _builtins.int
+    DELIVERED_COUNT_FIELD_NUMBER: _builtins.int
+    READ_COUNT_FIELD_NUMBER: _builtins.int
+    ENGAGED_COUNT_FIELD_NUMBER: _builtins.int
+    FAST_READ_SHARE_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Provider."""
     account: _builtins.str
-    """Account."""
+    """Account; empty: messages whose record names none and of which no callback told one."""
+    callback_count: _builtins.int
+    """Callbacks, last 24 hours."""
+    refused_count: _builtins.int
+    """Requests refused because nothing proved where they came from, last 24 hours."""
+    quarantined_count: _builtins.int
+    """Callbacks and parts in quarantine now."""
+    accepted_count: _builtins.int
+    """Messages accepted in the last 7 days, more than `silent_after_hours` ago."""
+    silent_count: _builtins.int
+    """Of those, messages of which no callback told anything."""
+    delivered_count: _builtins.int
+    """Messages accepted in the last 7 days that were delivered."""
+    read_count: _builtins.int
+    """Messages accepted in the last 7 days that were read."""
+    engaged_count: _builtins.int
+    """Messages accepted in the last 7 days with a click or a reply."""
+    fast_read_share: _builtins.float
+    """Reads within 2 seconds after the delivery, of those with both reports: in [0.0, 1.0]. Absent
+    below 50 such reads.
+    """
     @_builtins.property
     def callback_time(self) -> _timestamp_pb2.Timestamp:
-        """Last callback."""
+        """Last callback; absent: none ever."""
+
+    @_builtins.property
+    def lag(self) -> _duration_pb2.Duration:
+        """Median from the provider's time to the receipt, last 24 hours; absent: nothing to tell it by."""
+
+    @_builtins.property
+    def unknown_words(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnknownWord]:
+        """Words without a meaning, most frequent first, at most 20."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___HealthFinding]:
+        """What is wrong, most urgent first."""
 
     def __init__(
         self,
@@ -1197,12 +1398,26 @@ class CallbackHealth(_message.Message):
         provider: _builtins.str = ...,
         account: _builtins.str = ...,
         callback_time: _timestamp_pb2.Timestamp | None = ...,
+        lag: _duration_pb2.Duration | None = ...,
+        callback_count: _builtins.int = ...,
+        refused_count: _builtins.int = ...,
+        unknown_words: _abc.Iterable[Global___UnknownWord] | None = ...,
+        quarantined_count: _builtins.int = ...,
+        accepted_count: _builtins.int = ...,
+        silent_count: _builtins.int = ...,
+        delivered_count: _builtins.int = ...,
+        read_count: _builtins.int = ...,
+        engaged_count: _builtins.int = ...,
+        fast_read_share: _builtins.float | None = ...,
+        findings: _abc.Iterable[Global___HealthFinding] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["callback_time", b"callback_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share", "callback_time", b"callback_time", "fast_read_share", b"fast_read_share", "lag", b"lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "callback_time", b"callback_time", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share", "accepted_count", b"accepted_count", "account", b"account", "callback_count", b"callback_count", "callback_time", b"callback_time", "delivered_count", b"delivered_count", "engaged_count", b"engaged_count", "fast_read_share", b"fast_read_share", "findings", b"findings", "lag", b"lag", "provider", b"provider", "quarantined_count", b"quarantined_count", "read_count", b"read_count", "refused_count", b"refused_count", "silent_count", b"silent_count", "unknown_words", b"unknown_words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__fast_read_share: _TypeAlias = _typing.Literal["fast_read_share"]  # noqa: Y015
+    _WhichOneofArgType__fast_read_share: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fast_read_share) -> _WhichOneofReturnType__fast_read_share | None: ...
 
 Global___CallbackHealth: _TypeAlias = CallbackHealth  # noqa: Y015
 
@@ -1215,7 +1430,7 @@ class GetCallbackHealthResponse(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallbackHealth]:
-        """One entry an account."""
+        """One entry an account, by provider and account."""
 
     def __init__(
         self,

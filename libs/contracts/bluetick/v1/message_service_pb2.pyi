@@ -160,6 +160,7 @@ class Failure(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     PROVIDER_CODES_FIELD_NUMBER: _builtins.int
     TRANSIENCE_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
     stage: _common_pb2.FailureStage.ValueType
     """Side of the hand-over."""
     reason: _common_pb2.FailureReason.ValueType
@@ -170,6 +171,8 @@ class Failure(_message.Message):
     """The provider's detail."""
     transience: _common_pb2.FailureTransience.ValueType
     """Whether the same message may succeed later."""
+    topic: _common_pb2.FailureTopic.ValueType
+    """What the reason does not say."""
     @_builtins.property
     def provider_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """All codes ever reported, sorted."""
@@ -183,10 +186,11 @@ class Failure(_message.Message):
         detail: _builtins.str = ...,
         provider_codes: _abc.Iterable[_builtins.str] | None = ...,
         transience: _common_pb2.FailureTransience.ValueType = ...,
+        topic: _common_pb2.FailureTopic.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "provider_code", b"provider_code", "provider_codes", b"provider_codes", "reason", b"reason", "stage", b"stage", "transience", b"transience"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "provider_code", b"provider_code", "provider_codes", b"provider_codes", "reason", b"reason", "stage", b"stage", "topic", b"topic", "transience", b"transience"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
