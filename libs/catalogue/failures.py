@@ -1,44 +1,22 @@
 """Why messages fail: provider codes, the reasons they stand for, and what to do about each.
 
-The codes are data (``data/failure_codes.csv``), because providers change them without asking. No
-provider publishes a mapping to these reasons; ``confidence`` rates each of ours.
+The codes are data (``data/failure_codes.csv``), because providers change them without asking, and
+an operator may lay rows of their own over them. No provider publishes a mapping to these reasons;
+``confidence`` rates each of ours.
 """
 
-import csv
-from functools import cache
-from importlib.resources import files
-from typing import NamedTuple
+from functools import lru_cache
 
 from bluetick.v1 import common_pb2 as pb
 
-# Vocabularies that a provider's codes come from, in the order in which they are tried.
-VOCABULARIES: dict[str, tuple[str, ...]] = {
-    "meta": ("whatsapp_cloud", "whatsapp_onprem"),
-    "dialog360": ("whatsapp_cloud", "whatsapp_onprem"),
-    "gupshup": ("gupshup", "whatsapp_cloud"),
-    "twilio": ("twilio",),
-    "infobip": ("infobip_error", "infobip_status"),
-    "vonage": ("vonage_messages", "vonage_dlr", "vonage_sms"),
-    # Conversations pass WhatsApp's own codes through; SMS codes are the network's (3GPP 29.002).
-    "messagebird": ("messagebird", "whatsapp_cloud"),
-    "sinch": ("sinch_conversation", "sinch_sms"),
-    "sendgrid": ("sendgrid", "smtp_enhanced", "smtp_basic"),
-    "ses": ("ses", "smtp_enhanced", "smtp_basic"),
-    "mailgun": ("mailgun", "smtp_enhanced", "smtp_basic"),
-    "postmark": ("postmark", "smtp_enhanced", "smtp_basic"),
-}
+from libs.catalogue import standing
+from libs.catalogue.tables import Alternative, CodeEntry, Remedy
+from libs.catalogue.vocabularies import VOCABULARIES
+
 # What a sender's own system refuses, whatever the provider.
 _OWN = ("internal",)
-
-_STAGE: dict[str, int] = {
-    "dropped": pb.FAILURE_STAGE_DROPPED,
-    "undelivered": pb.FAILURE_STAGE_UNDELIVERED,
-}
-_TRANSIENCE: dict[str, int] = {
-    "transient": pb.FAILURE_TRANSIENCE_TRANSIENT,
-    "permanent": pb.FAILURE_TRANSIENCE_PERMANENT,
-    "unknown": pb.FAILURE_TRANSIENCE_UNSPECIFIED,
-}
+# Codes come from outside: however many a provider makes up, memory stays bounded.
+_LOOKUPS_MAX = 8_192
 
 # The same code can come before and after the hand-over, but most reasons exist on one side only.
 # These pairs translate a reason to the side on which the code arrived.
@@ -70,83 +48,74 @@ _BEFORE_HAND_OVER: dict[int, int] = {
 }
 
 
-class CodeEntry(NamedTuple):
-    """What the catalogue knows of one code at one stage."""
-
-    reason: int  # FailureReason
-    transience: int  # FailureTransience
-    title: str  # short; empty where only a long text exists
-    confidence: str  # high, medium or low
-
-
-class Remedy(NamedTuple):
-    """What to do about a reason."""
-
-    key: str  # stable, for translation
-    text: str
-    transience: int  # FailureTransience of the reason where no code says more
-
-
-_Key = tuple[str, str, int]
+@lru_cache(maxsize=_LOOKUPS_MAX)
+def _find(provider: str, code: str, stage: int) -> tuple[str, CodeEntry] | None:
+    """Return the vocabulary that knows ``code``, and what it says of it at ``stage``."""
+    codes = standing.catalogue().codes
+    vocabularies = (*VOCABULARIES.get(provider, (provider,)), *_OWN)
+    for vocabulary in vocabularies:
+        if found := codes.get((vocabulary, code, stage)):
+            return vocabulary, found
+    is_dropped = stage == pb.FAILURE_STAGE_DROPPED
+    other = pb.FAILURE_STAGE_UNDELIVERED if is_dropped else pb.FAILURE_STAGE_DROPPED
+    translation = _BEFORE_HAND_OVER if is_dropped else _AFTER_HAND_OVER
+    for vocabulary in vocabularies:
+        if found := codes.get((vocabulary, code, other)):
+            reason = translation.get(found.reason, found.reason)
+            return vocabulary, found._replace(reason=reason)
+    return None
 
 
-@cache
-def _codes() -> dict[_Key, CodeEntry]:
-    source = files("libs.catalogue") / "data" / "failure_codes.csv"
-    codes: dict[_Key, CodeEntry] = {}
-    for row in csv.DictReader(source.read_text(encoding="utf-8").splitlines()):
-        codes[row["vocabulary"], row["code"], _STAGE[row["stage"]]] = CodeEntry(
-            pb.FailureReason.Value(f"FAILURE_REASON_{row['reason']}"),
-            _TRANSIENCE[row["transience"]],
-            row["title"],
-            row["confidence"],
-        )
-    return codes
+standing.when_configured(_find.cache_clear)
 
 
-@cache
-def _remedies() -> dict[int, Remedy]:
-    source = files("libs.catalogue") / "data" / "remedies.csv"
-    return {
-        pb.FailureReason.Value(f"FAILURE_REASON_{row['reason']}"): Remedy(
-            f"remedy.{row['reason'].lower()}", row["remedy"], _TRANSIENCE[row["transience"]]
-        )
-        for row in csv.DictReader(source.read_text(encoding="utf-8").splitlines())
-    }
-
-
-@cache
 def lookup(provider: str, code: str, stage: int) -> CodeEntry | None:
     """Return what ``code`` means when it arrives at ``stage``, or None if nobody knows it.
 
     A code that is only known for the other stage keeps its transience and title; its reason is
     translated.
     """
-    if not code:
-        return None
-    codes = _codes()
-    vocabularies = (*VOCABULARIES.get(provider, (provider,)), *_OWN)
-    for vocabulary in vocabularies:
-        if found := codes.get((vocabulary, code, stage)):
-            return found
-    is_dropped = stage == pb.FAILURE_STAGE_DROPPED
-    other = pb.FAILURE_STAGE_UNDELIVERED if is_dropped else pb.FAILURE_STAGE_DROPPED
-    translation = _BEFORE_HAND_OVER if is_dropped else _AFTER_HAND_OVER
-    for vocabulary in vocabularies:
-        if found := codes.get((vocabulary, code, other)):
-            return found._replace(reason=translation.get(found.reason, found.reason))
-    return None
+    found = _find(provider, code, stage)
+    return found[1] if found else None
 
 
 def reason_for(provider: str, code: str, stage: int) -> int:
     """Return the FailureReason of ``code`` at ``stage``; UNMAPPED if nobody knows it."""
-    found = lookup(provider, code, stage)
-    return found.reason if found else pb.FAILURE_REASON_UNMAPPED
+    found = _find(provider, code, stage)
+    return found[1].reason if found else pb.FAILURE_REASON_UNMAPPED
+
+
+def alternatives(provider: str, code: str, stage: int) -> tuple[Alternative, ...]:
+    """Return the other reasons that ``code`` may stand for at ``stage``, and when."""
+    found = _find(provider, code, stage)
+    return standing.catalogue().alternatives.get((found[0], code, stage), ()) if found else ()
+
+
+def topic_for(provider: str, code: str, stage: int) -> int:
+    """Return the FailureTopic of ``code``: what no reason can say. Mostly UNSPECIFIED."""
+    topics = standing.catalogue().topics
+    if found := _find(provider, code, stage):
+        return topics.get((found[0], code), pb.FAILURE_TOPIC_UNSPECIFIED)
+    # A topic may be known of a code that has no reason.
+    return topics.get((VOCABULARIES.get(provider, (provider,))[0], code), 0)
+
+
+def reason_after_hand_over(provider: str, code: str, reason: int) -> int:
+    """Return ``reason`` as an undelivered reason, for a message that was handed over after all.
+
+    Args:
+        provider: who reported the failure.
+        code: the provider's code; what it means after the hand-over wins. Empty: there is none.
+        reason: the FailureReason that the failure was told with.
+    """
+    found = lookup(provider, code, pb.FAILURE_STAGE_UNDELIVERED)
+    return found.reason if found else _AFTER_HAND_OVER.get(reason, reason)
 
 
 def remedy(reason: int) -> Remedy:
     """Return what to do about ``reason``; an empty text for UNSPECIFIED."""
-    return _remedies().get(reason, Remedy("", "", pb.FAILURE_TRANSIENCE_UNSPECIFIED))
+    nothing = Remedy("", "", pb.FAILURE_TRANSIENCE_UNSPECIFIED)
+    return standing.catalogue().remedies.get(reason, nothing)
 
 
 def transience(provider: str, code: str, stage: int, reason: int) -> int:

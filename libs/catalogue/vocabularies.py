@@ -1,0 +1,19 @@
+"""Which codes each provider speaks."""
+
+# Vocabularies that a provider's codes come from, in the order in which they are tried. A provider
+# that is not here has one vocabulary of its own name.
+VOCABULARIES: dict[str, tuple[str, ...]] = {
+    "meta": ("whatsapp_cloud", "whatsapp_onprem"),
+    "dialog360": ("whatsapp_cloud", "whatsapp_onprem"),
+    "gupshup": ("gupshup", "whatsapp_cloud"),
+    "twilio": ("twilio",),
+    "infobip": ("infobip_error", "infobip_status"),
+    "vonage": ("vonage_messages", "vonage_dlr", "vonage_sms"),
+    # Conversations pass WhatsApp's own codes through; SMS codes are the network's (3GPP 29.002).
+    "messagebird": ("messagebird", "whatsapp_cloud"),
+    "sinch": ("sinch_conversation", "sinch_sms"),
+    "sendgrid": ("sendgrid", "smtp_enhanced", "smtp_basic"),
+    "ses": ("ses", "smtp_enhanced", "smtp_basic"),
+    "mailgun": ("mailgun", "smtp_enhanced", "smtp_basic"),
+    "postmark": ("postmark", "smtp_enhanced", "smtp_basic"),
+}
