@@ -1,6 +1,7 @@
 """Provider accounts: whose callbacks come through which door, and how they prove themselves."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -55,6 +56,10 @@ class Accounts:
     def find(self, provider: str, account: str) -> Account | None:
         """Return the account, or None."""
         return self._by_name.get((provider, account))
+
+    def __iter__(self) -> Iterator[Account]:
+        """Give all accounts, in the order of the file."""
+        return iter(self._by_name.values())
 
     def __len__(self) -> int:
         """Return how many accounts there are."""

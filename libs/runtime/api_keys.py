@@ -1,5 +1,6 @@
 """API keys: a credential gives a tenant and a role. Only hashes are stored."""
 
+from collections.abc import Iterator
 from enum import IntEnum
 from hashlib import sha256
 from pathlib import Path
@@ -54,6 +55,10 @@ class ApiKeys:
         The look-up is by hash, so its time says nothing about a key that is nearly right.
         """
         return self._by_hash.get(hash_of(key))
+
+    def __iter__(self) -> Iterator[ApiKey]:
+        """Give what each key gives, in the order of the file."""
+        return iter(self._by_hash.values())
 
 
 def hash_of(key: str) -> str:

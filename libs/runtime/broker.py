@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-import urllib.request
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
 
 import nats
 from nats.aio.client import Client
@@ -17,6 +14,7 @@ from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
 from libs.runtime import logs
+from libs.runtime.broker_checks import BrokerUnsuitable, check_durability, wait_for_port
 from libs.runtime.settings import RuntimeSettings
 
 _log = logs.get_logger()
@@ -40,10 +38,6 @@ def changes_subject(tenant_id: str, state: str) -> str:
 
 class BrokerUnavailable(Exception):
     """The broker did not acknowledge. Whether it stored the message is unknown: send it again."""
-
-
-class BrokerUnsuitable(Exception):
-    """The broker must not be used as it is set up; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +71,7 @@ class Broker:
         Raises:
             BrokerUnsuitable: it acknowledges before it syncs to disk.
         """
-        await _wait_for_port(settings.nats_url)
+        await wait_for_port(settings.nats_url)
         await asyncio.to_thread(check_durability, settings)
         client = Client()
         broker = cls(settings, client, client.jetstream(timeout=settings.nats_publish_timeout_s))
@@ -281,44 +275,3 @@ class Broker:
             await asyncio.wait_for(self.client.close(), 2)
         except Exception as error:
             _log.warning("broker.close_failed", error=type(error).__name__)
-
-
-async def _wait_for_port(url: str) -> None:
-    """Return when something listens: the client's own first connect waits 2 s after a refusal."""
-    parts = urlsplit(url)
-    delay_s = 0.05
-    while True:
-        try:
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 4222)
-            writer.close()
-            return
-        except OSError as error:
-            _log.warning("broker.unreachable", error=error.strerror or str(error), retry_s=delay_s)
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, 2.0)
-
-
-def check_durability(settings: RuntimeSettings) -> None:
-    """Make sure, by the broker's own word, that its acknowledgement means "on disk".
-
-    Raises:
-        BrokerUnsuitable: it syncs later, or its monitoring address does not answer.
-    """
-    if settings.nats_allow_lazy_sync:
-        return
-    if not settings.nats_monitor_url:
-        _log.warning("broker.durability_unknown", cure="set BLUETICK_NATS_MONITOR_URL")
-        return
-    address = settings.nats_monitor_url.rstrip("/") + "/jsz"
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 operator's own URL
-            config: dict[str, Any] = json.load(answer).get("config", {})
-    except (OSError, ValueError) as error:
-        raise BrokerUnsuitable(
-            f"BLUETICK_NATS_MONITOR_URL: {address} does not answer: {error}"
-        ) from error
-    if not config.get("sync_always"):
-        raise BrokerUnsuitable(
-            "The broker acknowledges before it syncs to disk. Set `sync_interval: always` in its "
-            "jetstream block, or BLUETICK_NATS_ALLOW_LAZY_SYNC=true to accept the loss."
-        )

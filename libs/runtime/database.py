@@ -67,6 +67,33 @@ class Database:
         application: str = "bluetick",
     ) -> "Database":
         """Return a pool that works, waiting with backoff for a database that is still starting."""
+        database = cls.lazy(
+            url,
+            pool_size=pool_size,
+            statement_timeout_s=statement_timeout_s,
+            application=application,
+        )
+        delay_s = 0.1
+        while True:
+            try:
+                async with database.transaction() as connection:
+                    await connection.fetchval("SELECT 1")
+                return database
+            except DatabaseUnavailable as error:
+                _log.warning("database.unreachable", error=str(error), retry_s=delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, 5.0)
+
+    @classmethod
+    def lazy(
+        cls,
+        url: str,
+        *,
+        pool_size: int = 4,
+        statement_timeout_s: float = 20.0,
+        application: str = "bluetick",
+    ) -> "Database":
+        """Return a pool that connects when it is first used, and may then find no database."""
         engine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
@@ -87,17 +114,7 @@ class Database:
                 },
             },
         )
-        database = cls(engine)
-        delay_s = 0.1
-        while True:
-            try:
-                async with database.transaction() as connection:
-                    await connection.fetchval("SELECT 1")
-                return database
-            except DatabaseUnavailable as error:
-                _log.warning("database.unreachable", error=str(error), retry_s=delay_s)
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, 5.0)
+        return cls(engine)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from libs.runtime.database import async_url
 from libs.runtime.settings import RuntimeSettings, load
 
-OWNERS = ("status", "analytics")
+OWNERS = ("status", "analytics", "ingest")
 # Any number, the same for all: migrations of all services run one after another.
 _LOCK = 0x626C7565
 

@@ -66,6 +66,21 @@ class RuntimeSettings(BaseSettings):
     )
     accounts_file: str = Field("", description="JSON file with the provider accounts.")
     api_keys_file: str = Field("", description="JSON file with the hashes of the API keys.")
+    failure_codes_file: str = Field(
+        "",
+        description="CSV file whose rows replace or add to libs/catalogue/data/failure_codes.csv. "
+        "This and the next four: see docs/failures.md; the same for ingest, status and analytics.",
+    )
+    failure_alternates_file: str = Field(
+        "", description="CSV file whose rows go over failure_alternates.csv."
+    )
+    failure_topics_file: str = Field(
+        "", description="CSV file whose rows go over failure_topics.csv."
+    )
+    remedies_file: str = Field("", description="CSV file whose rows go over remedies.csv.")
+    markets_file: str = Field(
+        "", description="CSV file whose rows go over markets.csv, WhatsApp's price markets."
+    )
     log_format: Literal["json", "console"] = Field("json", description="json, or console to read.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is written."

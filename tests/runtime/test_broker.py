@@ -20,11 +20,10 @@ from libs.runtime.broker import (
     EVENTS_SUBJECT,
     Broker,
     BrokerUnavailable,
-    BrokerUnsuitable,
     OutboundMessage,
     changes_subject,
-    check_durability,
 )
+from libs.runtime.broker_checks import BrokerUnsuitable, check_durability
 from libs.runtime.settings import RuntimeSettings
 
 
