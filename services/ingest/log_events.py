@@ -16,6 +16,19 @@ LogEvent = Literal[
     "callback.postponed",
     # error. A provider's parser raised; the body is in quarantine. Fields: provider, exception.
     "callback.parser_crashed",
+    # warning. A tracked link could not be followed now; the person was told to try again. At most
+    # one line a second and reason. Fields: why, suppressed.
+    "link.postponed",
     # error. The door itself failed; answered 503. Fields: exception.
     "door.crashed",
+    # warning. A quarantined callback was to be read again, and nobody was told how that went; it
+    # stays in quarantine. error, with exception: a bug of ours. Fields: error.
+    "replay.unanswered",
+    # warning. The broker does not take the doors' reports; they are sent with the next ones.
+    # Fields: reports.
+    "reports.postponed",
+    # info. A subscription to SNS was confirmed, as its account allows. Fields: host.
+    "subscription.confirmed",
+    # warning. A certificate or a confirmation could not be had from SNS. Fields: host, why.
+    "outside.failed",
 ]

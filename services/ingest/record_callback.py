@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from libs.runtime import logs, metrics
 from libs.runtime.accounts import Account
+from services.ingest.count_unmapped import count_unmapped
 from services.ingest.domain.reading import Reading
 from services.ingest.log_events import LogEvent
 from services.ingest.providers.provider import Answer, Callback, Provider, Refused
@@ -30,8 +31,22 @@ class EventSink(Protocol):
         """
 
 
+class DoorBook(Protocol):
+    """Where it is noted what goes through the doors."""
+
+    def took(self, account: Account, receive_time_us: int, occur_time_us: int) -> None:
+        """Note a callback that is stored; ``occur_time_us`` is 0 if it told no time."""
+
+    def refused(self, account: Account) -> None:
+        """Note a request that nothing proved to be the provider's."""
+
+
 async def record_callback(
-    callback: Callback, account: Account, provider: Provider, events: EventSink
+    callback: Callback,
+    account: Account,
+    provider: Provider,
+    events: EventSink,
+    doors: DoorBook | None = None,
 ) -> Answer | Refused:
     """Answer one callback; an answer of 200 means that all of it is durable.
 
@@ -48,7 +63,19 @@ async def record_callback(
     if event_count or quarantined_count:
         await events.submit(outcome.batch)
     _count(provider.name, event_count, quarantined_count)
-    return provider.answer
+    count_unmapped(outcome.batch.events)
+    if doors is not None:
+        last = outcome.batch.events[-1] if event_count else None
+        told_us = last.occur_time_us if last is not None and not last.is_time_clamped else 0
+        doors.took(account, callback.receive_time_us, told_us)
+    return answer_to(outcome, provider)
+
+
+def answer_to(reading: Reading, provider: Provider) -> Answer:
+    """Return what the provider hears when all of ``reading`` is durable."""
+    if reading.answer_body is None:
+        return provider.answer
+    return Answer(body=reading.answer_body)
 
 
 def read_callback(
@@ -61,6 +88,11 @@ def read_callback(
     verdict = provider.authenticate(callback, account)
     if isinstance(verdict, Refused):
         return verdict
+    return read_authentic(callback, account, provider)
+
+
+def read_authentic(callback: Callback, account: Account, provider: Provider) -> Refused | Reading:
+    """Say what a callback says that is known to be the provider's, storing nothing."""
     reading = _parse(callback, account, provider)
     if isinstance(reading, Reading):
         for part in reading.batch.quarantined:

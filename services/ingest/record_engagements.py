@@ -12,6 +12,7 @@ from bluetick.v1.ingest_service_pb2 import (
 )
 
 from libs.runtime.keys import message_key, ref_key
+from services.ingest.domain.message_ids import canonical_id
 from services.ingest.domain.record_rules import (
     Faulty,
     check_required,
@@ -77,8 +78,8 @@ def _add_engagement(
     )
     if record.provider_message_id:
         event.provider = provider
-        event.provider_message_id = record.provider_message_id
-        event.message_key = message_key(tenant_id, provider, record.provider_message_id)
+        event.provider_message_id = canonical_id(provider, record.provider_message_id)
+        event.message_key = message_key(tenant_id, provider, event.provider_message_id)
     else:
         event.message_key = ref_key(tenant_id, record.message_ref)
     engagement = event.engagement

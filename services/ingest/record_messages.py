@@ -12,10 +12,15 @@ from bluetick.v1.ingest_service_pb2 import (
     Rejection,
 )
 
+from libs.catalogue.countries import country_of
 from libs.catalogue.failures import reason_for
+from libs.catalogue.markets import market_of
+from libs.runtime.addresses import canonical_address
 from libs.runtime.keys import message_key, person_key, ref_key
 from libs.runtime.rpc_errors import InvalidArgument
-from services.ingest.domain.addresses import from_digits, is_reachable
+from services.ingest.count_unmapped import count_unmapped
+from services.ingest.domain.addresses import from_sender, is_reachable
+from services.ingest.domain.message_ids import canonical_id
 from services.ingest.domain.record_rules import (
     Faulty,
     check_attributes,
@@ -70,6 +75,7 @@ async def record_messages(
     batch, rejections = read_each("messages", request.messages, add)
     if batch.events:
         await events.submit(batch)
+        count_unmapped(batch.events)
     return RecordMessagesResponse(recorded_count=len(batch.events), rejections=rejections)
 
 
@@ -110,20 +116,21 @@ def _add_record(batch: EventBatch, record: MessageRecord, tenant_id: str, now_us
         kind, time_us = pb.EVENT_KIND_QUEUED, now_us
 
     # Everything was checked: from here on nothing is turned away, so no half event stays behind.
+    message_id = canonical_id(provider, record.provider_message_id, address)
     event = batch.events.add(
         kind=kind,
         tenant_id=tenant_id,
         provider=provider,
         account=record.account,
-        provider_message_id=record.provider_message_id,
+        provider_message_id=message_id,
         message_ref=record.message_ref,
         address=address,
         occur_time_us=time_us,
         receive_time_us=now_us,
     )
     event.message_key = (
-        message_key(tenant_id, provider, record.provider_message_id)
-        if record.provider_message_id
+        message_key(tenant_id, provider, message_id)
+        if message_id
         else ref_key(tenant_id, record.message_ref)
     )
     if outcome == "dropped":
@@ -162,13 +169,14 @@ def _check(record: MessageRecord) -> tuple[str, str]:
 
 
 def _address(record: MessageRecord, *, is_dropped: bool) -> str:
+    is_phone = record.channel != pb.CHANNEL_EMAIL
+    address = from_sender(record.address) if is_phone else record.address
     if is_dropped:
         # A malformed address may be the very reason of the drop.
-        return record.address
+        return address
     if not record.address and record.contact_id:
         return ""
     check_required("address", record.address, "send the phone number or mailbox, or contact_id.")
-    address = record.address if record.channel == pb.CHANNEL_EMAIL else from_digits(record.address)
     if not is_reachable(address):
         raise Faulty(
             "ADDRESS_MALFORMED",
@@ -194,6 +202,10 @@ def _add_registration(event: Event, record: MessageRecord) -> None:
     for name in _COPIED:
         setattr(registration, name, getattr(record, name))
     registration.attributes.update(record.attributes)
-    person = record.contact_id or event.address
+    registration.country = country_of(event.address)
+    if record.channel == pb.CHANNEL_WHATSAPP:
+        registration.market = market_of(event.address, event.occur_time_us)
+    # Without a contact's id the address is the person, in whichever form it was written.
+    person = record.contact_id or canonical_address(event.address)
     if person:
         registration.person_key = person_key(event.tenant_id, person)

@@ -1,8 +1,9 @@
 """Settings of ingest: every limit of its two doors."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from libs.runtime.settings import RuntimeSettings
+from services.ingest.domain.link_token import parse_keys
 
 
 class IngestSettings(RuntimeSettings):
@@ -69,6 +70,11 @@ class IngestSettings(RuntimeSettings):
         5.0, gt=0, le=60,
         description="Seconds that a callback waits in all to become durable; then 503.",
     )  # fmt: skip
+    ingest_door_report_interval_s: float = Field(
+        10.0, gt=0, le=3600,
+        description="Seconds between two reports of what went through each account's door, for "
+        "the health of its callbacks; a crash loses one interval's counts, never a callback.",
+    )  # fmt: skip
     public_url: str = Field(
         "",
         description="Address that providers call (some sign it). Empty: the door's own.",
@@ -78,3 +84,29 @@ class IngestSettings(RuntimeSettings):
         description="Oldest signed callback that is taken, seconds, where the provider signs a "
         "time; 0: any age.",
     )  # fmt: skip
+    ingest_link_timeout_s: float = Field(
+        3.0, gt=0, le=60,
+        description="Seconds to wait for PostgreSQL when a tracked link is registered or first "
+        "followed; then 503.",
+    )  # fmt: skip
+    ingest_links_cached_max: int = Field(
+        20_000, ge=1, le=10_000_000,
+        description="Destinations of tracked links kept in memory, about 0.5 KB each; these work "
+        "while PostgreSQL is down.",
+    )  # fmt: skip
+    link_keys: str = Field(
+        "",
+        description='Keys of tracked links: "id:secret,id:secret", the secrets 16 characters or '
+        "more. The first signs, all are trusted. Empty: no link is wrapped or followed.",
+    )
+    link_base_url: str = Field(
+        "",
+        description="Address that tracked links begin with, as short as can be. Empty: "
+        "BLUETICK_PUBLIC_URL.",
+    )
+
+    @field_validator("link_keys")
+    @classmethod
+    def _are_keys(cls, text: str) -> str:
+        parse_keys(text)
+        return text

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from bluetick.v1 import common_pb2 as pb
 from bluetick.v1.event_pb2 import Event
 from bluetick.v1.ingest_service_pb2 import (
     CallbackEvent,
@@ -12,11 +13,12 @@ from bluetick.v1.ingest_service_pb2 import (
 )
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from libs.catalogue.failures import topic_for
 from libs.runtime.accounts import Account, Accounts
 from libs.runtime.rpc_errors import NotFound
 from services.ingest.providers.provider import Answer, Callback, Provider, Refused
 from services.ingest.providers.registry import BY_NAME
-from services.ingest.record_callback import read_callback
+from services.ingest.record_callback import answer_to, read_callback
 
 _COPIED: Final = (
     "kind", "provider_message_id", "message_ref", "address", "provider_code", "reason",
@@ -77,14 +79,15 @@ def _response(callback: Callback, account: Account, provider: Provider) -> TestC
         return TestCallbackResponse(
             http_status=outcome.http_status, answer=outcome.body.decode(errors="replace")
         )
+    answer = answer_to(outcome, provider)
     return TestCallbackResponse(
         events=[_event(event) for event in outcome.batch.events],
         quarantined=[
             CallbackQuarantined(reason=part.reason, detail=part.detail)
             for part in outcome.batch.quarantined
         ],
-        http_status=provider.answer.http_status,
-        answer=provider.answer.body.decode(errors="replace"),
+        http_status=answer.http_status,
+        answer=answer.body.decode(errors="replace"),
     )
 
 
@@ -99,6 +102,10 @@ def _event(event: Event) -> CallbackEvent:
     for name in _COPIED:
         setattr(shown, name, getattr(event, name))
     shown.occur_time.FromMicroseconds(event.occur_time_us)
+    if event.reason:
+        is_dropped = event.kind == pb.EVENT_KIND_DROPPED
+        stage = pb.FAILURE_STAGE_DROPPED if is_dropped else pb.FAILURE_STAGE_UNDELIVERED
+        shown.topic = topic_for(event.provider, event.provider_code, stage)  # type: ignore[assignment]
     if event.HasField("pricing"):
         shown.pricing.CopyFrom(event.pricing)
     if event.HasField("engagement"):

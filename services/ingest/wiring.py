@@ -6,20 +6,28 @@ from functools import partial
 from bluetick.v1.ingest_service_pb2 import DESCRIPTOR
 from bluetick.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
 
+from libs.catalogue.standing import configure
 from libs.runtime import logs
 from libs.runtime.accounts import Accounts, load_accounts
 from libs.runtime.broker import Broker
 from libs.runtime.clock import Clock, SystemClock
+from libs.runtime.database import Database
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, answer_probe, serve_until_closed
 from libs.runtime.rpc_server import RpcServer
 from services.ingest.adapters.callback_door import CallbackDoor, DoorLimits
 from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
 from services.ingest.adapters.http_server import door_config
+from services.ingest.adapters.link_door import LinkDoor
+from services.ingest.adapters.link_store import LinkStore
+from services.ingest.adapters.replay_answers import serve_replays
 from services.ingest.adapters.request_body import BodyLimits
 from services.ingest.adapters.rpc_service import IngestRpc
+from services.ingest.adapters.sns_certificates import SnsCertificates
+from services.ingest.domain.link_token import LinkKeyring, parse_keys
 from services.ingest.log_events import LogEvent
-from services.ingest.record_callback import EventSink
+from services.ingest.record_callback import DoorBook, EventSink
+from services.ingest.report_doors import DoorReports
 from services.ingest.settings import IngestSettings
 
 _log = logs.get_logger()
@@ -33,19 +41,32 @@ async def build(
     What is built last closes first: the doors, then the publisher, then the broker.
 
     Raises:
+        CatalogueProblem: a table of the operator's cannot be used.
         AccountsProblem: the accounts file cannot be used.
         BrokerUnsuitable: the broker could lose what it acknowledged.
         OSError, RuntimeError: a port is taken.
     """
     clock = clock or SystemClock()
+    configure(settings)
     accounts = load_accounts(settings.accounts_file)
     broker = await Broker.connect(settings, "ingest")
     scope.defer(broker.close)
     await broker.ensure_streams()
     publisher = EventPublisher(broker, _publish_limits(settings))
     scope.defer(publisher.close)
-    grpc_port = await open_grpc(scope, settings, accounts, publisher, clock)
-    http_port = await _open_door(scope, settings, accounts, publisher, clock, broker)
+    await serve_replays(broker, accounts, publisher)
+    doors = open_reports(scope, settings, publisher, clock)
+    links = open_links(scope, settings)
+    grpc_port = await open_grpc(scope, settings, accounts, publisher, clock, links)
+    door = LinkDoor(
+        keyring=LinkKeyring(parse_keys(settings.link_keys)),
+        directory=links,
+        events=publisher,
+        clock=clock,
+        visits_in_flight_max=settings.ingest_requests_in_flight_max,
+        retry_after_s=settings.ingest_retry_after_s,
+    )
+    http_port = await _open_door(scope, settings, accounts, publisher, clock, broker, door, doors)
     # What is built now lives as long as the process; the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -55,12 +76,44 @@ async def build(
     return http_port, grpc_port
 
 
+def open_reports(
+    scope: Scope, settings: IngestSettings, publisher: EventPublisher, clock: Clock
+) -> DoorReports:
+    """Return what counts at the doors, and reports it until ``scope`` closes."""
+    doors = DoorReports(publisher, clock)
+    # Closed after the doors and before the publisher: the last seconds are reported too.
+    scope.defer(doors.report_if_possible)
+    scope.spawn(doors.run(settings.ingest_door_report_interval_s, scope.stopping), "door_reports")
+    return doors
+
+
+def open_links(scope: Scope, settings: IngestSettings) -> LinkStore:
+    """Return the store of tracked links; it connects when a link is first asked for.
+
+    The callback door must open, and stay open, while there is no database.
+    """
+    database = Database.lazy(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        statement_timeout_s=settings.ingest_link_timeout_s,
+        application="bluetick-ingest",
+    )
+    store = LinkStore(
+        database,
+        timeout_s=settings.ingest_link_timeout_s,
+        cached_max=settings.ingest_links_cached_max,
+    )
+    scope.defer(store.close)
+    return store
+
+
 async def open_grpc(
     scope: Scope,
     settings: IngestSettings,
     accounts: Accounts,
     events: EventSink,
     clock: Clock,
+    links: LinkStore,
 ) -> int:
     """Open the gRPC server and return its port; it closes with ``scope``."""
     # Calls that ingest does not serve stay as generated and answer UNIMPLEMENTED.
@@ -71,6 +124,9 @@ async def open_grpc(
         public_url=_public_url(settings),
         body_bytes_max=settings.ingest_body_bytes_max,
         signature_age_s_max=settings.signature_age_max_s,
+        links=links,
+        keyring=LinkKeyring(parse_keys(settings.link_keys)),
+        link_base_url=(settings.link_base_url or _public_url(settings)).rstrip("/"),
     )
     name = DESCRIPTOR.services_by_name["IngestService"].full_name
     server = RpcServer(
@@ -87,6 +143,8 @@ async def _open_door(
     publisher: EventPublisher,
     clock: Clock,
     broker: Broker,
+    links: LinkDoor,
+    doors: DoorBook,
 ) -> int:
     def probe() -> tuple[bool, str]:
         return (True, "") if broker.healthy else (False, "the broker does not answer")
@@ -98,6 +156,9 @@ async def _open_door(
         limits=_door_limits(settings),
         public_url=_public_url(settings),
         probes=partial(answer_probe, scope=scope, probe=probe),
+        outside=SnsCertificates(),
+        links=links,
+        doors=doors,
     )
     config = door_config(
         door,

@@ -13,6 +13,7 @@ from tests.ingest.meta_bodies import (
     read,
     status,
 )
+from tests.ingest.mutations import places, with_value
 
 _TEXTS = st.text(st.characters(), max_size=20)
 _LEAVES = (
@@ -56,32 +57,13 @@ _BODY = envelope(
 )
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = [path]
-    if isinstance(value, dict):
-        inner = list(value.items())
-    else:
-        inner = list(enumerate(value)) if isinstance(value, list) else []
-    for name, item in inner:
-        found += _places(item, (*path, name))
-    return found
-
-
-def _with(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    copy = value.copy()
-    copy[path[0]] = _with(value[path[0]], path[1:], new)
-    return copy
-
-
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from(_places(_BODY)), _ANYTHING)
+@given(st.sampled_from(places(_BODY)), _ANYTHING)
 def test_whatever_stands_in_any_place_of_a_body_it_is_read_or_kept(
     place: tuple[Any, ...], new: Any
 ) -> None:
     """Tomorrow's bodies are not known; today's code must take them without losing a neighbour."""
-    reading = read(_with(_BODY, place, new))
+    reading = read(with_value(_BODY, place, new))
 
     for event in reading.batch.events:
         assert event.tenant_id == "demo"

@@ -12,7 +12,7 @@ from libs.runtime.accounts import Accounts
 from libs.runtime.lifecycle import Scope
 from libs.testkit.clock import ManualClock
 from services.ingest.settings import IngestSettings
-from services.ingest.wiring import open_grpc
+from services.ingest.wiring import open_grpc, open_links
 from tests.ingest.meta_bodies import ACCOUNT, change, dump, envelope, signature, status
 from tests.ingest.record_builders import KeptEvents, an_accepted, an_engagement
 
@@ -41,7 +41,8 @@ async def _caller(scope: Scope, kept: KeptEvents) -> Caller:
     settings = IngestSettings(
         internal_token=TOKEN, ingest_grpc_host="127.0.0.1", ingest_grpc_port=0
     )
-    port = await open_grpc(scope, settings, Accounts([ACCOUNT]), kept, ManualClock())
+    links = open_links(scope, settings)
+    port = await open_grpc(scope, settings, Accounts([ACCOUNT]), kept, ManualClock(), links)
     channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
     scope.defer(channel.close)
     return Caller(IngestServiceStub(channel), kept)
@@ -138,6 +139,6 @@ async def test_what_is_not_on_disk_is_unavailable(caller_without_broker: Caller)
 async def test_calls_of_later_are_unimplemented(caller: Caller) -> None:
     """They are in the contract; what they do is not built."""
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await caller.call("WrapLinks", pb.WrapLinksRequest())
+        await caller.call("RecordConversions", pb.RecordConversionsRequest())
 
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED

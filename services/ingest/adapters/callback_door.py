@@ -12,6 +12,7 @@ from libs.runtime import logs, metrics
 from libs.runtime.accounts import Account, Accounts
 from libs.runtime.broker import BrokerUnavailable
 from libs.runtime.clock import Clock
+from services.ingest.adapters.link_door import LinkDoor
 from services.ingest.adapters.request_body import (
     BodyDesk,
     BodyLimits,
@@ -21,9 +22,11 @@ from services.ingest.adapters.request_body import (
 )
 from services.ingest.adapters.seldom_log import SeldomLog
 from services.ingest.log_events import LogEvent
-from services.ingest.providers.provider import Answer, Callback, Provider, Refused
+from services.ingest.providers.provider import Answer, AsksOutside, Callback, Provider, Refused
 from services.ingest.providers.registry import BY_NAME, PROVIDERS
-from services.ingest.record_callback import EventSink, record_callback
+from services.ingest.record_callback import DoorBook, EventSink, record_callback
+from services.ingest.record_outside_callback import Outside, record_outside_callback
+from services.ingest.wrap_links import LINKS_PATH
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ProbeAnswer = Callable[[str], tuple[int, bytes, bytes]]
@@ -49,7 +52,7 @@ class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallbackDoor:
-    """Answers callbacks, and the probes of /healthz, /readyz and /metrics."""
+    """Answers callbacks, tracked links, and the probes /healthz, /readyz and /metrics."""
 
     def __init__(
         self,
@@ -60,8 +63,17 @@ class CallbackDoor:
         limits: DoorLimits,
         public_url: str,
         probes: ProbeAnswer,
+        outside: Outside | None = None,
+        links: LinkDoor | None = None,
+        doors: DoorBook | None = None,
     ) -> None:
-        """Serve ``accounts``; ``probes`` answers any path that is no callback's."""
+        """Serve ``accounts``; ``probes`` answers paths that are neither callbacks nor links.
+
+        Without ``outside`` nothing is ever called, without ``links`` none is followed.
+        """
+        self._links = links
+        self._outside = outside
+        self._doors = doors
         self._accounts = accounts
         self._events = events
         self._clock = clock
@@ -80,6 +92,8 @@ class CallbackDoor:
             )
             for provider in PROVIDERS
         }
+        # Asking every provider each time would cost more than the rest of the door.
+        self._asking = {each.name: each for each in PROVIDERS if isinstance(each, AsksOutside)}
         self._requests_in_flight = 0
         _in_flight.set_function(lambda: self._requests_in_flight)
         _body_bytes.set_function(lambda: self._desk.bytes_in_flight)
@@ -89,6 +103,9 @@ class CallbackDoor:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
+        if self._links is not None and path.startswith(LINKS_PATH):
+            await _send(send, *await self._links.answer(scope))
+            return
         if not path.startswith(PREFIX):
             status, content_type, body = self._probes(path)
             await _send(send, status, body, [(b"content-type", content_type)])
@@ -168,8 +185,16 @@ class CallbackDoor:
     async def _record(
         self, callback: Callback, account: Account, provider: Provider
     ) -> tuple[Answer, list[tuple[bytes, bytes]]]:
-        outcome = await record_callback(callback, account, provider, self._events)
+        asking = self._asking.get(provider.name)
+        if asking is None or self._outside is None:
+            outcome = await record_callback(callback, account, provider, self._events, self._doors)
+        else:
+            outcome = await record_outside_callback(
+                callback, account, asking, self._events, self._outside, self._doors
+            )
         if isinstance(outcome, Refused):
+            if outcome.http_status == 401 and self._doors is not None:
+                self._doors.refused(account)
             refused: LogEvent = "callback.refused"
             self._seldom.warning(
                 refused,

@@ -9,10 +9,12 @@ from libs.runtime.accounts import Accounts
 from libs.runtime.api_keys import Role
 from libs.runtime.clock import Clock
 from libs.runtime.rpc_context import caller
+from services.ingest.domain.link_token import LinkKeyring
 from services.ingest.record_callback import EventSink
 from services.ingest.record_engagements import record_engagements
 from services.ingest.record_messages import record_messages
 from services.ingest.try_callback import try_callback
+from services.ingest.wrap_links import LinkRegister, wrap_links
 
 
 class IngestRpc(IngestServiceServicer):
@@ -27,14 +29,20 @@ class IngestRpc(IngestServiceServicer):
         public_url: str,
         body_bytes_max: int,
         signature_age_s_max: int,
+        links: LinkRegister,
+        keyring: LinkKeyring,
+        link_base_url: str,
     ) -> None:
-        """Store through ``events``; the other arguments are the door's own."""
+        """Store through ``events`` and ``links``; the other arguments are the doors' own."""
         self._accounts = accounts
         self._events = events
         self._clock = clock
         self._public_url = public_url
         self._body_bytes_max = body_bytes_max
         self._signature_age_s_max = signature_age_s_max
+        self._links = links
+        self._keyring = keyring
+        self._link_base_url = link_base_url
 
     async def RecordMessages(
         self, request: pb.RecordMessagesRequest, context: Any
@@ -54,6 +62,19 @@ class IngestRpc(IngestServiceServicer):
         who.require(Role.SENDER)
         return await record_engagements(
             request, tenant_id=who.tenant_id, now_us=self._clock.now_us(), events=self._events
+        )
+
+    async def WrapLinks(self, request: pb.WrapLinksRequest, context: Any) -> pb.WrapLinksResponse:
+        """Wrap links; OK means that each can be followed."""
+        who = caller(context)
+        who.require(Role.SENDER)
+        return await wrap_links(
+            request,
+            tenant_id=who.tenant_id,
+            now_us=self._clock.now_us(),
+            keyring=self._keyring,
+            register=self._links,
+            base_url=self._link_base_url,
         )
 
     async def TestCallback(

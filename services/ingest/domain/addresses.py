@@ -2,6 +2,9 @@
 
 import re
 
+from libs.catalogue.countries import is_possible
+from libs.runtime.addresses import bare_phone
+
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 _MAILBOX = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,255}")
 # "US.13491208655302741918", or "US.ENT.1181..." for a parent: business-scoped user ids.
@@ -17,6 +20,19 @@ def from_digits(text: str) -> str:
     if text.isdecimal() and text.isascii() and 6 <= len(text) <= 15:
         return "+" + text
     return text
+
+
+def from_sender(text: str) -> str:
+    """Return a phone number as E.164 however a sender wrote it; anything else as it is.
+
+    Blanks, dashes, parentheses, "whatsapp:" and 00 are taken off where a number that may exist is
+    left. Everything else stays: what looks wrong here may be what the provider took.
+    """
+    plain = from_digits(text)
+    if _E164.fullmatch(plain):
+        return plain
+    phone = bare_phone(text)
+    return phone if is_possible(phone) else text
 
 
 def is_reachable(address: str) -> bool:

@@ -16,13 +16,23 @@ class Reading:
     serialized once, a hundred thousand times a second.
     """
 
-    __slots__ = ("_account", "_add", "_provider", "_receive_time_us", "_tenant_id", "batch")
+    __slots__ = (
+        "_account",
+        "_add",
+        "_provider",
+        "_receive_time_us",
+        "_tenant_id",
+        "answer_body",
+        "batch",
+    )
 
     def __init__(
         self, *, tenant_id: str, provider: str, account: str, receive_time_us: int
     ) -> None:
         """Begin empty; the arguments are the same for all events of one callback."""
         self.batch = EventBatch()
+        # What the provider hears, where the account says it; None: what it always hears.
+        self.answer_body: bytes | None = None
         self._add = self.batch.events.add
         self._tenant_id = tenant_id
         self._provider = provider

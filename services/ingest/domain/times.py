@@ -29,12 +29,18 @@ def seconds_us(value: object) -> int | None:
     if type(value) is str:
         if len(value) < 20 and value.isascii() and value.isdecimal():
             return int(value) * SECOND_US
-        return int(float(value) * SECOND_US) if _SECONDS.fullmatch(value) else None
+        return _float_us(float(value)) if _SECONDS.fullmatch(value) else None
     if type(value) is int:
         return value * SECOND_US
     if type(value) is float and isfinite(value):
-        return int(value * SECOND_US)
+        return _float_us(value)
     return None
+
+
+def _float_us(seconds: float) -> int:
+    # The product of a large number and a million may be infinite.
+    whole = int(seconds)
+    return whole * SECOND_US + round((seconds - whole) * SECOND_US)
 
 
 def iso_us(value: object) -> int | None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from libs.runtime.accounts import Account
 from services.ingest.domain.reading import Reading
+from services.ingest.providers import meta_parts
 from services.ingest.providers.meta_body import BodyReader, read_statuses_only
 from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
 
@@ -76,6 +77,10 @@ class Meta:
         reading = _empty(callback, account)
         BodyReader(reading, callback.body).read()
         return reading
+
+    def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
+        """Return a body with nothing but ``part``."""
+        return meta_parts.whole_of(part, place)
 
 
 def _empty(callback: Callback, account: Account) -> Reading:

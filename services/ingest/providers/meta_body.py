@@ -125,13 +125,14 @@ class BodyReader:
         named = self._plain(fields.get("field"))
         field = named if isinstance(named, str) else ""
         value = fields.get("value", b"null")
-        path = f"{path}.value"
+        owner_path, path = path, f"{path}.value"
         if field == "messages":
             self._read_messages_value(value, path, entry_time)
         elif field == "user_preferences":
             self._read_preferences(value, path, entry_time)
         elif read := self._notice_reader(field, entry_time):
-            self._item(value, path, read)
+            # Kept with its field, which says what the value is.
+            self._item(value, path, read, kept=bytes(change), kept_path=owner_path)
         else:
             self._unknown(change, field or "field", path, entry_time)
 
@@ -202,8 +203,16 @@ class BodyReader:
 
         self._item(raw, path, read)
 
-    def _item(self, raw: Any, path: str, read: Callable[[bytes], str | None]) -> None:
-        """Let ``read`` add the events of one item, or put the item to quarantine."""
+    def _item(
+        self,
+        raw: Any,
+        path: str,
+        read: Callable[[bytes], str | None],
+        *,
+        kept: bytes | None = None,
+        kept_path: str = "",
+    ) -> None:
+        """Let ``read`` add the events of one item, or put the item (or ``kept``) to quarantine."""
         part = bytes(raw)
         events = self._reading.batch.events
         event_count = len(events)
@@ -216,12 +225,13 @@ class BodyReader:
             reason, detail = "INVALID_TEXT", "a text that is needed holds NUL or half a character"
         if reason:
             self._reading.forget_after(event_count)
-            self._quarantine(reason, f"{path}: {detail}", part)
+            self._quarantine(reason, f"{kept_path or path}: {detail}", kept or part)
 
     def _items(self, raw: Any, path: str, owner: bytes) -> list[Any]:
         """Return the items of a list; without one, ``owner`` is what cannot be read."""
         if raw is None:
-            self._quarantine("LIST_MISSING", f"{path}: missing", owner)
+            owner_path, _, name = path.rpartition(".")
+            self._quarantine("LIST_MISSING", f"{owner_path or 'body'}: {name} missing", owner)
             return []
         try:
             return decode_items(raw)

@@ -14,6 +14,7 @@ from services.ingest.providers.meta_payload import (
     object_at,
     text,
 )
+from services.ingest.providers.whole_body import add_consent
 
 REPLY_TYPES: Final = frozenset(
     {
@@ -63,6 +64,10 @@ def add_inbound(reading: Reading, message: dict[str, Any], raw: bytes) -> str:
         event.raw = raw
     event.provider_word = word[:WORD_CHARACTERS_MAX]
     event.address = from_digits(person)
+    if event.kind == EVENT_KIND_REPLIED:
+        tapped = event.engagement
+        written = text(message, "text", "body")
+        add_consent(reading, event, written, tapped.button_title, tapped.button_id)
     return ""
 
 

@@ -1,6 +1,5 @@
 """Everything that Meta tells beside statuses and messages: consent, clicks, templates, account."""
 
-from hashlib import blake2b
 from typing import Any, Final
 
 from bluetick.v1.common_pb2 import (
@@ -12,6 +11,7 @@ from bluetick.v1.common_pb2 import (
 )
 
 from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fact_ids import fact_id_of
 from services.ingest.domain.reading import DETAIL_CHARACTERS_MAX, Reading
 from services.ingest.domain.times import seconds_us
 from services.ingest.providers.meta_payload import (
@@ -75,7 +75,7 @@ def add_preference(reading: Reading, preference: dict[str, Any], raw: bytes) -> 
         event.raw = raw
     else:
         # Meta gives these no id; the same choice told twice must count once.
-        event.engagement.fact_id = _fact_id("preference", person, word, str(time_us))
+        event.engagement.fact_id = fact_id_of("preference", person, word, str(time_us))
     return ""
 
 
@@ -96,7 +96,7 @@ def add_action(reading: Reading, action: dict[str, Any], raw: bytes) -> str:
         event.raw = raw
     elif kind == EVENT_KIND_CLICKED:
         click_id = text(data, "click_id")
-        event.engagement.fact_id = _fact_id("action", word, click_id, str(time_us))
+        event.engagement.fact_id = fact_id_of("action", word, click_id, str(time_us))
         event.engagement.link_id = text(data, "product_id")[:WORD_CHARACTERS_MAX]
     return ""
 
@@ -125,10 +125,6 @@ def add_unknown(reading: Reading, word: str, raw: bytes, entry_time: object) -> 
     event = reading.add(EVENT_KIND_UNKNOWN, seconds_us(entry_time))
     event.provider_word = word[:WORD_CHARACTERS_MAX]
     event.raw = raw
-
-
-def _fact_id(*parts: str) -> str:
-    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def _summary(value: Any, path: str = "") -> str:

@@ -69,8 +69,8 @@ def add_status(
 ) -> str:
     """Add what ``status`` says; return the reason if it cannot be read, else "".
 
-    ``raw`` is kept where the word is not in ``kinds``. All events of one status have the same time; they
-    carry every code of ``errors``.
+    ``raw`` is kept where the word is not in ``kinds``. All events of one status have the same time;
+    they carry every code of ``errors``.
     """
     if not status.id:
         return STATUS_WITHOUT_ID

@@ -95,3 +95,17 @@ class AsksOutside(Provider, Protocol):
 
     def confirm_url(self, callback: Callback, account: Account) -> str:
         """Return the address to call once an authentic callback is stored; empty for none."""
+
+
+@runtime_checkable
+class KeepsParts(Provider, Protocol):
+    """A provider that puts single items of a body to quarantine, beside neighbours that it read."""
+
+    def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
+        """Return a body that holds nothing but ``part``, where ``parse`` found it.
+
+        Args:
+            part: the body of a quarantined part.
+            place: its path, the beginning of the part's ``detail`` ("entry[0].changes[2].value").
+            account: whose it is.
+        """

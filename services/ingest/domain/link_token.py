@@ -1,0 +1,134 @@
+"""The signed word at the end of a tracked link: which message and which link, nothing stored.
+
+Base64url without padding, so it needs no escaping and is short enough for an SMS::
+
+    1 byte       version (3 bits), whether the reference is a UUID (1 bit), length of the key id
+    1..15 bytes  id of the signing key
+    8 bytes      link, see ``destinations.link_key``
+    0..n bytes   the sender's reference of the message: UTF-8, or the 16 bytes of a UUID
+    10 bytes     HMAC-SHA256 of all before, truncated to 80 bits
+"""
+
+import hmac
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from services.ingest.domain.destinations import LINK_KEY_BYTES
+
+VERSION: Final = 1
+MAC_BYTES: Final = 10
+# Of a reference of 256 characters, four bytes each.
+TOKEN_CHARACTERS_MAX: Final = 1_500
+SECRET_CHARACTERS_MIN: Final = 16
+# Told apart from every other use of the same secret.
+_PURPOSE: Final = b"bluetick-link\x00"
+_IS_UUID: Final = 0x10
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,15}")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class LinkKey(NamedTuple):
+    """One signing key."""
+
+    key_id: str
+    secret: bytes
+
+
+class Followed(NamedTuple):
+    """What a valid token says."""
+
+    link_key: bytes
+    message_ref: str
+
+
+def parse_keys(text: str) -> list[LinkKey]:
+    """Return the keys of ``id:secret,id:secret``: the first signs, all verify.
+
+    Raises:
+        ValueError: says what is wrong, never a secret.
+    """
+    keys: list[LinkKey] = []
+    for number, part in enumerate(filter(None, (one.strip() for one in text.split(","))), 1):
+        key_id, colon, secret = part.partition(":")
+        if not colon or not _KEY_ID.fullmatch(key_id):
+            raise ValueError(
+                f'key {number}: write "id:secret", the id 1 to 15 letters, digits, "_" or "-".'
+            )
+        if len(secret) < SECRET_CHARACTERS_MIN:
+            raise ValueError(f"key {key_id}: the secret has less than 16 characters; lengthen it.")
+        if any(key_id == known.key_id for known in keys):
+            raise ValueError(f"key {key_id}: named twice; give each key an id of its own.")
+        keys.append(LinkKey(key_id, secret.encode()))
+    return keys
+
+
+class LinkKeyring:
+    """Signs with the first key and trusts all of them, so that a key can be replaced in peace."""
+
+    def __init__(self, keys: Sequence[LinkKey]) -> None:
+        """Hold ``keys``; without any, nothing is signed and nothing is trusted."""
+        self._signing = keys[0] if keys else None
+        self._keys = {key.key_id.encode(): key for key in keys}
+
+    def __bool__(self) -> bool:
+        """Whether there is a key to sign with."""
+        return self._signing is not None
+
+    def sign(self, link_key: bytes, message_ref: str) -> str:
+        """Return the token of one link in one message; the same for the same input."""
+        key = self._signing
+        assert key is not None, "asked without a key"
+        packed = _packed_uuid(message_ref)
+        flag = _IS_UUID if packed is not None else 0
+        head = bytes((VERSION << 5 | flag | len(key.key_id),))
+        reference = message_ref.encode() if packed is None else packed
+        body = head + key.key_id.encode() + link_key + reference
+        return urlsafe_b64encode(body + _mac(key, body)).decode().rstrip("=")
+
+    def verify(self, token: str) -> Followed | None:
+        """Return what ``token`` says; None unless one of the keys signed exactly it."""
+        raw = _decoded(token)
+        if len(raw) < 1 + LINK_KEY_BYTES + MAC_BYTES or raw[0] >> 5 != VERSION:
+            return None
+        body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
+        key_end = 1 + (raw[0] & 0x0F)
+        reference_start = key_end + LINK_KEY_BYTES
+        key = self._keys.get(body[1:key_end])
+        if key is None or len(body) < reference_start:
+            return None
+        if not hmac.compare_digest(mac, _mac(key, body)):
+            return None
+        # Signed by us: what follows is as we wrote it.
+        reference = body[reference_start:]
+        message_ref = str(UUID(bytes=reference)) if raw[0] & _IS_UUID else reference.decode()
+        return Followed(body[key_end:reference_start], message_ref)
+
+
+def _mac(key: LinkKey, body: bytes) -> bytes:
+    return hmac.digest(key.secret, _PURPOSE + body, "sha256")[:MAC_BYTES]
+
+
+def _decoded(token: str) -> bytes:
+    if len(token) > TOKEN_CHARACTERS_MAX or not _TOKEN.fullmatch(token):
+        return b""
+    try:
+        raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except NotBase64:
+        return b""
+    # One link has one spelling: spare bits of the last character must be as we write them.
+    return raw if urlsafe_b64encode(raw).decode().rstrip("=") == token else b""
+
+
+def _packed_uuid(message_ref: str) -> bytes | None:
+    """Return the 16 bytes of a reference that is a UUID as it is usually written."""
+    if len(message_ref) != 36:
+        return None
+    try:
+        uuid = UUID(message_ref)
+    except ValueError:
+        return None
+    return uuid.bytes if str(uuid) == message_ref else None

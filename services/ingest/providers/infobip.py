@@ -1,0 +1,182 @@
+"""Infobip: credentials, and which of its bodies a callback is.
+
+Source: Infobip's API reference and its public SDKs, as of September 2026. What proves a callback is
+what the operator put on the subscription: user and password, or a static header. (An HMAC is named
+there, its header and text are not, so it is not read.)
+
+- ``{"results": [...]}``: reports, seen reports and inbound messages, mixed; see
+  `infobip_results.py`. Most come in batches.
+- ``{"notificationType": ...}``: email tracking, one a body.
+- ``{"content": {"notificationMessagesStatus": ...}}``: WhatsApp's marketing opt-out, one a body.
+"""
+
+from functools import partial
+from typing import Any, Final
+
+from bluetick.v1.common_pb2 import (
+    EVENT_KIND_CLICKED,
+    EVENT_KIND_COMPLAINED,
+    EVENT_KIND_READ,
+    EVENT_KIND_RESUBSCRIBED,
+    EVENT_KIND_UNDELIVERED,
+    EVENT_KIND_UNKNOWN,
+    EVENT_KIND_UNSUBSCRIBED,
+)
+from bluetick.v1.event_pb2 import Event
+
+from libs.runtime.accounts import Account
+from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fact_ids import fact_id_of
+from services.ingest.domain.fields import (
+    Unreadable,
+    first_text,
+    needed_id,
+    object_at,
+    optional_id,
+    reference,
+    text,
+    word,
+)
+from services.ingest.domain.machine_agents import machine_rule
+from services.ingest.domain.mailboxes import bare_mailbox
+from services.ingest.domain.reading import Reading
+from services.ingest.domain.times import iso_us, seconds_us
+from services.ingest.providers.infobip_results import add_result
+from services.ingest.providers.json_parts import read_list
+from services.ingest.providers.mended_json import mend
+from services.ingest.providers.meta_payload import decode_fields
+from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
+from services.ingest.providers.static_credential import check_static_credential
+from services.ingest.providers.unsigned_door import without_noise
+from services.ingest.providers.whole_body import explain, json_object, read_whole
+
+KIND_BY_TRACKING: Final = {
+    "OPENED": EVENT_KIND_READ,
+    "CLICKED": EVENT_KIND_CLICKED,
+    "COMPLAINED": EVENT_KIND_COMPLAINED,
+    # The receiving server took it and sent it back later.
+    "LATE_BOUNCE": EVENT_KIND_UNDELIVERED,
+    "UNSUBSCRIBED": EVENT_KIND_UNSUBSCRIBED,
+}
+# The values are not documented; these are the words seen, and their opposites.
+KIND_BY_PREFERENCE: Final = {
+    "STOP": EVENT_KIND_UNSUBSCRIBED,
+    "STOPPED": EVENT_KIND_UNSUBSCRIBED,
+    "OPT_OUT": EVENT_KIND_UNSUBSCRIBED,
+    "OPTED_OUT": EVENT_KIND_UNSUBSCRIBED,
+    "RESUME": EVENT_KIND_RESUBSCRIBED,
+    "RESUMED": EVENT_KIND_RESUBSCRIBED,
+    "OPT_IN": EVENT_KIND_RESUBSCRIBED,
+    "OPTED_IN": EVENT_KIND_RESUBSCRIBED,
+}
+URL_CHARACTERS_MAX: Final = 2_048
+
+
+class Infobip:
+    """The dialect of Infobip, for SMS, WhatsApp and email."""
+
+    name = "infobip"
+    methods = frozenset({"POST"})
+    answer = Answer()
+
+    def handshake(self, callback: Callback, account: Account) -> Answer | None:
+        """Infobip tries nothing out."""
+
+    def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
+        """Compare user and password, or the static header, with any live one."""
+        return check_static_credential(callback, account)
+
+    def parse(self, callback: Callback, account: Account) -> Reading | Refused:
+        """Read a body of any of the three forms."""
+        reading = read_whole(callback, account, lambda empty: _read(empty, callback.body))
+        return without_noise(reading, account)
+
+    def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
+        """Return results with nothing but ``part``."""
+        return b'{"results":[%s]}' % part
+
+
+def _read(reading: Reading, body: bytes) -> None:
+    results = _results(body)
+    if results is not None:
+        read_list(reading, results, partial(add_result, reading), whole=body)
+        return
+    fields = json_object(body)
+    if "notificationType" in fields:
+        _add_tracking(reading, fields, body)
+    elif "notificationMessagesStatus" in object_at(fields, "content"):
+        _add_preference(reading, fields, body)
+    elif "messageId" in fields or "event" in fields:
+        # One result without its list.
+        add_result(reading, fields, body)
+    else:
+        raise Unreadable("BODY_NOT_OF_FORM", "results: missing, and nothing else that is known")
+
+
+def _results(body: bytes) -> bytes | None:
+    try:
+        found = decode_fields(body).get("results")
+    except (ValueError, RecursionError):
+        try:
+            found = decode_fields(mend(body)).get("results")
+        except (ValueError, RecursionError):
+            # `json_object` says what is wrong with it.
+            return None
+    return None if found is None else bytes(found)
+
+
+def _add_tracking(reading: Reading, fields: dict[str, Any], body: bytes) -> None:
+    kind_word = word(fields, "notificationType")
+    kind = KIND_BY_TRACKING.get(kind_word)
+    # Milliseconds, and named after the sending although it is the moment of the event.
+    sent = seconds_us(fields.get("sendDateTime"))
+    time_us = None if sent is None else sent // 1_000
+    # A number in one of the SDKs, a text in another.
+    message_id = needed_id(fields, "messageId", reason="EVENT_WITHOUT_ID")
+    event = reading.add_of_message(
+        EVENT_KIND_UNKNOWN if kind is None else kind, time_us, message_id
+    )
+    event.provider_word = kind_word
+    event.address = bare_mailbox(optional_id(fields, "recipient", "to"))
+    event.message_ref = reference(fields, "callbackData")
+    if kind is None:
+        event.raw = body
+    elif kind == EVENT_KIND_UNDELIVERED:
+        code = first_text(fields, "bounceCode", "errorCode") or text(fields, "error", "id")
+        explain(event, code, first_text(fields, "reason", "description"))
+    else:
+        _add_act(event, fields, body)
+
+
+def _add_act(event: Event, fields: dict[str, Any], body: bytes) -> None:
+    agent = first_text(fields, "userAgent") or text(fields, "recipientInfo", "userAgent")
+    rule = machine_rule(agent)
+    if event.kind == EVENT_KIND_READ and not rule:
+        return
+    engagement = event.engagement
+    url = text(fields, "url")
+    engagement.fact_id = optional_id(fields, "eventId") or fact_id_of(
+        event.provider_word, event.provider_message_id, event.address, url,
+        text(fields, "sendDateTime"),
+    )  # fmt: skip
+    engagement.url = url if len(url) <= URL_CHARACTERS_MAX else ""
+    if rule:
+        engagement.is_machine = True
+        engagement.machine_rule = rule
+
+
+def _add_preference(reading: Reading, fields: dict[str, Any], body: bytes) -> None:
+    content = object_at(fields, "content")
+    choice = word(content, "notificationMessagesStatus")
+    kind = KIND_BY_PREFERENCE.get(choice.upper())
+    created = fields.get("createdAt")
+    event = reading.add(EVENT_KIND_UNKNOWN if kind is None else kind, iso_us(created))
+    event.provider_word = choice
+    # The outer `from` is the business.
+    person = optional_id(content, "from")
+    event.address = from_digits(person)
+    if kind is None:
+        event.raw = body
+    else:
+        event.detail = "marketing_messages"
+        event.engagement.fact_id = fact_id_of("preference", person, choice, str(created))

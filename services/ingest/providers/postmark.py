@@ -1,0 +1,243 @@
+"""Postmark's webhooks: one JSON object for each event, and nothing signed.
+
+Source: Postmark's webhook reference; bounce types as in its bounce API.
+
+- Proof: user and password in the address, or a static header (see `static_credential.py`).
+- Message id: ``MessageID``, one for each recipient.
+- Times are ISO 8601, some with an offset and seven digits of a fraction.
+- Code of a failure: ``Type`` of the bounce ("HardBounce").
+- ``ID`` exists on bounces only, so an act without one is identified by what it tells.
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from bluetick.v1.common_pb2 import (
+    EVENT_KIND_CLICKED,
+    EVENT_KIND_COMPLAINED,
+    EVENT_KIND_DEFERRED,
+    EVENT_KIND_DELIVERED,
+    EVENT_KIND_DROPPED,
+    EVENT_KIND_INFO,
+    EVENT_KIND_READ,
+    EVENT_KIND_RESUBSCRIBED,
+    EVENT_KIND_UNDELIVERED,
+    EVENT_KIND_UNKNOWN,
+    EVENT_KIND_UNSUBSCRIBED,
+)
+from bluetick.v1.event_pb2 import Event
+
+from libs.runtime.accounts import Account
+from services.ingest.domain.fields import Unreadable, list_at, object_at, text
+from services.ingest.domain.reading import Reading
+from services.ingest.domain.times import iso_us
+from services.ingest.providers.email_events import (
+    ACTS,
+    URL_CHARACTERS_MAX,
+    EmailEvents,
+    fact_id,
+    set_click,
+    set_failure,
+    set_open,
+)
+from services.ingest.providers.email_replies import (
+    add_email_reply,
+    answered_message_id,
+    date_us,
+    headers_of,
+)
+from services.ingest.providers.json_parts import identity, words
+from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
+from services.ingest.providers.static_credential import check_static_credential
+from services.ingest.providers.unsigned_door import without_noise
+from services.ingest.providers.whole_body import json_object, read_whole
+
+KIND_BY_BOUNCE: Final = {
+    "HardBounce": EVENT_KIND_UNDELIVERED,
+    "SoftBounce": EVENT_KIND_UNDELIVERED,
+    "Undeliverable": EVENT_KIND_UNDELIVERED,
+    "Unconfirmed": EVENT_KIND_UNDELIVERED,
+    "Unknown": EVENT_KIND_UNDELIVERED,
+    "VirusNotification": EVENT_KIND_UNDELIVERED,
+    # Bounces by name only: Postmark goes on trying.
+    "Transient": EVENT_KIND_DEFERRED,
+    "DnsError": EVENT_KIND_DEFERRED,
+    "OpenRelayTest": EVENT_KIND_DEFERRED,
+    "BadEmailAddress": EVENT_KIND_DROPPED,
+    "ManuallyDeactivated": EVENT_KIND_DROPPED,
+    "Blocked": EVENT_KIND_DROPPED,
+    "DMARCPolicy": EVENT_KIND_DROPPED,
+    "SMTPApiError": EVENT_KIND_DROPPED,
+    "TemplateRenderingFailed": EVENT_KIND_DROPPED,
+    "AutoResponder": EVENT_KIND_INFO,
+    "AddressChange": EVENT_KIND_INFO,
+    "ChallengeVerification": EVENT_KIND_INFO,
+    "InboundError": EVENT_KIND_INFO,
+    "SpamNotification": EVENT_KIND_COMPLAINED,
+    "SpamComplaint": EVENT_KIND_COMPLAINED,
+    "Unsubscribe": EVENT_KIND_UNSUBSCRIBED,
+    "Subscribe": EVENT_KIND_RESUBSCRIBED,
+}
+# Why Postmark stops sending to somebody: only one of them is that person's wish to leave.
+KIND_BY_SUPPRESSION: Final = {
+    "HardBounce": EVENT_KIND_UNDELIVERED,
+    "SpamComplaint": EVENT_KIND_COMPLAINED,
+    "ManualSuppression": EVENT_KIND_UNSUBSCRIBED,
+}
+# The id of a suppression that was set by hand and belongs to no message.
+_NO_MESSAGE: Final = "00000000-0000-0000-0000-000000000000"
+# Message-ID that Postmark gives to what it sends.
+_OWN_MESSAGE_ID: Final = re.compile(r"([0-9a-f-]{36})@mtasv\.net", re.IGNORECASE)
+
+_Add = Callable[..., Event]
+
+
+class Postmark:
+    """The dialect of Postmark's webhooks."""
+
+    name = "postmark"
+    methods = frozenset({"POST"})
+    answer = Answer()
+
+    def handshake(self, callback: Callback, account: Account) -> Answer | None:
+        """Postmark makes none."""
+        return None
+
+    def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
+        """Compare the credential in the address or header; without one the address is secret."""
+        return check_static_credential(callback, account)
+
+    def parse(self, callback: Callback, account: Account) -> Reading | Refused:
+        """Read the event; refuse what is none if nothing proves where it comes from."""
+        return without_noise(
+            read_whole(callback, account, partial(_read, callback, account)), account
+        )
+
+
+def _is_inbound(fields: dict[str, Any]) -> bool:
+    # Older inbound webhooks have no RecordType.
+    return text(fields, "RecordType") == "Inbound" or (
+        "RecordType" not in fields and "From" in fields and "MessageID" in fields
+    )
+
+
+def _read(callback: Callback, account: Account, reading: Reading) -> None:
+    fields = json_object(callback.body)
+    emails = EmailEvents(reading, account)
+    record = words(fields, "RecordType")
+    if _is_inbound(fields):
+        _add_inbound(emails, fields, callback.receive_time_us)
+        return
+    if not record:
+        raise Unreadable("EVENT_MISSING", "RecordType: missing or empty")
+    message_id = identity(fields, "MessageID")
+    add = partial(
+        emails.add,
+        message_id="" if message_id == _NO_MESSAGE else message_id,
+        recipient=identity(fields, "Recipient", "Email"),
+        message_ref=emails.ref_in(fields.get("Metadata")),
+    )
+    read = _READERS.get(record)
+    if read is None:
+        moments = ("ReceivedAt", "ChangedAt", "BouncedAt", "DeliveredAt")
+        times = (iso_us(fields.get(name)) for name in moments)
+        _unknown(add, record, next(filter(None, times), callback.receive_time_us), callback.body)
+    else:
+        read(add, fields, callback.body)
+
+
+def _read_delivery(add: _Add, fields: dict[str, Any], body: bytes) -> None:
+    event = add(EVENT_KIND_DELIVERED, iso_us(fields.get("DeliveredAt")), word="Delivery")
+    event.detail = words(fields, "Details")
+
+
+def _read_bounce(add: _Add, fields: dict[str, Any], body: bytes) -> None:
+    named = words(fields, "Type") or words(fields, "RecordType")
+    kind = KIND_BY_BOUNCE.get(named)
+    time_us = iso_us(fields.get("BouncedAt"))
+    if kind is None:
+        _unknown(add, named, time_us, body)
+        return
+    event = add(kind, time_us, word=named)
+    details = words(fields, "Details") or words(fields, "Description")
+    if kind in (EVENT_KIND_UNDELIVERED, EVENT_KIND_DROPPED, EVENT_KIND_DEFERRED):
+        set_failure(event, [named], details)
+    else:
+        event.detail = details
+    if kind in ACTS:
+        _set_act(event, fields, "BouncedAt")
+
+
+def _read_open(add: _Add, fields: dict[str, Any], body: bytes) -> None:
+    event = add(EVENT_KIND_READ, iso_us(fields.get("ReceivedAt")), word="Open")
+    set_open(event, _fact_id(fields, "ReceivedAt"), words(fields, "UserAgent"))
+
+
+def _read_click(add: _Add, fields: dict[str, Any], body: bytes) -> None:
+    event = add(EVENT_KIND_CLICKED, iso_us(fields.get("ReceivedAt")), word="Click")
+    url = words(fields, "OriginalLink", characters_max=URL_CHARACTERS_MAX)
+    set_click(event, _fact_id(fields, "ReceivedAt"), url, words(fields, "UserAgent"))
+
+
+def _read_subscription(add: _Add, fields: dict[str, Any], body: bytes) -> None:
+    suppressed = fields.get("SuppressSending")
+    named = words(fields, "SuppressionReason")
+    time_us = iso_us(fields.get("ChangedAt"))
+    kind = EVENT_KIND_RESUBSCRIBED if suppressed is False else KIND_BY_SUPPRESSION.get(named)
+    if kind is None or not isinstance(suppressed, bool):
+        _unknown(add, f"SubscriptionChange/{named}", time_us, body)
+        return
+    event = add(
+        kind, time_us, word=f"SubscriptionChange/{named}" if named else "SubscriptionChange"
+    )
+    if kind == EVENT_KIND_UNDELIVERED:
+        set_failure(event, [named], "")
+        return
+    _set_act(event, fields, "ChangedAt")
+    # "Recipient", "Customer" or "Admin": who did it.
+    event.detail = words(fields, "Origin")
+
+
+def _set_act(event: Event, fields: dict[str, Any], moment: str) -> None:
+    # A complaint is told twice: by itself and as the suppression that follows. It is one.
+    is_complaint = event.kind == EVENT_KIND_COMPLAINED
+    event.engagement.fact_id = "complaint" if is_complaint else _fact_id(fields, moment)
+
+
+def _add_inbound(emails: EmailEvents, fields: dict[str, Any], receive_time_us: int) -> None:
+    headers = headers_of(list_at(fields, "Headers"))
+    own = _OWN_MESSAGE_ID.fullmatch(answered_message_id(headers))
+    add_email_reply(
+        emails,
+        headers,
+        time_us=date_us(text(fields, "Date"), receive_time_us),
+        word="Inbound",
+        inbound_id=identity(fields, "MessageID"),
+        sender=identity(object_at(fields, "FromFull"), "Email") or identity(fields, "From"),
+        answered_id=own.group(1).lower() if own else "",
+        texts=(
+            words(fields, "StrippedTextReply"), words(fields, "TextBody"), words(fields, "Subject"),
+        ),
+    )  # fmt: skip
+
+
+def _unknown(add: _Add, word: str, time_us: int | None, body: bytes) -> None:
+    event = add(EVENT_KIND_UNKNOWN, time_us, word=word)
+    event.raw = body
+
+
+def _fact_id(fields: dict[str, Any], moment: str) -> str:
+    names = ("RecordType", "MessageID", "Recipient", "OriginalLink", moment, "SuppressSending")
+    return identity(fields, "ID") or fact_id(*(fields.get(name) for name in names))
+
+
+_READERS: Final[dict[str, Callable[[_Add, dict[str, Any], bytes], None]]] = {
+    "Delivery": _read_delivery,
+    "Bounce": _read_bounce,
+    "SpamComplaint": _read_bounce,
+    "Open": _read_open,
+    "Click": _read_click,
+    "SubscriptionChange": _read_subscription,
+}

@@ -1,0 +1,166 @@
+"""Vonage's older SMS API: delivery receipts and inbound SMS, by GET or POST, as form or JSON.
+
+Source: Nexmo's API specification ``definitions/sms.yml`` (2021) and the page "Signing Messages".
+
+Signed only if the operator asked for it (``sig``, over the sorted parameters). The message is keyed
+by ``messageId``. Beware: in a receipt ``msisdn`` is the recipient and ``to`` the sender's id.
+"""
+
+import hmac
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import md5
+from typing import Any, Final
+
+from bluetick.v1.common_pb2 import (
+    EVENT_KIND_DELIVERED,
+    EVENT_KIND_INFO,
+    EVENT_KIND_REPLIED,
+    EVENT_KIND_SENT,
+    EVENT_KIND_UNDELIVERED,
+)
+
+from libs.runtime.accounts import Account
+from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fields import (
+    Unreadable,
+    needed_id,
+    optional_id,
+    reference,
+    text,
+    word,
+)
+from services.ingest.domain.reading import Reading
+from services.ingest.domain.times import iso_us, seconds_us
+from services.ingest.providers.provider import Authentic, Callback, Refused
+from services.ingest.providers.signed_jwt import check_age
+from services.ingest.providers.unsigned_door import admit_unsigned
+from services.ingest.providers.whole_body import (
+    STAGE_BY_KIND,
+    add_consent,
+    add_unknown,
+    explain,
+    form_object,
+    json_object,
+)
+
+KIND_BY_STATUS: Final = {
+    "accepted": EVENT_KIND_SENT,
+    "buffered": EVENT_KIND_SENT,
+    "delivered": EVENT_KIND_DELIVERED,
+    "expired": EVENT_KIND_UNDELIVERED,
+    "failed": EVENT_KIND_UNDELIVERED,
+    "rejected": EVENT_KIND_UNDELIVERED,
+    # The carrier does not say; nothing is known.
+    "unknown": EVENT_KIND_INFO,
+}
+
+# Account option that pins one method: "md5hash" or a digest below. Without it any of them is
+# taken; they differ in length, and none can be made without the secret.
+SIGNATURE_METHOD: Final = "sms_signature_method"
+HASHED: Final = "md5hash"
+DIGESTS: Final = ("md5", "sha1", "sha256", "sha512")
+# The Messages API's ids. A receipt that nobody signed must not speak for its messages.
+_MESSAGE_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SCTS: Final = re.compile(r"[0-9]{10}")
+_SEPARATORS: Final = str.maketrans("&=", "__")
+
+
+def sms_fields(callback: Callback) -> Mapping[str, Any] | None:
+    """Return the parameters if the callback is of the SMS API, else None.
+
+    Only the SMS API writes ``messageId`` or ``msisdn``.
+    """
+    try:
+        if callback.method == "GET":
+            fields: Mapping[str, Any] = form_object(callback.query)
+        elif callback.body.lstrip()[:1] == b"{":
+            fields = json_object(callback.body)
+        else:
+            fields = form_object(callback.body.decode(errors="replace"))
+    except Unreadable:
+        return None
+    told = [name for name in ("messageId", "msisdn", "status", "text") if name in fields]
+    return fields if len(told) >= 2 and told[0] != "status" else None
+
+
+def authenticate_sms(
+    callback: Callback, account: Account, secrets: Sequence[str]
+) -> Authentic | Refused:
+    """Check the signature of a receipt if it has one; else judge it as unsigned."""
+    fields = sms_fields(callback)
+    if fields is None:
+        return Refused("SIGNATURE_MISSING") if secrets else Refused("SECRET_NOT_CONFIGURED", 503)
+    given = text(fields, "sig").lower()
+    if not given:
+        if _MESSAGE_UUID.fullmatch(text(fields, "messageId").strip()):
+            return Refused("SIGNATURE_MISSING")
+        return admit_unsigned(callback, account)
+    if not secrets:
+        return Refused("SECRET_NOT_CONFIGURED", 503)
+    method = account.options.get(SIGNATURE_METHOD, "")
+    for secret in secrets:
+        for expected in _signatures(fields, secret, method):
+            if hmac.compare_digest(given.encode(errors="replace"), expected.encode()):
+                time_us = seconds_us(fields.get("timestamp"))
+                return check_age(time_us and time_us / 1_000_000, callback)
+    return Refused("SIGNATURE_WRONG")
+
+
+def _signatures(fields: Mapping[str, Any], secret: str, method: str) -> Iterator[str]:
+    signed = "".join(
+        f"&{name}={text(fields, name).translate(_SEPARATORS)}"
+        for name in sorted(fields)
+        if name != "sig"
+    ).encode(errors="replace")
+    if method in ("", HASHED):
+        # Vonage's choice, not ours; the secret stands last, so nothing can be appended.
+        yield md5(signed + secret.encode(), usedforsecurity=False).hexdigest()
+    for digest in DIGESTS:
+        if method in ("", digest):
+            yield hmac.digest(secret.encode(), signed, digest).hex()
+
+
+def add_receipt(reading: Reading, fields: Mapping[str, Any], callback: Callback) -> None:
+    """Add a delivery receipt or an inbound SMS.
+
+    Raises:
+        Unreadable: it has no id.
+    """
+    time_us = iso_us(fields.get("message-timestamp")) or _carrier_us(text(fields, "scts"))
+    if not text(fields, "status"):
+        _add_inbound(reading, fields, time_us)
+        return
+    message_id = needed_id(fields, "messageId", reason="STATUS_WITHOUT_ID")
+    status = text(fields, "status").lower()
+    kind = KIND_BY_STATUS.get(status)
+    if kind is None:
+        raw = callback.body or callback.query.encode(errors="replace")
+        event = add_unknown(reading, status, time_us, raw)
+        reading.name_message(event, message_id)
+    else:
+        event = reading.add_of_message(kind, time_us, message_id)
+        event.provider_word = status
+    event.address = from_digits(optional_id(fields, "msisdn"))
+    event.message_ref = reference(fields, "client-ref")
+    # `price` comes without a currency, so it is no price.
+    if kind in STAGE_BY_KIND:
+        explain(event, word(fields, "err-code"), "")
+
+
+def _carrier_us(scts: str) -> int | None:
+    """Return the time of the carrier's receipt, "YYMMDDhhmm" in UTC; None if it is none."""
+    if not _SCTS.fullmatch(scts):
+        return None
+    year, month, day, hour, minute = (scts[at : at + 2] for at in range(0, 10, 2))
+    return iso_us(f"20{year}-{month}-{day}T{hour}:{minute}:00Z")
+
+
+def _add_inbound(reading: Reading, fields: Mapping[str, Any], time_us: int | None) -> None:
+    event = reading.add(EVENT_KIND_REPLIED, time_us)
+    engagement = event.engagement
+    engagement.fact_id = needed_id(fields, "messageId", reason="MESSAGE_WITHOUT_ID")
+    engagement.inbound_type = word(fields, "type") or "text"
+    event.provider_word = engagement.inbound_type
+    event.address = from_digits(optional_id(fields, "msisdn"))
+    add_consent(reading, event, text(fields, "text"))
