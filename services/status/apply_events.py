@@ -1,5 +1,6 @@
 """Applies pulled batches: one transaction, then its changes are published, then it is done."""
 
+import random
 import uuid
 from collections.abc import Iterator, Sequence
 from time import perf_counter
@@ -12,19 +13,24 @@ from libs.runtime.broker import BrokerUnavailable, changes_subject
 from libs.runtime.clock import Clock
 from libs.runtime.consumer import Delivery, TryAgain
 from services.status import measures
+from services.status.attribute_acts import attribute_acts, note_sends
+from services.status.domain.account_hours import moves
+from services.status.domain.attribution import HOUR_US, Touched
 from services.status.domain.changes import Change, by_state
 from services.status.domain.gather import Gathered, gather
-from services.status.domain.merging import Told, move, repeat_facts, told_by, wanting_all_facts
+from services.status.domain.merging import repeat_facts, told_by, wanting_all_facts
 from services.status.domain.states import word
+from services.status.domain.unknown_words import unknown_words
 from services.status.isolate_poison import Piece, pieces_of, set_aside, unreadable
+from services.status.move_messages import move_messages
 from services.status.ports import Outbox, OutboxEntry, Store, StoreRefused, Transactions
 from services.status.resolve_refs import resolve_refs
 
 _log = logs.get_logger()
 
-# The second round meets only rows that the first one locked; more means a store that cannot lock.
-_ROUNDS_MAX = 5
 _RETRY_S = 1.0
+# Cells of health are few and hot; replicas that write different shards do not wait for another.
+_SHARDS = 16
 
 
 class ApplyEvents:
@@ -37,6 +43,7 @@ class ApplyEvents:
         clock: Clock,
         *,
         events_max: int = 2_000,
+        reply_window_us: int = 72 * HOUR_US,
         change_batch_bytes_max: int = 512 * 1024,
     ) -> None:
         """Build it.
@@ -46,12 +53,15 @@ class ApplyEvents:
             outbox: publishes what was committed.
             clock: for the times of changes.
             events_max: events from which on a transaction takes no further broker message.
+            reply_window_us: how long after a send an act that names no message may answer it;
+                0: never.
             change_batch_bytes_max: bytes of changes from which on a new broker message starts.
         """
         self._transactions = transactions
         self._outbox = outbox
         self._clock = clock
         self._events_max = events_max
+        self._reply_window_us = reply_window_us
         self._change_batch_bytes_max = change_batch_bytes_max
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
@@ -79,7 +89,7 @@ class ApplyEvents:
         """
         gathered = gather(batches)
         start = perf_counter()
-        entries, change_count = await self._transactions.run(
+        entries, change_count, touched = await self._transactions.run(
             lambda store: self._transact(store, gathered, oldest_event_time_us)
         )
         measures.TRANSACTION_SECONDS.observe(perf_counter() - start)
@@ -88,6 +98,29 @@ class ApplyEvents:
         measures.NOTICES_KEPT.inc(len(gathered.notices))
         for quarantined in gathered.quarantined.values():
             measures.QUARANTINED.labels(quarantined.reason).inc()
+        await self._publish(entries)
+        if touched and self._reply_window_us:
+            await self._attribute(touched, oldest_event_time_us)
+
+    async def _attribute(self, touched: Touched, oldest_event_time_us: int) -> None:
+        """Move acts that were told by an address to where they belong now.
+
+        A transaction of its own, since only what is committed is seen by everybody: of a send and
+        an act that come at one moment on two replicas, the later one finds the other. A crash in
+        between costs a redelivery, which comes through here again.
+        """
+
+        async def transact(store: Store) -> tuple[list[OutboxEntry], int]:
+            await store.begin()
+            changes = await attribute_acts(store, touched, self._reply_window_us)
+            return await self._tell(store, changes, oldest_event_time_us), len(changes)
+
+        entries, change_count = await self._transactions.run(transact)
+        measures.CHANGES_STORED.inc(change_count)
+        measures.MESSAGES_REATTRIBUTED.inc(change_count)
+        await self._publish(entries)
+
+    async def _publish(self, entries: Sequence[OutboxEntry]) -> None:
         if not entries:
             return
         try:
@@ -103,19 +136,33 @@ class ApplyEvents:
 
     async def _transact(
         self, store: Store, gathered: Gathered, oldest_event_time_us: int
-    ) -> tuple[list[OutboxEntry], int]:
+    ) -> tuple[list[OutboxEntry], int, Touched]:
         await store.begin()
+        if gathered.address_acts:
+            await store.add_address_acts(gathered.address_acts)
         told = told_by(gathered)
         await resolve_refs(store, gathered, told)
         if told.facts:
             told.sort_out_new(await store.add_facts(told.facts))
-        changes = await move_messages(store, told)
+        changes, unmoved = await move_messages(store, told)
         await _write_registrations(store, changes)
+        touched = await note_sends(store, told, changes, unmoved, self._reply_window_us)
+        touched.add_acts(gathered.address_acts.items())
         await _keep(store, gathered)
+        entries = await self._tell(store, changes, oldest_event_time_us)
+        return entries, len(changes), touched
+
+    async def _tell(
+        self, store: Store, changes: Sequence[Change], oldest_event_time_us: int
+    ) -> list[OutboxEntry]:
+        """Store what others will read of the changes."""
         entries = self._outbox_entries(changes, oldest_event_time_us)
         if entries:
             await store.add_outbox(entries, self._clock.now_us())
-        return entries, len(changes)
+        if hours := moves(changes):
+            # Last, since it locks what others want, too.
+            await store.add_account_hours(hours, random.randrange(_SHARDS))  # noqa: S311
+        return entries
 
     def _outbox_entries(
         self, changes: Sequence[Change], oldest_event_time_us: int
@@ -172,32 +219,6 @@ def decode(delivery: Delivery) -> EventBatch:
         return unreadable(delivery, "EVENT_BATCH_UNREADABLE", "It is no EventBatch.")
 
 
-async def move_messages(store: Store, told: Told) -> list[Change]:
-    """Merge what is told into the messages and store those that moved, each one version on.
-
-    Nothing is locked before it is written: rows that somebody else moved in between are read and
-    merged again.
-    """
-    changes: list[Change] = []
-    pending = sorted(told.deltas)
-    for _ in range(_ROUNDS_MAX):
-        if not pending:
-            return changes
-        stored = await store.read_messages(pending)
-        moved = {}
-        for key in pending:
-            version, message = stored.get(key, (0, None))
-            change = move(key, told, version, message)
-            if change is not None:
-                moved[key] = change
-        if not moved:
-            return changes
-        written = await store.write_messages({k: (c.version, c.new) for k, c in moved.items()})
-        changes += [change for key, change in moved.items() if key in written]
-        pending = [key for key in moved if key not in written]
-    raise TryAgain("Messages are moved elsewhere faster than here.", _RETRY_S)
-
-
 async def _write_registrations(store: Store, changes: Sequence[Change]) -> None:
     records = {
         change.key: change.new.record
@@ -221,3 +242,7 @@ async def _keep(store: Store, gathered: Gathered) -> None:
         await store.add_notices(gathered.notices)
     if gathered.quarantined:
         await store.add_quarantined(gathered)
+    if words := sorted(unknown_words(gathered)):
+        await store.add_unknown_words(words)
+    if gathered.door_reports:
+        await store.add_door_reports(gathered.door_reports)

@@ -6,11 +6,12 @@ import msgspec
 from bluetick.v1 import common_pb2, event_pb2, message_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from libs.catalogue.failures import transience
+from libs.catalogue.failures import topic_for, transience
 from libs.runtime.keys import message_key, ref_key
 from libs.runtime.rpc_errors import InvalidArgument, NotFound
 from services.status.domain.gather import HistoryEntry
-from services.status.domain.message import Message, clean_code, image, split_codes
+from services.status.domain.image import image
+from services.status.domain.message import Message, clean_code, split_codes
 
 HISTORY_MAX = 1_000
 _NAME_CHARS_MAX = 1_024
@@ -192,6 +193,7 @@ def _failure(
         transience=transience(  # type: ignore[arg-type]
             message.provider, message.failure_code, stage, message.failure_reason
         ),
+        topic=topic_for(message.provider, message.failure_code, stage),  # type: ignore[arg-type]
     )
 
 

@@ -10,6 +10,8 @@ from libs.runtime.keys import content_key
 from services.status.ports import StoreRefused
 
 _DETAIL_CHARS_MAX = 500
+# The body is then no callback, but the event or the part that ingest made of it.
+REFUSED_BY_STORE = "EVENT_REFUSED_BY_STORE"
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -56,7 +58,7 @@ def set_aside(piece: Piece, error: StoreRefused) -> EventBatch:
         tenant_id=tenant_id,
         provider=part.provider,
         account=part.account,
-        reason="EVENT_REFUSED_BY_STORE",
+        reason=REFUSED_BY_STORE,
         # The error's class only: its text may quote the content.
         detail=type(error.__cause__).__name__,
         body=body,

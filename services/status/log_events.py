@@ -14,6 +14,9 @@ LogEvent = Literal[
     "outbox.swept",
     # warning. The sweeper could not work; it tries again at its next turn. Fields: error.
     "outbox.sweep_failed",
+    # warning. What the health of callbacks needs no longer could not be deleted; tried again later.
+    # Fields: error.
+    "reports.forgetting_failed",
     # warning. The question how far the flow has come could not be answered; whoever asked keeps
     # the older answer. Fields: error.
     "progress.unanswered",

@@ -12,3 +12,6 @@ TRANSACTION_SECONDS = metrics.histogram(
 OUTBOX_SWEPT = metrics.counter(
     "status_outbox_swept", "Change batches that a crash left and the sweeper published"
 )
+MESSAGES_REATTRIBUTED = metrics.counter(
+    "status_messages_reattributed", "Moves of messages by acts told without a message"
+)

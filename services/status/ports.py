@@ -5,15 +5,21 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
+from bluetick.v1.event_pb2 import DoorReport
 
+from services.status.domain.account_hours import Cell, Counts
+from services.status.domain.attribution import Act, Move, Touched
 from services.status.domain.facts import Fact
-from services.status.domain.gather import Gathered, HistoryEntry, Key, Notice
+from services.status.domain.gather import ActPlace, Gathered, HistoryEntry, Key, Notice
 from services.status.domain.message import Message, Record
+from services.status.domain.unknown_words import UnknownWord
 
 ResultT = TypeVar("ResultT")
 # (tenant_id, ref_key, message_key that stands for it or empty, acts are parked for it)
 Ref = tuple[str, bytes, bytes, bool]
 FactPlace = tuple[str, bytes, str]
+# (tenant_id, address_key, accept_time_us, message_key)
+Send = tuple[str, bytes, int, bytes]
 
 
 class OutboxEntry(msgspec.Struct, frozen=True, gc=False):
@@ -36,8 +42,8 @@ class Store(Protocol):
     async def begin(self) -> None:
         """Prepare the transaction."""
 
-    async def add_refs(self, refs: Iterable[Ref]) -> set[Key]:
-        """Insert references; return those that were new.
+    async def add_refs(self, refs: Sequence[Ref]) -> bool:
+        """Insert references; return whether all were new.
 
         New or not, nobody else can insert them until the transaction ends.
         """
@@ -58,7 +64,29 @@ class Store(Protocol):
         """Insert acts; return those that were never counted before, by anybody."""
 
     async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
-        """Return all acts of these messages."""
+        """Return all acts of these messages, those told by an address included."""
+
+    async def add_address_acts(self, acts: dict[ActPlace, Fact]) -> None:
+        """Insert acts told by an address, on no message yet; repeats once."""
+
+    async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
+        """Note which messages can be answered from which address."""
+
+    async def lock_acts(self, touched: Touched) -> list[Act]:
+        """Lock acts told by an address, in every way in which each was told."""
+
+    async def last_sends(self, acts: Iterable[Act], window_us: int) -> dict[FactPlace, bytes]:
+        """Return the message sent last to the address at or before each act, within the window.
+
+        Sees what was committed until now: read it under the locks. By (tenant_id, address_key,
+        fact_id).
+        """
+
+    async def move_acts(self, moves: Sequence[Move]) -> None:
+        """Note on which message each act is counted from now on."""
+
+    async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+        """Return the acts told by an address that are counted on these messages."""
 
     async def read_messages(self, keys: Sequence[Key]) -> dict[Key, tuple[int, Message]]:
         """Return version and content of the messages that exist. They are not locked."""
@@ -81,6 +109,15 @@ class Store(Protocol):
 
     async def add_quarantined(self, gathered: Gathered) -> None:
         """Keep what could not be read, and each time at which it was received."""
+
+    async def add_unknown_words(self, words: Sequence[UnknownWord]) -> None:
+        """Keep words that have no meaning here, each event once."""
+
+    async def add_door_reports(self, reports: dict[Key, DoorReport]) -> None:
+        """Keep what went through the doors, each report once."""
+
+    async def add_account_hours(self, hours: dict[Cell, Counts], shard: int) -> None:
+        """Add to the cells of health. Locks them until the transaction ends."""
 
     async def add_outbox(self, entries: Sequence[OutboxEntry], now_us: int) -> None:
         """Keep change batches until they are published."""

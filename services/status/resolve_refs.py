@@ -20,13 +20,10 @@ async def resolve_refs(store: Store, gathered: Gathered, told: Told) -> None:
     standing: dict[Key, bytes] = {}
     for key in wanted:
         standing[key] = _settle(told, key, b"", gathered)
-    added = await store.add_refs([(*key, standing[key], wanted[key]) for key in wanted])
-    known = wanted.keys() - added
     resumed: list[Key] = []
-    if known:
-        resumed = await _settle_known(
-            store, gathered, told, standing, {k: wanted[k] for k in known}
-        )
+    if not await store.add_refs([(*key, standing[key], wanted[key]) for key in wanted]):
+        # Those that were new are settled once more, which changes nothing.
+        resumed = await _settle_known(store, gathered, told, standing, wanted)
     if gathered.ref_facts:
         await store.park_facts(gathered.ref_facts)
     for (tenant_id, ref, _), fact in gathered.ref_facts.items():
@@ -45,7 +42,7 @@ async def _settle_known(
     standing: dict[Key, bytes],
     known: dict[Key, bool],
 ) -> list[Key]:
-    """Settle references that were there before; return those whose parked acts move on."""
+    """Settle references as stored; return those whose parked acts move on."""
     updates: list[Ref] = []
     resumed: list[Key] = []
     for key, (stood, had_facts) in (await store.lock_refs(known)).items():

@@ -48,6 +48,28 @@ class StatusSettings(RuntimeSettings):
         description="Bytes of changes in one broker message; with the largest single change it "
         "must stay below what the broker takes.",
     )
+    status_reply_window_h: int = Field(
+        72,
+        ge=0,
+        le=720,
+        description="Hours after a send within which an act that names no message (a reply without "
+        "a quote) is counted on the last message sent to that address; 0: on none. A new value "
+        "holds for what is told from then on.",
+    )
+    status_replay_limit_s: float = Field(
+        20.0,
+        gt=0,
+        le=600,
+        description="Seconds that one ReplayQuarantine works at most; what is left then stays for "
+        "the next call.",
+    )
+    status_silent_after_h: int = Field(
+        24,
+        ge=1,
+        le=168,
+        description="Hours after which an accepted message without any callback counts as silent "
+        "in the health of callbacks, unless the caller says otherwise.",
+    )
     status_sweep_interval_s: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks for changes left behind."
     )

@@ -1,11 +1,14 @@
 """Puts status together: the only file that knows use cases, adapters and settings."""
 
 import gc
+import time
 
 from bluetick.v1 import ingest_service_pb2, message_service_pb2
+from bluetick.v1.event_pb2 import EventBatch
 from bluetick.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
 from bluetick.v1.message_service_pb2_grpc import add_MessageServiceServicer_to_server
 
+from libs.catalogue.standing import configure
 from libs.runtime import logs
 from libs.runtime.broker import EVENTS_STREAM, Broker
 from libs.runtime.clock import Clock, SystemClock
@@ -15,12 +18,17 @@ from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import start_probe_server
 from libs.runtime.rpc_server import RpcServer
 from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
+from services.status.adapters.health_rows import HealthRows
 from services.status.adapters.outbox_store import OutboxStore
+from services.status.adapters.quarantine_shelf import IngestRereader, QuarantineShelfRows
 from services.status.adapters.readers import MessageRows, QuarantineRows
-from services.status.adapters.rpc_services import MessageRpc, QuarantineRpc
+from services.status.adapters.rpc_services import CallbackRpc, MessageRpc
 from services.status.adapters.transactions import StatusTransactions
 from services.status.apply_events import ApplyEvents
+from services.status.domain.attribution import HOUR_US
+from services.status.forget_old_reports import forget_old_reports
 from services.status.log_events import LogEvent
+from services.status.replay_quarantine import ReplayQuarantine
 from services.status.settings import StatusSettings
 from services.status.sweep_outbox import SweepOutbox
 
@@ -34,10 +42,12 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     are still open.
 
     Raises:
+        CatalogueProblem: a table of the operator's cannot be used.
         BrokerUnsuitable: the broker could lose what it acknowledged.
         OSError, RuntimeError: a port is taken.
     """
     clock = clock or SystemClock()
+    configure(settings)
     database = await Database.connect(
         settings.database_url,
         pool_size=settings.database_pool_size + settings.status_workers,
@@ -48,8 +58,21 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     broker = await Broker.connect(settings, "status")
     scope.defer(broker.close)
     await broker.ensure_streams()
-    port = await _serve_rpc(scope, settings, database)
-    _consume(scope, settings, database, broker, clock)
+    outbox = OutboxStore(database, broker)
+    apply_events = ApplyEvents(
+        StatusTransactions(database),
+        outbox,
+        clock,
+        events_max=settings.status_batch_events_max,
+        reply_window_us=settings.status_reply_window_h * HOUR_US,
+        change_batch_bytes_max=settings.status_change_batch_bytes_max,
+    )
+    callbacks = _callback_rpc(settings, database, broker, clock, apply_events)
+    port = await _serve_rpc(scope, settings, MessageRpc(MessageRows(database)), callbacks)  # type: ignore[abstract]
+    _sweep(scope, settings, outbox, clock)
+    _consume(scope, settings, broker, apply_events)
+    forgetting = forget_old_reports(HealthRows(database), clock, scope.stopping)
+    scope.spawn(forgetting, "old_reports")
     await serve_progress(broker, FlowPositions(broker, database), clock)
 
     def probe() -> tuple[bool, str]:
@@ -65,32 +88,45 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     return port
 
 
-async def _serve_rpc(scope: Scope, settings: StatusSettings, database: Database) -> int:
+def _callback_rpc(
+    settings: StatusSettings,
+    database: Database,
+    broker: Broker,
+    clock: Clock,
+    apply_events: ApplyEvents,
+) -> CallbackRpc:
+    async def apply(batch: EventBatch) -> None:
+        await apply_events.apply([batch], clock.now_us())
+
+    replays = ReplayQuarantine(
+        QuarantineShelfRows(database), IngestRereader(broker), apply, time.monotonic
+    )
+    return CallbackRpc(  # type: ignore[abstract]
+        QuarantineRows(database),
+        replays,
+        HealthRows(database),
+        clock,
+        replay_limit_s=settings.status_replay_limit_s,
+        silent_after_h=settings.status_silent_after_h,
+    )
+
+
+async def _serve_rpc(
+    scope: Scope, settings: StatusSettings, message_rpc: MessageRpc, callback_rpc: CallbackRpc
+) -> int:
     messages = message_service_pb2.DESCRIPTOR.services_by_name["MessageService"].full_name
     ingest = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
-    message_rpc = MessageRpc(MessageRows(database))  # type: ignore[abstract]
-    quarantine_rpc = QuarantineRpc(QuarantineRows(database))  # type: ignore[abstract]
     server = RpcServer(
         internal_token=settings.internal_token,
         services=[
             (add_MessageServiceServicer_to_server, message_rpc, messages),
-            (add_IngestServiceServicer_to_server, quarantine_rpc, ingest),
+            (add_IngestServiceServicer_to_server, callback_rpc, ingest),
         ],
     )
     return await server.start(settings.status_grpc_host, settings.status_grpc_port, scope)
 
 
-def _consume(
-    scope: Scope, settings: StatusSettings, database: Database, broker: Broker, clock: Clock
-) -> None:
-    outbox = OutboxStore(database, broker)
-    apply_events = ApplyEvents(
-        StatusTransactions(database),
-        outbox,
-        clock,
-        events_max=settings.status_batch_events_max,
-        change_batch_bytes_max=settings.status_change_batch_bytes_max,
-    )
+def _sweep(scope: Scope, settings: StatusSettings, outbox: OutboxStore, clock: Clock) -> None:
     sweeper = SweepOutbox(
         outbox,
         clock,
@@ -98,6 +134,11 @@ def _consume(
         batches_max=settings.status_sweep_batches_max,
     )
     scope.spawn(sweeper.run(settings.status_sweep_interval_s, scope.stopping), "outbox_sweeper")
+
+
+def _consume(
+    scope: Scope, settings: StatusSettings, broker: Broker, apply_events: ApplyEvents
+) -> None:
     for number in range(settings.status_workers):
         consumer = PullConsumer(
             broker,

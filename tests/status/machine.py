@@ -13,7 +13,7 @@ from libs.testkit.clock import ManualClock
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.adapters.transactions import StatusTransactions
 from services.status.apply_events import ApplyEvents
-from services.status.domain.message import image
+from services.status.domain.image import image
 from services.status.ports import Outbox, OutboxEntry
 
 STORED_US = 1_785_900_000_000_000
@@ -87,11 +87,13 @@ class Bench:
             ),
             "refs": await self.rows("SELECT * FROM status.refs ORDER BY ref_key"),
             "parked": await self.rows("SELECT * FROM status.parked_facts ORDER BY 1, 2, 3"),
+            "sends": await self.rows("SELECT * FROM status.address_sends ORDER BY 1, 2, 3, 4"),
+            "acts": await self.rows("SELECT * FROM status.address_acts ORDER BY 1, 2, 3, 4"),
         }
 
 
-def make_bench(database: Database, outbox: Outbox, clock: ManualClock) -> Bench:
-    use_case = ApplyEvents(StatusTransactions(database), outbox, clock)
+def make_bench(database: Database, outbox: Outbox, clock: ManualClock, **settings: int) -> Bench:
+    use_case = ApplyEvents(StatusTransactions(database), outbox, clock, **settings)
     return Bench(database, outbox, clock, use_case)
 
 
@@ -107,6 +109,7 @@ def contribution(image: change_pb2.MessageImage) -> Counter[str]:
     counts["taps"] += image.tap_count
     counts["recovered"] += image.is_recovered
     counts["evidence"] += image.evidence_time_us != 0
+    counts["unsubscribed"] += image.unsubscribe_time_us != 0
     return counts
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from libs.testkit import builders
 from services.status.domain.facts import count, prove
 from services.status.domain.gather import gather
-from services.status.domain.message import FAILURE_CODES_MAX, Message, image, merge, state_of
+from services.status.domain.image import image
+from services.status.domain.message import FAILURE_CODES_MAX, Message, merge, state_of
 from services.status.domain.states import DROP_WITH_ID, PROOFS, word
 
 T = builders.TIME_US
@@ -210,6 +211,7 @@ def test_a_link_scanners_click_counts_and_proves_delivery_but_nobody_saw_it() ->
 
     assert (seen.click_count, seen.state) == (1, words.MESSAGE_STATE_DELIVERED)
     assert seen.evidence_time_us == 0
+    assert (seen.machine_click_count, seen.human_click_time_us) == (1, 0)
 
 
 def test_an_opt_out_told_by_a_failure_proves_no_delivery() -> None:
@@ -358,3 +360,46 @@ def test_proving_an_act_twice_changes_nothing() -> None:
     prove(message, fact)
 
     assert image(message) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "expected"),
+    [
+        ("", words.FAILURE_REASON_TEMPLATE_FAILURES, words.FAILURE_REASON_INVALID_MESSAGES),
+        ("", words.FAILURE_REASON_PAUSED_TEMPLATES, words.FAILURE_REASON_HELD_MESSAGES),
+        ("", words.FAILURE_REASON_META_ERRORS, words.FAILURE_REASON_META_ERRORS),
+        ("no-such-code", words.FAILURE_REASON_UNMAPPED, words.FAILURE_REASON_UNMAPPED),
+        ("131026", words.FAILURE_REASON_DUPLICATES, words.FAILURE_REASON_RECIPIENT_RELATED_ERRORS),
+    ],
+)
+def test_a_drop_after_the_hand_over_has_an_undelivered_reason(
+    code: str, reason: words.FailureReason.ValueType, expected: int
+) -> None:
+    """Reports list reasons by stage; one of the other stage would be a row that cannot be."""
+    drop = builders.an_event(words.EVENT_KIND_DROPPED, provider_code=code, reason=reason)
+
+    seen = image(told(drop))
+
+    assert seen.failure_reason == expected
+
+
+def test_a_drop_before_the_hand_over_keeps_its_reason() -> None:
+    """Without a provider's id nobody took the message."""
+    drop = builders.a_registered(
+        words.EVENT_KIND_DROPPED, reason=words.FAILURE_REASON_PAUSED_TEMPLATES
+    )
+
+    assert image(told(drop)).failure_reason == words.FAILURE_REASON_PAUSED_TEMPLATES
+
+
+def test_a_senders_own_reason_is_translated_and_not_looked_up() -> None:
+    """The sender may know better than the code."""
+    drop = builders.a_registered(
+        words.EVENT_KIND_DROPPED,
+        provider_message_id=builders.PROVIDER_MESSAGE_ID,
+        message_key=b"k" * 16,
+        provider_code="131026",
+        reason=words.FAILURE_REASON_PAUSED_TEMPLATES,
+    )
+
+    assert image(told(drop)).failure_reason == words.FAILURE_REASON_HELD_MESSAGES

@@ -25,9 +25,10 @@ from libs.runtime.database import Database
 from libs.runtime.lifecycle import Scope
 from libs.runtime.rpc_server import RpcServer
 from libs.testkit import builders
-from services.status.adapters.readers import MessageRows, QuarantineRows
-from services.status.adapters.rpc_services import MessageRpc, QuarantineRpc
+from services.status.adapters.readers import MessageRows
+from services.status.adapters.rpc_services import MessageRpc
 from services.status.get_message import HISTORY_MAX
+from tests.status.callbacks import a_callback_rpc
 from tests.status.machine import Bench
 
 T = builders.TIME_US
@@ -49,7 +50,7 @@ async def channel(database: Database) -> AsyncIterator[grpc.aio.Channel]:
         internal_token=TOKEN,
         services=[
             (add_MessageServiceServicer_to_server, MessageRpc(MessageRows(database)), "m"),
-            (add_IngestServiceServicer_to_server, QuarantineRpc(QuarantineRows(database)), "i"),
+            (add_IngestServiceServicer_to_server, a_callback_rpc(database), "i"),
         ],
     )
     port = await server.start("127.0.0.1", 0, scope)
@@ -104,6 +105,7 @@ async def test_a_message_is_found_by_both_names_with_its_whole_history(
     assert by_ref.failure.provider_code == "131026"
     assert by_ref.failure.detail == "Message undeliverable"
     assert by_ref.failure.stage == words.FAILURE_STAGE_UNDELIVERED
+    assert by_ref.failure.topic == words.FAILURE_TOPIC_NOT_ON_WHATSAPP
     assert by_ref.registration.campaign_id == "campaign-1"
     assert by_ref.milestones.deliver_time.ToMicroseconds() == T + 2
     assert not by_ref.milestones.HasField("read_time")

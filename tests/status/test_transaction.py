@@ -293,6 +293,7 @@ async def test_the_check_constraint_is_the_rule_of_the_code(bench: Bench) -> Non
         "undeliver_time_us",
         "report_time_us",
         "proof_time_us",
+        "attributed_proof_time_us",
         "read_time_us",
     ]
     combinations = every_combination_of_proofs()
@@ -309,7 +310,7 @@ async def test_the_check_constraint_is_the_rule_of_the_code(bench: Bench) -> Non
         *columns,
     )
 
-    assert len(answers) == 512
+    assert len(answers) == 1024
     assert all(answer == (True,) for answer in answers)
 
 

@@ -1,19 +1,23 @@
 """The set-based half of the transaction: every method is one statement for a whole batch.
 
-Tables are locked in one order (refs, facts, messages, the rest) and rows by key, in every
-transaction, so that replicas wait for one another and never deadlock.
+Tables are locked in one order (address acts, refs, facts, messages, the rest) and rows by key, in
+every transaction, so that replicas wait for one another and never deadlock.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+from bluetick.v1.event_pb2 import DoorReport
 
-from services.status.adapters import sql
+from services.status.adapters import health_sql, sql
+from services.status.domain.account_hours import Cell, Counts
+from services.status.domain.attribution import Act, Move, Touched
 from services.status.domain.facts import Fact, stored_fact
-from services.status.domain.gather import Gathered, HistoryEntry, Key, Notice
+from services.status.domain.gather import ActPlace, Gathered, HistoryEntry, Key, Notice
 from services.status.domain.message import Message, Record, state_of
-from services.status.ports import OutboxEntry
+from services.status.domain.unknown_words import UnknownWord
+from services.status.ports import OutboxEntry, Send
 
 # Message as stored, with its version.
 Stored = tuple[int, Message]
@@ -23,6 +27,12 @@ _FIELDS_END = len(sql.MESSAGE_COLUMNS)
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
     """Return rows as columns, for ``unnest``."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _key_columns(keys: Iterable[Key]) -> list[list[Any]]:
+    """Return keys as two columns, also if there are none."""
+    ordered = sorted(keys)
+    return [[key[0] for key in ordered], [key[1] for key in ordered]]
 
 
 class MessageStore:
@@ -37,13 +47,14 @@ class MessageStore:
 
     # -- references --------------------------------------------------------------------------------
 
-    async def add_refs(self, refs: Iterable[tuple[str, bytes, bytes, bool]]) -> set[Key]:
-        """Insert (tenant, ref_key, message_key or empty, has_facts); return those that were new.
+    async def add_refs(self, refs: Sequence[tuple[str, bytes, bytes, bool]]) -> bool:
+        """Insert (tenant, ref_key, message_key or empty, has_facts); return if all were new.
 
         New or not, nobody else can insert them until the transaction ends.
         """
-        rows = await self._connection.fetch(sql.ADD_REFS, *_columns(sorted(refs)))
-        return {(row[0], row[1]) for row in rows}
+        # "INSERT 0 n": the number says enough, and costs less than rows.
+        done = await self._connection.execute(sql.ADD_REFS, sorted(refs))
+        return int(done.rpartition(" ")[2]) == len(refs)
 
     async def lock_refs(self, keys: Iterable[Key]) -> dict[Key, tuple[bytes, bool]]:
         """Lock references that exist; return who stands for each and whether acts are parked."""
@@ -72,8 +83,57 @@ class MessageStore:
         return {(row[0], row[1], row[2]) for row in rows}
 
     async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
-        """Return all acts of these messages."""
-        return _facts(await self._connection.fetch(sql.READ_FACTS, *_columns(messages)))
+        """Return all acts of these messages, those told by an address included."""
+        return _facts(await self._connection.fetch(sql.READ_ALL_FACTS, *_columns(messages)))
+
+    # -- acts told by an address -------------------------------------------------------------------
+
+    async def add_address_acts(self, acts: dict[ActPlace, Fact]) -> None:
+        """Insert acts told by an address, on no message yet."""
+        rows = [
+            (*place, fact.kind, fact.occur_time_us, fact.engagement, None)
+            for place, fact in sorted(acts.items(), key=_by_key)
+        ]
+        await self._connection.execute(sql.ADD_ADDRESS_ACTS, *_columns(rows))
+
+    async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
+        """Delete and insert (tenant_id, address_key, accept_time_us, message_key)."""
+        if gone := sorted(gone):
+            await self._connection.execute(sql.REMOVE_ADDRESS_SENDS, *_columns(gone))
+        if come := sorted(come):
+            await self._connection.execute(sql.ADD_ADDRESS_SENDS, come)
+
+    async def lock_acts(self, touched: Touched) -> list[Act]:
+        """Lock acts, sorted by place; those that appear meanwhile are somebody else's to move."""
+        rows = await self._connection.fetch(
+            sql.LOCK_ADDRESS_ACTS,
+            *_key_columns(touched.addresses),
+            touched.from_us,
+            touched.to_us,
+            *_key_columns(touched.messages),
+        )
+        return [Act(tuple(row[:4]), stored_fact(row[2], *row[4:7]), row[7] or b"") for row in rows]
+
+    async def last_sends(
+        self, acts: Iterable[Act], window_us: int
+    ) -> dict[tuple[str, bytes, str], bytes]:
+        """Look the send before each act up."""
+        rows = await self._connection.fetch(
+            sql.LAST_SENDS,
+            *_columns((*act.place[:3], act.fact.occur_time_us) for act in acts),
+            window_us,
+        )
+        return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+    async def move_acts(self, moves: Sequence[Move]) -> None:
+        """Overwrite where acts that are locked are counted."""
+        rows = ((*move.act.place, move.message_key or None) for move in moves)
+        await self._connection.execute(sql.MOVE_ADDRESS_ACTS, *_columns(rows))
+
+    async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+        """Return the acts told by an address that are counted on these messages."""
+        rows = await self._connection.fetch(sql.READ_ATTRIBUTED_FACTS, *_key_columns(messages))
+        return _facts(rows)
 
     # -- messages ----------------------------------------------------------------------------------
 
@@ -108,7 +168,7 @@ class MessageStore:
             (*key, *msgspec.structs.astuple(record))
             for key, record in sorted(records.items(), key=_by_key)
         ]
-        await self._connection.execute(sql.WRITE_REGISTRATIONS, *_columns(rows))
+        await self._connection.execute(sql.WRITE_REGISTRATIONS, rows)
 
     # -- what is only kept -------------------------------------------------------------------------
 
@@ -146,8 +206,27 @@ class MessageStore:
             )
             for key, q in sorted(gathered.quarantined.items(), key=_by_key)
         ]
-        await self._connection.execute(sql.ADD_QUARANTINE, *_columns(rows))
         await self._connection.execute(sql.ADD_RECEIPTS, *_columns(sorted(gathered.receipts)))
+        await self._connection.execute(sql.ADD_QUARANTINE, *_columns(rows))
+
+    async def add_unknown_words(self, words: Sequence[UnknownWord]) -> None:
+        """Keep words that have no meaning here."""
+        await self._connection.execute(health_sql.ADD_UNKNOWN_WORDS, *_columns(words))
+
+    async def add_door_reports(self, reports: dict[Key, DoorReport]) -> None:
+        """Keep what went through the doors, and the last callback of each account."""
+        told = [report for _, report in sorted(reports.items(), key=_by_key)]
+        await self._connection.execute(
+            health_sql.ADD_DOOR_REPORTS, *_columns(map(health_sql.report_row, told))
+        )
+        await self._connection.execute(
+            health_sql.MOVE_ACCOUNTS, *_columns(health_sql.account_rows(told))
+        )
+
+    async def add_account_hours(self, hours: dict[Cell, Counts], shard: int) -> None:
+        """Add to the cells, in key order."""
+        rows = [(*cell, shard, *counts) for cell, counts in sorted(hours.items())]
+        await self._connection.execute(health_sql.ADD_ACCOUNT_HOURS, *_columns(rows))
 
     async def add_outbox(self, entries: Sequence[OutboxEntry], now_us: int) -> None:
         """Keep change batches until they are published."""

@@ -1,7 +1,7 @@
 """Reads for the gRPC doors."""
 
 from libs.runtime.database import Database
-from services.status.adapters import sql
+from services.status.adapters import quarantine_sql, sql
 from services.status.adapters.message_store import MessageStore
 from services.status.domain.gather import HistoryEntry
 from services.status.get_message import Found
@@ -53,12 +53,12 @@ class QuarantineRows:
         time_us, key = before or (None, None)
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
-                sql.LIST_QUARANTINE, tenant_id, provider, account, time_us, key, limit
+                quarantine_sql.LIST_QUARANTINE, tenant_id, provider, account, time_us, key, limit
             )
         return [QuarantineRow(*row) for row in rows]
 
     async def bodies(self, tenant_id: str, keys: list[bytes]) -> dict[bytes, bytes]:
         """Read the bodies."""
         async with self._database.transaction() as connection:
-            rows = await connection.fetch(sql.READ_QUARANTINE_BODIES, tenant_id, keys)
+            rows = await connection.fetch(quarantine_sql.READ_QUARANTINE_BODIES, tenant_id, keys)
         return {row[0]: row[1] for row in rows}

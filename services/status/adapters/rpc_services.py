@@ -2,15 +2,28 @@
 
 from typing import Any
 
-from bluetick.v1.ingest_service_pb2 import ListQuarantineRequest, ListQuarantineResponse
+from bluetick.v1.ingest_service_pb2 import (
+    GetCallbackHealthRequest,
+    GetCallbackHealthResponse,
+    ListQuarantineRequest,
+    ListQuarantineResponse,
+    ReplayQuarantineRequest,
+    ReplayQuarantineResponse,
+)
 from bluetick.v1.ingest_service_pb2_grpc import IngestServiceServicer
 from bluetick.v1.message_service_pb2 import GetMessageRequest, GetMessageResponse
 from bluetick.v1.message_service_pb2_grpc import MessageServiceServicer
 
 from libs.runtime.api_keys import Role
+from libs.runtime.clock import Clock
 from libs.runtime.rpc_context import caller
+from services.status.get_callback_health import HealthReader, get_callback_health
 from services.status.get_message import MessageReader, get_message
 from services.status.list_quarantine import QuarantineReader, list_quarantine
+from services.status.replay_quarantine import ReplayQuarantine
+
+# Of the caller's deadline, what is left for the answer's way back.
+_MARGIN_S = 1.0
 
 
 class MessageRpc(MessageServiceServicer):
@@ -32,11 +45,25 @@ class MessageRpc(MessageServiceServicer):
         return GetMessageResponse(message=message)
 
 
-class QuarantineRpc(IngestServiceServicer):
-    """The part of IngestService that reads what status keeps."""
+class CallbackRpc(IngestServiceServicer):
+    """The part of IngestService about callbacks that status keeps."""
 
-    def __init__(self, reader: QuarantineReader) -> None:
-        self._reader = reader
+    def __init__(
+        self,
+        quarantine: QuarantineReader,
+        replays: ReplayQuarantine,
+        health: HealthReader,
+        clock: Clock,
+        *,
+        replay_limit_s: float,
+        silent_after_h: int,
+    ) -> None:
+        self._quarantine = quarantine
+        self._replays = replays
+        self._health = health
+        self._clock = clock
+        self._replay_limit_s = replay_limit_s
+        self._silent_after_h = silent_after_h
 
     async def ListQuarantine(
         self, request: ListQuarantineRequest, context: Any
@@ -45,8 +72,34 @@ class QuarantineRpc(IngestServiceServicer):
         asking = caller(context)
         asking.require(Role.SENDER)
         return await list_quarantine(
-            self._reader,
+            self._quarantine,
             asking.tenant_id,
             request,
             are_bodies_shown=asking.role >= Role.ADMIN,
+        )
+
+    async def ReplayQuarantine(
+        self, request: ReplayQuarantineRequest, context: Any
+    ) -> ReplayQuarantineResponse:
+        """Have quarantined callbacks read again, within the caller's deadline."""
+        asking = caller(context)
+        asking.require(Role.SENDER)
+        left_s = context.time_remaining()
+        limit_s = self._replay_limit_s
+        if left_s is not None:
+            limit_s = min(limit_s, max(left_s - _MARGIN_S, 0.0))
+        return await self._replays.replay(asking.tenant_id, request, limit_s=limit_s)
+
+    async def GetCallbackHealth(
+        self, request: GetCallbackHealthRequest, context: Any
+    ) -> GetCallbackHealthResponse:
+        """Say how the callbacks of each account are doing."""
+        asking = caller(context)
+        asking.require(Role.SENDER)
+        return await get_callback_health(
+            self._health,
+            asking.tenant_id,
+            request,
+            now_us=self._clock.now_us(),
+            silent_after_h=self._silent_after_h,
         )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -37,7 +38,7 @@ metadata = MetaData(
 # The third writing of ``domain.states.PROOFS``; a test compares them.
 STATE_IS_THE_HIGHEST_PROVEN = """state = CASE
     WHEN read_time_us > 0 THEN 7
-    WHEN report_time_us > 0 OR proof_time_us > 0 THEN 6
+    WHEN report_time_us > 0 OR proof_time_us > 0 OR attributed_proof_time_us > 0 THEN 6
     WHEN undeliver_time_us > 0 OR (drop_time_us > 0 AND provider_message_id <> '') THEN 5
     WHEN send_time_us > 0 THEN 4
     WHEN accept_time_us > 0 THEN 3
@@ -53,9 +54,14 @@ def _column(name: str, kind: type[TypeEngine[Any]]) -> Column[Any]:
 def _key(*names: str) -> list[Column[Any]]:
     kinds: dict[str, type[TypeEngine[Any]]] = {
         "tenant_id": Text,
+        "provider": Text,
+        "account": Text,
+        "hour": BigInteger,
+        "shard": SmallInteger,
         "fact_id": Text,
         "outbox_id": Uuid,
         "receive_time_us": BigInteger,
+        "accept_time_us": BigInteger,
     }
     return [
         Column(name, kinds.get(name, LargeBinary), primary_key=True, nullable=False)
@@ -102,6 +108,10 @@ messages = Table(
     _column("pricing_time_us", BigInteger),
     _column("pricing", LargeBinary),
     _column("is_superseded", Boolean),
+    _column("attributed_proof_time_us", BigInteger),
+    _column("attributed", LargeBinary),
+    _column("machine_click_count", Integer),
+    _column("human_click_time_us", BigInteger),
     CheckConstraint("octet_length(message_key) = 16", name="a_message_key_has_16_bytes"),
     CheckConstraint("version > 0", name="versions_start_at_1"),
     CheckConstraint(STATE_IS_THE_HIGHEST_PROVEN, name="state_is_the_highest_proven"),
@@ -154,6 +164,28 @@ parked_facts = Table(
     _column("engagement", LargeBinary),
 )
 
+# Where and when messages were sent that somebody may answer; kept in step with the messages.
+address_sends = Table(
+    "address_sends",
+    metadata,
+    *_key("tenant_id", "address_key", "accept_time_us", "message_key"),
+)
+
+# Acts told by an address only, each way of telling once; ``message_key``: on which message it is
+# counted, null for none. ``fingerprint`` is that of the notice that keeps the whole event.
+address_acts = Table(
+    "address_acts",
+    metadata,
+    *_key("tenant_id", "address_key", "fact_id", "fingerprint"),
+    _column("kind", SmallInteger),
+    _column("occur_time_us", BigInteger),
+    _column("engagement", LargeBinary),
+    # Null and not empty: a value that most rows share would mislead the planner.
+    Column("message_key", LargeBinary),
+    Index(None, "tenant_id", "address_key", "occur_time_us"),
+    Index(None, "tenant_id", "message_key", postgresql_where=text("message_key IS NOT NULL")),
+)
+
 # Everything told about a message, repeats once.
 history = Table(
     "history",
@@ -202,6 +234,64 @@ quarantine_receipts = Table(
     "quarantine_receipts",
     metadata,
     *_key("tenant_id", "quarantine_key", "receive_time_us"),
+)
+
+# Quarantined callbacks that could be read later, without their content. What was received up to
+# that receipt is not kept again, however often the broker delivers it; what comes later is.
+quarantine_replays = Table(
+    "quarantine_replays",
+    metadata,
+    *_key("tenant_id", "quarantine_key"),
+    _column("through_receive_time_us", BigInteger),
+)
+
+# Linear sums over messages, by the hour in which they were accepted: moved by deltas, never
+# recounted. Several shards of a cell, so that replicas do not wait for one another; a reader adds
+# them up.
+account_hours = Table(
+    "account_hours",
+    metadata,
+    *_key("tenant_id", "provider", "account", "hour", "shard"),
+    _column("accepted", BigInteger),
+    _column("heard", BigInteger),
+    _column("delivered", BigInteger),
+    _column("read", BigInteger),
+    _column("engaged", BigInteger),
+    _column("timed_reads", BigInteger),
+    _column("fast_reads", BigInteger),
+)
+
+# What went through the doors, as ingest reported it; kept for two days.
+door_reports = Table(
+    "door_reports",
+    metadata,
+    *_key("tenant_id", "report_id"),
+    _column("provider", Text),
+    _column("account", Text),
+    _column("report_time_us", BigInteger),
+    _column("callback_count", BigInteger),
+    _column("refused_count", BigInteger),
+    Column("lag_us", BigInteger),  # null: no event told a time
+    Index(None, "tenant_id", "report_time_us"),
+)
+
+# The last callback of each account, ever; 0: only refused requests so far.
+callback_accounts = Table(
+    "callback_accounts",
+    metadata,
+    *_key("tenant_id", "provider", "account"),
+    _column("last_receive_time_us", BigInteger),
+)
+
+# Events whose word has no meaning here; kept for some weeks.
+unknown_words = Table(
+    "unknown_words",
+    metadata,
+    *_key("tenant_id", "fingerprint"),
+    _column("provider", Text),
+    _column("account", Text),
+    _column("word", Text),
+    _column("receive_time_us", BigInteger),
 )
 
 # Changes committed and not yet known to be published. Nearly always empty.

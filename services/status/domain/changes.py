@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import msgspec
-from bluetick.v1.change_pb2 import MessageChanged, MessageChangedBatch
+from bluetick.v1.change_pb2 import MessageChanged, MessageChangedBatch, MessageImage
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_ACCEPTED,
     EVENT_KIND_CANCELED,
@@ -20,7 +20,8 @@ from bluetick.v1.common_pb2 import (
 
 from services.status.domain.facts import Fact, fact_bytes
 from services.status.domain.gather import Key
-from services.status.domain.message import Message, image, shown, state_of
+from services.status.domain.image import image
+from services.status.domain.message import Message
 from services.status.domain.wire import field_bytes
 
 # Bytes of acts repeated in one change; keeps a change far below what the broker takes.
@@ -46,6 +47,8 @@ _MOVERS = (
     ("pricing_time_us", EVENT_KIND_PRICED),
 )
 
+_NOTHING = Message()
+
 
 class Change(msgspec.Struct, gc=False):
     """A message that moved in this transaction."""
@@ -57,6 +60,8 @@ class Change(msgspec.Struct, gc=False):
     new_facts: list[Fact]
     # Acts counted before, told again because the registration or the counting changed.
     repeated_facts: list[Fact] = []
+    # Acts counted before that belong to another message after all.
+    retracted_facts: list[Fact] = []
 
 
 class ChangesOfState(msgspec.Struct, frozen=True, gc=False):
@@ -90,10 +95,13 @@ def needs_all_facts(old: Message | None, new: Message) -> bool:
     return old.is_counted != new.is_counted or _registration(old) != _registration(new)
 
 
-def moved_by(old: Message | None, new: Message, new_facts: Iterable[Fact]) -> list[int]:
-    """Return the kinds of the events that moved the message, each once, ascending."""
-    before = Message() if old is None else old
-    kinds = {fact.kind for fact in new_facts}
+def moved_by(old: Message | None, new: Message, facts: Iterable[Fact] = ()) -> list[int]:
+    """Return the kinds of the events that moved the message, each once, ascending.
+
+    ``facts`` are the acts that came or went.
+    """
+    before = _NOTHING if old is None else old
+    kinds = {fact.kind for fact in facts}
     for name, kind in _MOVERS:
         if getattr(new, name) != getattr(before, name):
             kinds.add(kind)
@@ -104,8 +112,8 @@ def moved_by(old: Message | None, new: Message, new_facts: Iterable[Fact]) -> li
     return sorted(kinds)
 
 
-def change_bytes(change: Change, change_time_us: int) -> bytes:
-    """Return the serialized ``MessageChanged``."""
+def change_bytes(change: Change, new_image: MessageImage, change_time_us: int) -> bytes:
+    """Return the serialized ``MessageChanged``; ``new_image`` is that of ``change.new``."""
     old, new = change.old, change.new
     tenant_id, message_key = change.key
     record = new.record
@@ -117,12 +125,12 @@ def change_bytes(change: Change, change_time_us: int) -> bytes:
         provider=new.provider,
         account=new.account,
         provider_message_id=new.provider_message_id,
-        moved_by=moved_by(old, new, change.new_facts),  # type: ignore[arg-type]
+        moved_by=moved_by(old, new, (*change.new_facts, *change.retracted_facts)),  # type: ignore[arg-type]
         change_time_us=change_time_us,
     )
     parts = [
         head.SerializeToString(),
-        field_bytes(_NEW_IMAGE, image(new).SerializeToString()),
+        field_bytes(_NEW_IMAGE, new_image.SerializeToString()),
     ]
     if old is not None:
         parts.append(field_bytes(_OLD_IMAGE, image(old).SerializeToString()))
@@ -130,7 +138,7 @@ def change_bytes(change: Change, change_time_us: int) -> bytes:
             parts.append(field_bytes(_OLD_REGISTRATION, old.record.registration))
     if record is not None:
         parts.append(field_bytes(_REGISTRATION, record.registration))
-    if change.new_facts or change.repeated_facts:
+    if change.new_facts or change.retracted_facts or change.repeated_facts:
         parts += _facts(change)
     return b"".join(parts)
 
@@ -142,8 +150,9 @@ def by_state(
     groups: dict[tuple[str, MessageState.ValueType], list[bytes]] = {}
     sizes: dict[tuple[str, MessageState.ValueType], int] = {}
     for change in changes:
-        group = (change.key[0], state_of(shown(change.new)))
-        data = change_bytes(change, change_time_us)
+        new_image = image(change.new)
+        group = (change.key[0], new_image.state)
+        data = change_bytes(change, new_image, change_time_us)
         size = sizes.get(group, 0)
         if size and size + len(data) > batch_bytes_max:
             yield ChangesOfState(*group, groups.pop(group))
@@ -160,7 +169,9 @@ def _registration(message: Message) -> bytes | None:
 
 def _facts(change: Change) -> Iterator[bytes]:
     for fact in sorted(change.new_facts, key=_in_time):
-        yield field_bytes(_FACTS, fact_bytes(fact, is_repeated=False))
+        yield field_bytes(_FACTS, fact_bytes(fact))
+    for fact in sorted(change.retracted_facts, key=_in_time):
+        yield field_bytes(_FACTS, fact_bytes(fact, is_retracted=True))
     room = REPEATED_BYTES_MAX
     for fact in sorted(change.repeated_facts, key=_in_time):
         part = field_bytes(_FACTS, fact_bytes(fact, is_repeated=True))

@@ -59,6 +59,8 @@ def prove(message: Message, fact: Fact) -> None:
         return
     if kind == EVENT_KIND_CLICKED:
         message.click_time_us = earliest(message.click_time_us, time_us)
+        if not fact.is_machine:
+            message.human_click_time_us = earliest(message.human_click_time_us, time_us)
     elif kind == EVENT_KIND_UNSUBSCRIBED:
         message.unsubscribe_time_us = earliest(message.unsubscribe_time_us, time_us)
     elif kind == EVENT_KIND_COMPLAINED:
@@ -78,6 +80,7 @@ def count(message: Message, fact: Fact) -> None:
     """Count an act that was not counted before. The caller knows that: the store told it."""
     if fact.kind == EVENT_KIND_CLICKED:
         message.click_count += 1
+        message.machine_click_count += fact.is_machine
     if fact.kind == EVENT_KIND_REPLIED or fact.is_tap:
         message.reply_count += 1
     if fact.is_tap:
@@ -91,12 +94,18 @@ def may_have_facts(message: Message) -> bool:
         or message.reply_count
         or message.unsubscribe_time_us
         or message.complain_time_us
+        or message.attributed
     )
 
 
-def fact_bytes(fact: Fact, *, is_repeated: bool) -> bytes:
+def fact_bytes(fact: Fact, *, is_repeated: bool = False, is_retracted: bool = False) -> bytes:
     """Return the act as a serialized ``MessageFact``."""
-    head = MessageFact(kind=fact.kind, occur_time_us=fact.occur_time_us, is_repeated=is_repeated)  # type: ignore[arg-type]
+    head = MessageFact(
+        kind=fact.kind,  # type: ignore[arg-type]
+        occur_time_us=fact.occur_time_us,
+        is_repeated=is_repeated,
+        is_retracted=is_retracted,
+    )
     return head.SerializeToString() + field_bytes(
         MessageFact.ENGAGEMENT_FIELD_NUMBER, fact.engagement
     )

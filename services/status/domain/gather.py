@@ -21,9 +21,11 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
 )
-from bluetick.v1.event_pb2 import Event, EventBatch, Quarantined
+from bluetick.v1.event_pb2 import DoorReport, Event, EventBatch, Quarantined
 
+from libs.catalogue.failures import reason_after_hand_over
 from libs.runtime.keys import ref_key
+from services.status.domain.addresses import address_key
 from services.status.domain.facts import FACT_KINDS, Fact, prove
 from services.status.domain.message import (
     Message,
@@ -37,6 +39,8 @@ from services.status.domain.message import (
 
 # (tenant_id, 16 bytes): a message or a reference.
 Key = tuple[str, bytes]
+# (tenant_id, address_key, fact_id, fingerprint): one way in which an act was told by an address.
+ActPlace = tuple[str, bytes, str, bytes]
 FINGERPRINT_BYTES = 16
 # Stands where an act names its message by reference only.
 _NOBODY = Message()
@@ -74,9 +78,13 @@ class Gathered(msgspec.Struct):
     # (tenant_id, message_key, fingerprint)
     history: dict[tuple[str, bytes, bytes], HistoryEntry] = {}
     notices: dict[tuple[str, bytes], Notice] = {}
+    # Acts that name no message.
+    address_acts: dict[ActPlace, Fact] = {}
     # (tenant_id, quarantine_key) -> content, and the times at which it was received.
     quarantined: dict[Key, Quarantined] = {}
     receipts: set[tuple[str, bytes, int]] = set()
+    # By tenant and report id.
+    door_reports: dict[Key, DoorReport] = {}
     event_count: int = 0
 
 
@@ -88,6 +96,8 @@ def gather(batches: Iterable[EventBatch]) -> Gathered:
         _gather_events(gathered, batch.events)
         for quarantined in batch.quarantined:
             _gather_quarantined(gathered, quarantined)
+        for report in batch.door_reports:
+            gathered.door_reports[report.tenant_id, report.report_id] = report
     return gathered
 
 
@@ -187,7 +197,7 @@ def _absorb(message: Message, event: Event, kind: int, time_us: int) -> None:
     elif kind == EVENT_KIND_DROPPED:
         if not message.drop_time_us or time_us < message.drop_time_us:
             message.drop_time_us = time_us
-        fail(message, time_us, clean_code(event.provider_code), event.reason)
+        fail(message, time_us, clean_code(event.provider_code), _drop_reason(event))
     elif kind == EVENT_KIND_QUEUED:
         if not message.queue_time_us or time_us < message.queue_time_us:
             message.queue_time_us = time_us
@@ -197,6 +207,18 @@ def _absorb(message: Message, event: Event, kind: int, time_us: int) -> None:
     _absorb_names(message, event)
     if event.HasField("pricing"):
         price(message, time_us, event.pricing.SerializeToString(deterministic=True))
+
+
+def _drop_reason(event: Event) -> int:
+    """Return the reason on the side of the hand-over where the message really failed.
+
+    A provider's id proves the hand-over. Of a sender's own record the reason counts and not the
+    code, since the sender may have said both.
+    """
+    if not event.provider_message_id:
+        return event.reason
+    code = "" if event.HasField("registration") else event.provider_code
+    return reason_after_hand_over(event.provider, code, event.reason)
 
 
 def _absorb_names(message: Message, event: Event) -> None:
@@ -262,6 +284,14 @@ def _gather_notice(gathered: Gathered, event: Event) -> None:
         gathered.notices[place] = Notice(
             event.provider, event.account, kind, time_us, receive_us, stored
         )
+    if kind in FACT_KINDS and not event.engagement.is_withdrawn and not _names_message(event):
+        if at := address_key(tenant_id, event.address):
+            fact = _fact(event, kind, time_us, place[1])
+            gathered.address_acts[tenant_id, at, fact.fact_id, place[1]] = fact
+
+
+def _names_message(event: Event) -> bool:
+    return bool(event.provider_message_id or event.message_ref)
 
 
 def _gather_quarantined(gathered: Gathered, quarantined: Quarantined) -> None:

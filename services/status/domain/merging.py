@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from services.status.domain.attributed import attribute
 from services.status.domain.changes import Change, needs_all_facts
 from services.status.domain.facts import Fact, count, may_have_facts, prove
 from services.status.domain.gather import Gathered, Key
@@ -20,6 +21,9 @@ class Told(msgspec.Struct):
     facts: dict[tuple[str, bytes, str], Fact]
     # Of those, the ones that were not; known once the store has taken them.
     new_facts: dict[Key, list[Fact]] = {}
+    # Acts told by an address that come to a message, or leave it.
+    gained: dict[Key, list[Fact]] = {}
+    lost: dict[Key, list[Fact]] = {}
 
     def supersede(self, key: Key) -> None:
         """Say that another message stands for the reference of this one."""
@@ -31,6 +35,14 @@ class Told(msgspec.Struct):
         proof = Message()
         prove(proof, fact)
         self._add(key, proof)
+
+    def move_act(self, tenant_id: str, fact: Fact, from_key: bytes, to_key: bytes) -> None:
+        """Say that an act told by an address leaves one message for another; empty: for none."""
+        for message_key, moved in ((from_key, self.lost), (to_key, self.gained)):
+            if message_key:
+                key = (tenant_id, message_key)
+                moved.setdefault(key, []).append(fact)
+                self.deltas.setdefault(key, Message())
 
     def sort_out_new(self, new: Iterable[tuple[str, bytes, str]]) -> None:
         """Note which acts were not counted before."""
@@ -47,7 +59,13 @@ def told_by(gathered: Gathered) -> Told:
     return Told(dict(gathered.messages), dict(gathered.facts))
 
 
-def move(key: Key, told: Told, version: int, stored: Message | None) -> Change | None:
+def move(
+    key: Key,
+    told: Told,
+    version: int,
+    stored: Message | None,
+    attributed: Iterable[Fact] | None = None,
+) -> Change | None:
     """Return the change of one message, or None if everything told was known.
 
     Args:
@@ -55,20 +73,30 @@ def move(key: Key, told: Told, version: int, stored: Message | None) -> Change |
         told: what the transaction says; not changed.
         version: version of ``stored``; 0 if it was never stored.
         stored: the message as stored.
+        attributed: all acts that belong to the message by its address; None: as they were.
     """
     delta = told.deltas[key]
     new_facts = told.new_facts.get(key)
     if stored is not None:
         new = merge(stored, delta)
+        if attributed is not None:
+            return _reattribute(key, told, Change(key, version + 1, stored, new, []), attributed)
         if not new_facts and new == stored:
             return None
     else:
-        new = copy.copy(delta)
-        if not new_facts and not _says_something(new):
+        if not new_facts and not _says_something(delta):
             return None
+        new = copy.copy(delta) if new_facts else delta
     for fact in new_facts or ():
         count(new, fact)
     return Change(key, version + 1, stored, new, new_facts or [])
+
+
+def _reattribute(key: Key, told: Told, change: Change, acts: Iterable[Fact]) -> Change:
+    attribute(change.new, acts)
+    change.new_facts = told.gained.get(key, [])
+    change.retracted_facts = told.lost.get(key, [])
+    return change
 
 
 def _says_something(message: Message) -> bool:

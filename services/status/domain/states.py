@@ -25,7 +25,7 @@ DROP_WITH_ID: Final = "drop_time_us with provider_message_id"
 # has the first state that any of its times proves, else UNSPECIFIED.
 PROOFS: Final[tuple[tuple[MessageState.ValueType, tuple[str, ...]], ...]] = (
     (MESSAGE_STATE_READ, ("read_time_us",)),
-    (MESSAGE_STATE_DELIVERED, ("report_time_us", "proof_time_us")),
+    (MESSAGE_STATE_DELIVERED, ("report_time_us", "proof_time_us", "attributed_proof_time_us")),
     (MESSAGE_STATE_UNDELIVERED, ("undeliver_time_us", DROP_WITH_ID)),
     (MESSAGE_STATE_SENT, ("send_time_us",)),
     (MESSAGE_STATE_ACCEPTED, ("accept_time_us",)),

@@ -12,6 +12,51 @@ depends_on = None
 def upgrade() -> None:
     """Go forward."""
     op.create_table(
+        "address_acts",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("address_key", sa.LargeBinary(), nullable=False),
+        sa.Column("fact_id", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("occur_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("engagement", sa.LargeBinary(), nullable=False),
+        sa.Column("message_key", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint(
+            "tenant_id", "address_key", "fact_id", "fingerprint", name=op.f("address_acts_pkey")
+        ),
+        schema="status",
+    )
+    op.create_index(
+        op.f("address_acts_by_tenant_id_address_key_occur_time_us"),
+        "address_acts",
+        ["tenant_id", "address_key", "occur_time_us"],
+        unique=False,
+        schema="status",
+    )
+    op.create_index(
+        op.f("address_acts_by_tenant_id_message_key"),
+        "address_acts",
+        ["tenant_id", "message_key"],
+        unique=False,
+        schema="status",
+        postgresql_where=sa.text("message_key IS NOT NULL"),
+    )
+    op.create_table(
+        "address_sends",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("address_key", sa.LargeBinary(), nullable=False),
+        sa.Column("accept_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("message_key", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "tenant_id",
+            "address_key",
+            "accept_time_us",
+            "message_key",
+            name=op.f("address_sends_pkey"),
+        ),
+        schema="status",
+    )
+    op.create_table(
         "facts",
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("message_key", sa.LargeBinary(), nullable=False),
@@ -73,10 +118,12 @@ def upgrade() -> None:
         sa.Column("pricing_time_us", sa.BigInteger(), nullable=False),
         sa.Column("pricing", sa.LargeBinary(), nullable=False),
         sa.Column("is_superseded", sa.Boolean(), nullable=False),
+        sa.Column("attributed_proof_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("attributed", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint(
             """state = CASE
     WHEN read_time_us > 0 THEN 7
-    WHEN report_time_us > 0 OR proof_time_us > 0 THEN 6
+    WHEN report_time_us > 0 OR proof_time_us > 0 OR attributed_proof_time_us > 0 THEN 6
     WHEN undeliver_time_us > 0 OR (drop_time_us > 0 AND provider_message_id <> '') THEN 5
     WHEN send_time_us > 0 THEN 4
     WHEN accept_time_us > 0 THEN 3
@@ -230,7 +277,9 @@ def upgrade() -> None:
             failure_codes text,
             pricing_time_us bigint,
             pricing bytea,
-            is_superseded boolean)"""
+            is_superseded boolean,
+            attributed_proof_time_us bigint,
+            attributed bytea)"""
     )
     op.execute(
         """CREATE TYPE status.history_row_1 AS (
@@ -241,6 +290,33 @@ def upgrade() -> None:
             occur_time_us bigint,
             receive_time_us bigint,
             event bytea)"""
+    )
+    op.execute(
+        """CREATE TYPE status.address_send_row_1 AS (
+            tenant_id text,
+            address_key bytea,
+            accept_time_us bigint,
+            message_key bytea)"""
+    )
+    op.execute(
+        """CREATE TYPE status.registration_row_1 AS (
+            tenant_id text,
+            message_key bytea,
+            record_time_us bigint,
+            registration bytea,
+            message_ref text,
+            address text,
+            campaign_id text,
+            contact_id text,
+            person_key bytea,
+            kind smallint)"""
+    )
+    op.execute(
+        """CREATE TYPE status.ref_row_1 AS (
+            tenant_id text,
+            ref_key bytea,
+            message_key bytea,
+            has_facts boolean)"""
     )
     # Deleted a moment later: compressing it would only cost.
     op.execute("ALTER TABLE status.outbox ALTER COLUMN payload SET STORAGE EXTERNAL")
@@ -263,5 +339,10 @@ def downgrade() -> None:
     op.drop_table("messages", schema="status")
     op.drop_table("history", schema="status")
     op.drop_table("facts", schema="status")
+    op.drop_table("address_sends", schema="status")
+    op.drop_table("address_acts", schema="status")
+    op.execute("DROP TYPE status.ref_row_1")
+    op.execute("DROP TYPE status.registration_row_1")
+    op.execute("DROP TYPE status.address_send_row_1")
     op.execute("DROP TYPE status.history_row_1")
     op.execute("DROP TYPE status.message_row_1")

@@ -1,0 +1,98 @@
+"""The statements behind the health of callbacks: what a batch adds, and what is read of it."""
+# Names come from the tables, values are always parameters.
+# ruff: noqa: S608
+
+from collections.abc import Iterable
+from typing import Any
+
+from bluetick.v1.event_pb2 import DoorReport
+
+from services.status.adapters import tables
+from services.status.adapters.sql import conflict, insert
+
+_SUMS = tuple(c.name for c in tables.account_hours.columns if not c.primary_key)
+
+ADD_ACCOUNT_HOURS = f"""
+{insert(tables.account_hours, "h")}
+{conflict(tables.account_hours)} DO UPDATE
+SET {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _SUMS)}
+"""
+
+ADD_DOOR_REPORTS = f"{insert(tables.door_reports)} {conflict(tables.door_reports)} DO NOTHING"
+
+MOVE_ACCOUNTS = f"""
+{insert(tables.callback_accounts, "a")}
+{conflict(tables.callback_accounts)} DO UPDATE
+SET last_receive_time_us = excluded.last_receive_time_us
+WHERE a.last_receive_time_us < excluded.last_receive_time_us
+"""
+
+ADD_UNKNOWN_WORDS = f"{insert(tables.unknown_words)} {conflict(tables.unknown_words)} DO NOTHING"
+
+_OF_THE_ACCOUNTS = """
+WHERE tenant_id = $1 AND ($2::text = '' OR provider = $2) AND ($3::text = '' OR account = $3)
+"""
+
+READ_ACCOUNTS = f"""
+SELECT provider, account, last_receive_time_us
+FROM {tables.callback_accounts.fullname} {_OF_THE_ACCOUNTS}
+"""
+
+READ_DOOR_REPORTS = f"""
+SELECT provider, account, sum(callback_count)::bigint, sum(refused_count)::bigint,
+       percentile_disc(0.5) WITHIN GROUP (ORDER BY lag_us)
+FROM {tables.door_reports.fullname} {_OF_THE_ACCOUNTS} AND report_time_us >= $4
+GROUP BY provider, account
+"""
+
+READ_UNKNOWN_WORDS = f"""
+SELECT provider, account, word, count(*)
+FROM {tables.unknown_words.fullname} {_OF_THE_ACCOUNTS} AND receive_time_us >= $4
+GROUP BY provider, account, word
+ORDER BY count(*) DESC, word
+"""
+
+COUNT_QUARANTINE = f"""
+SELECT provider, account, count(*)
+FROM {tables.quarantine.fullname} {_OF_THE_ACCOUNTS}
+GROUP BY provider, account
+"""
+
+# $4: first hour; $5: the hour from which on it is too early to miss a callback.
+READ_ACCOUNT_HOURS = f"""
+SELECT provider, account,
+       COALESCE(sum(accepted) FILTER (WHERE hour < $5), 0)::bigint,
+       COALESCE(sum(accepted - heard) FILTER (WHERE hour < $5), 0)::bigint,
+       {", ".join(f"sum({name})::bigint" for name in _SUMS[2:])}
+FROM {tables.account_hours.fullname} {_OF_THE_ACCOUNTS} AND hour >= $4
+GROUP BY provider, account
+"""
+
+FORGET = (
+    f"DELETE FROM {tables.door_reports.fullname} WHERE report_time_us < $1",
+    f"DELETE FROM {tables.unknown_words.fullname} WHERE receive_time_us < $1",
+    f"DELETE FROM {tables.account_hours.fullname} WHERE hour < $1",
+)
+
+
+def report_row(report: DoorReport) -> tuple[Any, ...]:
+    """Return a report as a row of ``door_reports``."""
+    return (
+        report.tenant_id,
+        report.report_id,
+        report.provider,
+        report.account,
+        report.report_time_us,
+        report.callback_count,
+        report.refused_count,
+        report.lag_us if report.HasField("lag_us") else None,
+    )
+
+
+def account_rows(reports: Iterable[DoorReport]) -> list[tuple[str, str, str, int]]:
+    """Return the last callback of each account, in key order."""
+    last: dict[tuple[str, str, str], int] = {}
+    for report in reports:
+        key = (report.tenant_id, report.provider, report.account)
+        last[key] = max(last.get(key, 0), report.last_receive_time_us)
+    return [(*key, time_us) for key, time_us in sorted(last.items())]

@@ -1,0 +1,76 @@
+"""Finds the messages of acts that name none, and moves them when a later send is told late."""
+
+from collections.abc import Mapping, Sequence
+
+from services.status.domain.attribution import (
+    Touched,
+    may_move_send,
+    moves,
+    send_of,
+    standing_acts,
+)
+from services.status.domain.changes import Change
+from services.status.domain.gather import Key
+from services.status.domain.merging import Told
+from services.status.domain.message import Message
+from services.status.move_messages import move_messages
+from services.status.ports import Send, Store
+
+
+async def note_sends(
+    store: Store,
+    told: Told,
+    changes: Sequence[Change],
+    unmoved: Mapping[Key, Message],
+    window_us: int,
+) -> Touched:
+    """Keep the list of sends to each address in step with the messages that moved.
+
+    Returns:
+        The acts that may have another message now. What was known already is looked at again: the
+        batch may be a redelivery after a crash between the transaction and what follows it.
+    """
+    touched = Touched()
+    gone: list[Send] = []
+    come: list[Send] = []
+    for change in changes:
+        key, old, new = change.key, change.old, change.new
+        if not may_move_send(told.deltas[key], new):
+            continue
+        before = send_of(key[0], old) if old is not None else None
+        after = send_of(key[0], new)
+        touched.add_message(key, new, after, window_us)
+        if before == after:
+            continue
+        if before is not None:
+            touched.add_message(key, new, before, window_us)
+            gone.append((key[0], *before, key[1]))
+        if after is not None:
+            come.append((key[0], *after, key[1]))
+    for key, message in unmoved.items():
+        if may_move_send(told.deltas[key], message):
+            touched.add_message(key, message, send_of(key[0], message), window_us)
+    if gone or come:
+        await store.move_sends(gone, come)
+    return touched
+
+
+async def attribute_acts(store: Store, touched: Touched, window_us: int) -> list[Change]:
+    """Move acts told by an address to the message sent last before each, in a transaction.
+
+    Whoever touches the same acts waits at the lock and reads the sends after it, so that the last
+    one has seen all.
+    """
+    acts = await store.lock_acts(touched)
+    if not acts:
+        return []
+    found = moves(acts, await store.last_sends(standing_acts(acts).values(), window_us))
+    if not found:
+        return []
+    await store.move_acts(found)
+    told = Told({}, {})
+    for move in found:
+        act = move.act
+        told.move_act(act.place[0], act.fact, act.message_key, move.message_key)
+    changes, _ = await move_messages(store, told, is_attributing=True)
+    return changes

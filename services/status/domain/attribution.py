@@ -1,0 +1,126 @@
+"""To which message an act belongs that names none: the last one sent to that address in a window.
+
+What is decided is a function of all sends and all acts of an address, so order cannot matter: a
+send told late takes the acts that are its own from the message that had them.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from services.status.domain.addresses import address_key
+from services.status.domain.facts import Fact
+from services.status.domain.gather import ActPlace, Key
+from services.status.domain.message import Message, has_failed
+
+HOUR_US = 3_600_000_000
+
+
+class Act(msgspec.Struct, frozen=True, gc=False):
+    """One way in which an act was told by an address, and the message it is counted on now."""
+
+    place: ActPlace
+    fact: Fact
+    message_key: bytes  # empty: on none
+
+
+class Move(msgspec.Struct, frozen=True, gc=False):
+    """An act that leaves ``act.message_key`` for another message; either may be empty."""
+
+    act: Act
+    message_key: bytes
+
+
+class Touched(msgspec.Struct):
+    """Acts that may belong elsewhere after a transaction: a superset costs time, no more."""
+
+    # (tenant_id, address_key): acts of these addresses between the two times, in microseconds.
+    addresses: set[Key] = set()
+    from_us: int = 0
+    to_us: int = 0
+    # Acts that are counted on these messages.
+    messages: set[Key] = set()
+
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return bool(self.addresses or self.messages)
+
+    def add(self, address: Key, from_us: int, to_us: int) -> None:
+        """Add the acts of one address in a span of time, both ends included."""
+        self.from_us = min(self.from_us, from_us) if self.addresses else from_us
+        self.to_us = max(self.to_us, to_us)
+        self.addresses.add(address)
+
+    def add_message(
+        self, key: Key, message: Message, send: tuple[bytes, int] | None, window_us: int
+    ) -> None:
+        """Add the acts that a message may win by ``send``, and those that it has and may lose."""
+        if send is not None:
+            self.add((key[0], send[0]), send[1], send[1] + window_us)
+        if message.attributed:
+            self.messages.add(key)
+
+    def add_acts(self, acts: Iterable[tuple[ActPlace, Fact]]) -> None:
+        """Add acts that were just told."""
+        for place, fact in acts:
+            self.add(place[:2], fact.occur_time_us, fact.occur_time_us)
+
+
+def send_of(tenant_id: str, message: Message) -> tuple[bytes, int] | None:
+    """Return to which address and when the message was sent; None if nobody can answer it.
+
+    It must count, an address must be known, and it must not have failed by its own reports: a
+    reply answers what arrived, and must not lift a failure that it says nothing about.
+    """
+    record = message.record
+    if record is None or not message.accept_time_us or message.is_superseded:
+        return None
+    if has_failed(message):
+        return None
+    key = address_key(tenant_id, record.address)
+    return (key, message.accept_time_us) if key else None
+
+
+def may_move_send(delta: Message, message: Message) -> bool:
+    """Return whether what was told can change ``send_of``; ``message`` is how it stands now."""
+    return bool(
+        delta.record is not None
+        or delta.accept_time_us
+        or delta.is_superseded
+        or message.failure_time_us
+    )
+
+
+def standing_acts(acts: Iterable[Act]) -> dict[tuple[str, bytes, str], Act]:
+    """Return of each act the way of telling that counts: the earliest, in any order of arrival.
+
+    A provider that gives no time tells the same act with another time at each retry.
+    """
+    standing: dict[tuple[str, bytes, str], Act] = {}
+    for act in acts:
+        known = standing.get(act.place[:3])
+        if known is None or _order(act) < _order(known):
+            standing[act.place[:3]] = act
+    return standing
+
+
+def moves(acts: Iterable[Act], last_sends: Mapping[tuple[str, bytes, str], bytes]) -> list[Move]:
+    """Return which acts leave their message for another, sorted by place.
+
+    Args:
+        acts: every way in which the acts in question were told.
+        last_sends: to each standing act the message sent last before it; missing: none.
+    """
+    acts = list(acts)
+    standing = standing_acts(acts)
+    found = []
+    for act in acts:
+        place = act.place[:3]
+        message_key = last_sends.get(place, b"") if standing[place] is act else b""
+        if message_key != act.message_key:
+            found.append(Move(act, message_key))
+    return sorted(found, key=lambda move: move.act.place)
+
+
+def _order(act: Act) -> tuple[int, bytes]:
+    return (act.fact.occur_time_us, act.place[3])

@@ -1,0 +1,167 @@
+"""What is wrong with an account's callbacks, judged from a few numbers, and what to do about it."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from bluetick.v1.ingest_service_pb2 import (
+    FINDING_SEVERITY_ERROR,
+    FINDING_SEVERITY_INFO,
+    FINDING_SEVERITY_WARNING,
+    FindingSeverity,
+)
+
+# Below so many reads a share says nothing.
+FAST_READS_FROM: Final = 50
+_FAST_SHARE_MAX: Final = 0.5
+_DELIVERED_FROM: Final = 100
+_SILENT_SHARE_MAX: Final = 0.05
+_REFUSED_SHARE_MAX: Final = 0.01
+_LAG_MAX_US: Final = 600_000_000
+# A provider's clock may be a little ahead of ours.
+_LEAD_MAX_US: Final = 60_000_000
+
+
+class Vitals(msgspec.Struct):
+    """The numbers of one account; see ``CallbackHealth`` for their meaning."""
+
+    provider: str
+    account: str
+    last_receive_time_us: int = 0
+    callback_count: int = 0
+    refused_count: int = 0
+    lag_us: int | None = None
+    quarantined_count: int = 0
+    accepted_count: int = 0
+    silent_count: int = 0
+    delivered_count: int = 0
+    read_count: int = 0
+    engaged_count: int = 0
+    timed_read_count: int = 0
+    fast_read_count: int = 0
+    unknown_words: list[tuple[str, int]] = []
+
+    @property
+    def fast_read_share(self) -> float | None:
+        """Reads faster than people, of those that can be timed; None: too few to tell."""
+        if self.timed_read_count < FAST_READS_FROM:
+            return None
+        return self.fast_read_count / self.timed_read_count
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that is wrong, or looks so."""
+
+    code: str
+    severity: FindingSeverity.ValueType
+    what: str
+    cure: str
+
+
+def findings(vitals: Vitals) -> list[Finding]:
+    """Return what is wrong, most urgent first."""
+    found = [
+        *_doors(vitals),
+        *_silence(vitals),
+        *_lateness(vitals),
+        *_unread(vitals),
+        *_engagement(vitals),
+    ]
+    return sorted(found, key=lambda finding: -finding.severity)
+
+
+def _doors(vitals: Vitals) -> Iterator[Finding]:
+    refused, taken = vitals.refused_count, vitals.callback_count
+    if not refused:
+        return
+    severity: FindingSeverity.ValueType = FINDING_SEVERITY_INFO
+    if not taken:
+        severity = FINDING_SEVERITY_ERROR
+    elif refused > _REFUSED_SHARE_MAX * taken:
+        severity = FINDING_SEVERITY_WARNING
+    yield Finding(
+        "CALLBACKS_REFUSED",
+        severity,
+        f"{refused:,} requests in 24 h had no valid signature or credential; {taken:,} were taken.",
+        "Compare the account's secret in the accounts file with the provider's console; while it "
+        "is rotated, list both. If the provider signs the address, set BLUETICK_PUBLIC_URL to the "
+        "one that it calls. A proxy must not rewrite bodies.",
+    )
+
+
+def _silence(vitals: Vitals) -> Iterator[Finding]:
+    silent, accepted = vitals.silent_count, vitals.accepted_count
+    if silent <= 0 or silent <= _SILENT_SHARE_MAX * accepted:
+        return
+    is_whole = silent >= accepted
+    yield Finding(
+        "MESSAGES_SILENT",
+        FINDING_SEVERITY_ERROR if is_whole else FINDING_SEVERITY_WARNING,
+        f"{silent:,} of {accepted:,} accepted messages got no callback at all.",
+        "Set the callback address of this account at the provider, subscribe to status events, "
+        "and look whether the account's name in the records is that of the address. Messages sent "
+        "with another provider account tell nothing here."
+        if is_whole
+        else "Look whether every sending number or domain of the account has the callback address.",
+    )
+
+
+def _lateness(vitals: Vitals) -> Iterator[Finding]:
+    lag_us = vitals.lag_us
+    if lag_us is None:
+        return
+    if lag_us > _LAG_MAX_US:
+        yield Finding(
+            "CALLBACKS_LATE",
+            FINDING_SEVERITY_WARNING,
+            f"Half of the callbacks come more than {lag_us / 60_000_000:,.0f} min after the fact.",
+            "If the door answers 503 or slowly (metric bluetick_ingest_callbacks_total), add "
+            "replicas of ingest; else the provider retries or is behind: see its status page.",
+        )
+    elif lag_us < -_LEAD_MAX_US:
+        yield Finding(
+            "CALLBACKS_LATE",
+            FINDING_SEVERITY_WARNING,
+            f"Callbacks come {-lag_us / 1_000_000:,.0f} s before what they tell of.",
+            "Set this machine's clock (NTP).",
+        )
+
+
+def _unread(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.quarantined_count:
+        yield Finding(
+            "CALLBACKS_QUARANTINED",
+            FINDING_SEVERITY_WARNING,
+            f"{vitals.quarantined_count:,} callbacks or parts could not be read.",
+            "`bluetick replay --list` says why; after an update, `bluetick replay --all` reads "
+            "them again.",
+        )
+    if vitals.unknown_words:
+        told = ", ".join(f"{word!r} ({count:,})" for word, count in vitals.unknown_words[:3])
+        yield Finding(
+            "WORDS_UNKNOWN",
+            FINDING_SEVERITY_INFO,
+            f"Words without a meaning here: {told}.",
+            "They are kept with their messages. Report them, or add them to the provider's table.",
+        )
+
+
+def _engagement(vitals: Vitals) -> Iterator[Finding]:
+    delivered = vitals.delivered_count
+    if delivered > _DELIVERED_FROM and not vitals.read_count and not vitals.engaged_count:
+        yield Finding(
+            "ENGAGEMENT_ZERO",
+            FINDING_SEVERITY_WARNING,
+            f"{delivered:,} messages were delivered; nobody read, clicked or answered.",
+            "Subscribe to read, click and inbound events at the provider. For SMS without links "
+            "this is normal.",
+        )
+    share = vitals.fast_read_share
+    if share is not None and share > _FAST_SHARE_MAX:
+        yield Finding(
+            "READS_TOO_FAST",
+            FINDING_SEVERITY_WARNING,
+            f"{share:.0%} of the reads came within 2 s after the delivery.",
+            "Machines (mail proxies, security scanners, link previews) or a test number read "
+            "them: judge this channel by clicks and replies.",
+        )

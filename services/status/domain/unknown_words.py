@@ -1,0 +1,30 @@
+"""Events whose word has no meaning here: found in what a batch keeps anyway."""
+
+from collections.abc import Iterator
+
+from bluetick.v1.common_pb2 import EVENT_KIND_UNKNOWN
+from bluetick.v1.event_pb2 import Event
+
+from services.status.domain.gather import Gathered
+
+# tenant_id, fingerprint, provider, account, word, receive_time_us
+UnknownWord = tuple[str, bytes, str, str, str, int]
+
+
+def unknown_words(gathered: Gathered) -> Iterator[UnknownWord]:
+    """Yield the unknown words of a batch; the same event told twice has the same fingerprint."""
+    for (tenant_id, message_key, fingerprint), entry in gathered.history.items():
+        if entry.kind == EVENT_KIND_UNKNOWN:
+            # Two messages may have been told the same of.
+            place = message_key + fingerprint
+            yield _word(tenant_id, place, entry.event, entry.receive_time_us)
+    for (tenant_id, fingerprint), notice in gathered.notices.items():
+        if notice.kind == EVENT_KIND_UNKNOWN:
+            yield _word(tenant_id, fingerprint, notice.event, notice.receive_time_us)
+
+
+def _word(tenant_id: str, fingerprint: bytes, event: bytes, receive_time_us: int) -> UnknownWord:
+    told = Event.FromString(event)
+    return (
+        tenant_id, fingerprint, told.provider, told.account, told.provider_word, receive_time_us
+    )  # fmt: skip

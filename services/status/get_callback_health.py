@@ -1,0 +1,109 @@
+"""Says how the callbacks of each account are doing."""
+
+from typing import Final, Protocol
+
+from bluetick.v1.ingest_service_pb2 import (
+    CallbackHealth,
+    GetCallbackHealthRequest,
+    GetCallbackHealthResponse,
+)
+
+from libs.runtime.rpc_errors import InvalidArgument
+from services.status.domain.account_hours import HOUR_US
+from services.status.domain.callback_findings import Vitals, findings
+
+SILENT_HOURS_MAX: Final = 168
+WINDOW_HOURS: Final = 168
+DOOR_WINDOW_HOURS: Final = 24
+WORDS_MAX: Final = 20
+
+
+class HealthReader(Protocol):
+    """Reads the numbers behind the health of callbacks."""
+
+    async def vitals(
+        self,
+        tenant_id: str,
+        provider: str,
+        account: str,
+        *,
+        first_hour: int,
+        silent_before_hour: int,
+        doors_since_us: int,
+    ) -> list[Vitals]:
+        """Return the accounts of which anything is known, by provider and account.
+
+        Args:
+            tenant_id: whose.
+            provider: only of this one; empty: any.
+            account: only of this one; empty: any.
+            first_hour: first hour of acceptance that counts, from 1970.
+            silent_before_hour: messages accepted before this hour should have been heard of.
+            doors_since_us: from when on callbacks count.
+        """
+
+
+async def get_callback_health(
+    reader: HealthReader,
+    tenant_id: str,
+    request: GetCallbackHealthRequest,
+    *,
+    now_us: int,
+    silent_after_h: int,
+) -> GetCallbackHealthResponse:
+    """Return one entry an account, with findings.
+
+    Args:
+        reader: where the numbers are.
+        tenant_id: the caller's.
+        request: which accounts.
+        now_us: the time, microseconds since 1970.
+        silent_after_h: the installation's default of ``silent_after_hours``.
+
+    Raises:
+        InvalidArgument: the hours are out of range.
+    """
+    hours = request.silent_after_hours or silent_after_h
+    if not 1 <= hours <= SILENT_HOURS_MAX:
+        raise InvalidArgument.of(
+            "silent_after_hours", f"From 1 to {SILENT_HOURS_MAX}, or 0; it is {hours}."
+        )
+    this_hour = now_us // HOUR_US
+    found = await reader.vitals(
+        tenant_id,
+        request.provider,
+        request.account,
+        first_hour=this_hour - WINDOW_HOURS,
+        # The hour in which the limit lies is left out: some of its messages are younger.
+        silent_before_hour=this_hour - hours,
+        doors_since_us=now_us - DOOR_WINDOW_HOURS * HOUR_US,
+    )
+    return GetCallbackHealthResponse(accounts=[_health(vitals) for vitals in found])
+
+
+def _health(vitals: Vitals) -> CallbackHealth:
+    health = CallbackHealth(
+        provider=vitals.provider,
+        account=vitals.account,
+        callback_count=vitals.callback_count,
+        refused_count=vitals.refused_count,
+        quarantined_count=vitals.quarantined_count,
+        accepted_count=vitals.accepted_count,
+        # Messages of a time before these numbers were kept are heard of, and were never counted.
+        silent_count=max(vitals.silent_count, 0),
+        delivered_count=vitals.delivered_count,
+        read_count=vitals.read_count,
+        engaged_count=vitals.engaged_count,
+        fast_read_share=vitals.fast_read_share,
+    )
+    if vitals.last_receive_time_us:
+        health.callback_time.FromMicroseconds(vitals.last_receive_time_us)
+    if vitals.lag_us is not None:
+        health.lag.FromMicroseconds(vitals.lag_us)
+    for word, count in vitals.unknown_words[:WORDS_MAX]:
+        health.unknown_words.add(word=word, count=count)
+    for finding in findings(vitals):
+        health.findings.add(
+            code=finding.code, severity=finding.severity, what=finding.what, cure=finding.cure
+        )
+    return health

@@ -1,0 +1,260 @@
+"""GetCallbackHealth: from what a batch keeps to what a person should do."""
+
+import random
+from typing import Any
+
+import pytest
+from bluetick.v1 import common_pb2 as words
+from bluetick.v1.event_pb2 import DoorReport, Event, EventBatch
+from bluetick.v1.ingest_service_pb2 import (
+    FINDING_SEVERITY_ERROR,
+    FINDING_SEVERITY_WARNING,
+    CallbackHealth,
+    GetCallbackHealthRequest,
+    GetCallbackHealthResponse,
+)
+
+from libs.runtime.rpc_errors import InvalidArgument
+from libs.testkit import builders
+from services.status.adapters.health_rows import HealthRows
+from services.status.domain.account_hours import HOUR_US
+from services.status.domain.callback_findings import Vitals, findings
+from services.status.get_callback_health import get_callback_health
+from tests.status.callbacks import a_quarantined
+from tests.status.machine import STORED_US, Bench, shuffled
+
+T = builders.TIME_US
+SECOND_US = 1_000_000
+
+
+def a_report(number: int = 1, **fields: Any) -> DoorReport:
+    given: dict[str, Any] = {
+        "report_id": number.to_bytes(16, "big"),
+        "tenant_id": builders.TENANT,
+        "provider": builders.PROVIDER,
+        "account": builders.ACCOUNT,
+        "report_time_us": T,
+        "callback_count": 5,
+        "refused_count": 0,
+        "last_receive_time_us": T,
+        **fields,
+    }
+    return DoorReport(**given)
+
+
+def a_message(number: int, *events: tuple[int, int], **fields: Any) -> list[Event]:
+    """A message handed over at T, and what callbacks told: (kind, microseconds later)."""
+    name = {"provider_message_id": f"wamid.{number}"}
+    told = [builders.an_event(kind, occur_time_us=T + later, **name) for kind, later in events]
+    return [builders.a_registered(message_ref=f"ref-{number}", **name, **fields), *told]
+
+
+async def health(
+    bench: Bench, *, now_us: int = T, tenant: str = builders.TENANT, **request: Any
+) -> GetCallbackHealthResponse:
+    return await get_callback_health(
+        HealthRows(bench.database),
+        tenant,
+        GetCallbackHealthRequest(**request),
+        now_us=now_us,
+        silent_after_h=24,
+    )
+
+
+async def one(bench: Bench, **given: Any) -> CallbackHealth:
+    answered = await health(bench, **given)
+    assert len(answered.accounts) == 1
+    return answered.accounts[0]
+
+
+async def report(bench: Bench, *reports: DoorReport) -> None:
+    await bench.use_case.apply([EventBatch(door_reports=reports)], STORED_US)
+
+
+async def test_door_reports_add_up_once_each(bench: Bench) -> None:
+    """The broker delivers at least once; a repeat must not look like traffic."""
+    reports = [
+        a_report(1, callback_count=5, lag_us=2 * SECOND_US, last_receive_time_us=T - 5),
+        a_report(2, callback_count=7, refused_count=1, lag_us=4 * SECOND_US),
+        a_report(3, callback_count=1, lag_us=90 * SECOND_US, last_receive_time_us=T - 9),
+        a_report(4, callback_count=1_000, report_time_us=T - 25 * HOUR_US, last_receive_time_us=1),
+    ]
+    await report(bench, *reports)
+    await report(bench, *reports[::-1])
+
+    found = await one(bench)
+
+    assert (found.callback_count, found.refused_count) == (13, 1)
+    assert found.lag.ToMicroseconds() == 4 * SECOND_US
+    assert found.callback_time.ToMicroseconds() == T
+
+
+async def test_an_account_that_only_refuses_is_there_and_is_an_error(bench: Bench) -> None:
+    """A wrong secret is the most frequent fault of a new account."""
+    await report(bench, a_report(callback_count=0, refused_count=3, last_receive_time_us=0))
+
+    found = await one(bench)
+
+    assert not found.HasField("callback_time")
+    assert [(f.code, f.severity) for f in found.findings] == [
+        ("CALLBACKS_REFUSED", FINDING_SEVERITY_ERROR)
+    ]
+    assert "BLUETICK_PUBLIC_URL" in found.findings[0].cure
+
+
+async def test_accepted_messages_without_a_callback_are_silent_after_their_hours(
+    bench: Bench,
+) -> None:
+    """A callback address that was never set looks like a campaign that nobody got."""
+    heard = a_message(1, (words.EVENT_KIND_SENT, SECOND_US))
+    await bench.apply(*heard, *a_message(2), *a_message(3))
+
+    young = await one(bench, now_us=T + 2 * HOUR_US)
+    asked = await one(bench, now_us=T + 2 * HOUR_US, silent_after_hours=1)
+    old = await one(bench, now_us=T + 26 * HOUR_US)
+    await bench.apply(*a_message(2, (words.EVENT_KIND_DELIVERED, SECOND_US)))
+    heard_of = await one(bench, now_us=T + 26 * HOUR_US)
+
+    assert (young.accepted_count, young.silent_count) == (0, 0)
+    assert (asked.accepted_count, asked.silent_count) == (3, 2)
+    assert (old.accepted_count, old.silent_count) == (3, 2)
+    assert [f.code for f in old.findings] == ["MESSAGES_SILENT"]
+    assert (heard_of.accepted_count, heard_of.silent_count) == (3, 1)
+
+
+async def test_the_numbers_do_not_depend_on_order_or_repeats(bench: Bench) -> None:
+    """The cells are moved by deltas: one wrong delta would stay for ever."""
+    told = [
+        *a_message(1, (words.EVENT_KIND_DELIVERED, SECOND_US), (words.EVENT_KIND_READ, 9**9)),
+        *a_message(2, (words.EVENT_KIND_UNDELIVERED, SECOND_US)),
+        *a_message(3, (words.EVENT_KIND_DELIVERED, 0), (words.EVENT_KIND_READ, SECOND_US)),
+        builders.a_click(provider_message_id="wamid.1"),
+        *a_message(4),
+    ]
+    for seed in range(6):
+        for event in shuffled(told * 2, seed)[: random.Random(seed).randint(4, 18)]:
+            await bench.apply(event)
+    await bench.apply(*told)
+
+    found = await one(bench, now_us=T + 30 * HOUR_US)
+
+    assert (found.accepted_count, found.silent_count) == (4, 1)
+    assert (found.delivered_count, found.read_count, found.engaged_count) == (2, 2, 1)
+    assert await bench.rows(
+        "SELECT sum(timed_reads)::int, sum(fast_reads)::int FROM status.account_hours"
+    ) == [(2, 1)]
+
+
+async def test_unknown_words_are_counted_by_event(bench: Bench) -> None:
+    """A provider's new word shows here before anybody misses a number."""
+    unknown = words.EVENT_KIND_UNKNOWN
+    about_two = [
+        builders.an_event(unknown, provider_word="warned", provider_message_id=f"wamid.{n}")
+        for n in (1, 2)
+    ]
+    notice = builders.an_event(
+        unknown, provider_word="template_hugged", message_key=b"", provider_message_id=""
+    )
+    for _ in range(2):
+        await bench.apply(*about_two, notice)
+
+    found = await one(bench)
+
+    assert [(w.word, w.count) for w in found.unknown_words] == [
+        ("warned", 2), ("template_hugged", 1),
+    ]  # fmt: skip
+    assert [f.code for f in found.findings] == ["WORDS_UNKNOWN"]
+
+
+async def test_quarantine_is_counted_and_named_with_its_cure(bench: Bench) -> None:
+    """Whoever sees the number must know the command."""
+    await bench.apply(quarantined=[a_quarantined()])
+
+    found = await one(bench)
+
+    assert found.quarantined_count == 1
+    assert "bluetick replay" in found.findings[0].cure
+
+
+async def test_accounts_are_filtered_sorted_and_of_one_tenant(bench: Bench) -> None:
+    """Health of other tenants is nobody's business."""
+    await report(
+        bench,
+        a_report(1),
+        a_report(2, account="acct_2"),
+        a_report(3, provider="aaa"),
+        a_report(4, tenant_id="other"),
+    )
+
+    everything = await health(bench)
+    by_account = await health(bench, account="acct_2")
+    by_provider = await health(bench, provider="aaa")
+    foreign = await health(bench, tenant="nobody")
+
+    assert [(a.provider, a.account) for a in everything.accounts] == [
+        ("aaa", "acct_1"), ("meta", "acct_1"), ("meta", "acct_2"),
+    ]  # fmt: skip
+    assert [a.account for a in by_account.accounts] == ["acct_2"]
+    assert [a.provider for a in by_provider.accounts] == ["aaa"]
+    assert not foreign.accounts
+
+
+@pytest.mark.parametrize("hours", [-1, 169])
+async def test_hours_out_of_range_are_refused(bench: Bench, hours: int) -> None:
+    """The cells behind the answer reach seven days back."""
+    with pytest.raises(InvalidArgument):
+        await health(bench, silent_after_hours=hours)
+
+
+async def test_old_reports_are_forgotten_and_the_last_callback_is_not(bench: Bench) -> None:
+    """Reports come every few seconds, for ever."""
+    await report(bench, a_report())
+    await bench.apply(*a_message(1))
+
+    await HealthRows(bench.database).forget(T + 61 * 24 * HOUR_US)
+
+    assert await bench.rows("SELECT 1 FROM status.door_reports") == []
+    assert await bench.rows("SELECT 1 FROM status.account_hours") == []
+    assert (await one(bench)).callback_time.ToMicroseconds() == T
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code", "severity"),
+    [
+        ({"refused_count": 5, "callback_count": 9}, "CALLBACKS_REFUSED", FINDING_SEVERITY_WARNING),
+        ({"accepted_count": 9, "silent_count": 9}, "MESSAGES_SILENT", FINDING_SEVERITY_ERROR),
+        ({"lag_us": 601 * SECOND_US}, "CALLBACKS_LATE", FINDING_SEVERITY_WARNING),
+        ({"lag_us": -90 * SECOND_US}, "CALLBACKS_LATE", FINDING_SEVERITY_WARNING),
+        ({"delivered_count": 101}, "ENGAGEMENT_ZERO", FINDING_SEVERITY_WARNING),
+        (
+            {"timed_read_count": 50, "fast_read_count": 26},
+            "READS_TOO_FAST",
+            FINDING_SEVERITY_WARNING,
+        ),
+    ],
+)
+def test_each_finding_has_its_limit_and_says_what_to_do(
+    numbers: dict[str, int], code: str, severity: int
+) -> None:
+    """A finding without a cure is only bad news."""
+    found = findings(Vitals("meta", "acct_1", **numbers))
+
+    assert [(f.code, f.severity) for f in found] == [(code, severity)]
+    assert found[0].cure
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"callback_count": 9, "lag_us": 2 * SECOND_US},
+        {"accepted_count": 1_000, "silent_count": 50},
+        {"delivered_count": 100},
+        {"delivered_count": 500, "read_count": 1},
+        {"delivered_count": 500, "engaged_count": 1},
+        {"timed_read_count": 49, "fast_read_count": 49},
+        {"timed_read_count": 50, "fast_read_count": 25},
+    ],
+)
+def test_ordinary_numbers_give_no_finding(numbers: dict[str, int]) -> None:
+    """A page of false alarms is not read."""
+    assert findings(Vitals("meta", "acct_1", **numbers)) == []
