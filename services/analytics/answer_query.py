@@ -1,4 +1,4 @@
-"""Use cases: the report of a campaign, and why its messages failed."""
+"""Use cases: the report of a campaign, why its messages failed, and which links were clicked."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from services.analytics.domain.failures import FailureCell, LookUp, Reason, reasons_of
+from services.analytics.domain.links import LinkActivity, LinkCell, activity
 from services.analytics.domain.question import Question
 from services.analytics.domain.report import Report, Summed, report
 from services.analytics.domain.watermark import Watermark
@@ -22,6 +23,9 @@ class ReportStore(Protocol):
         self, tenant_id: str, campaign_id: str, stage: int
     ) -> Sequence[FailureCell] | None:
         """Return failures of a stage (0: both), from one snapshot; None: no such campaign."""
+
+    async def links(self, tenant_id: str, campaign_id: str) -> tuple[int, list[LinkCell]] | None:
+        """Return messages delivered and clicks by link, from one snapshot; None: no campaign."""
 
 
 class CampaignReport(msgspec.Struct, frozen=True):
@@ -73,3 +77,26 @@ async def failure_report(
     if cells is None:
         raise not_found(campaign_id)
     return FailureReport(reasons_of(cells, look_up), complete_until_us)
+
+
+class LinkReport(msgspec.Struct, frozen=True):
+    """Clicks by link and how fresh they are."""
+
+    activity: LinkActivity
+    complete_until_us: int | None
+
+
+async def link_report(
+    store: ReportStore, watermark: Watermark, tenant_id: str, campaign_id: str
+) -> LinkReport:
+    """Return clicks by link and card.
+
+    Raises:
+        NotFound: there is no such campaign.
+    """
+    complete_until_us = watermark.complete_until_us
+    found = await store.links(tenant_id, campaign_id)
+    if found is None:
+        raise not_found(campaign_id)
+    delivered, cells = found
+    return LinkReport(activity(cells, delivered), complete_until_us)

@@ -6,6 +6,7 @@ from bluetick.v1 import analytics_service_pb2, campaign_service_pb2
 from bluetick.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from bluetick.v1.campaign_service_pb2_grpc import add_CampaignServiceServicer_to_server
 
+from libs.catalogue.standing import configure
 from libs.runtime import logs
 from libs.runtime.broker import CHANGES_STREAM, Broker
 from libs.runtime.clock import Clock, SystemClock
@@ -39,10 +40,12 @@ async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None =
     are still open.
 
     Raises:
+        CatalogueProblem: a table of the operator's cannot be used.
         BrokerUnsuitable: the broker could lose what it acknowledged.
         OSError, RuntimeError: a port is taken.
     """
     clock = clock or SystemClock()
+    configure(settings)
     database = await Database.connect(
         settings.database_url,
         # Each worker holds one while it folds; reports must not wait for them.

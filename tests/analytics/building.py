@@ -37,12 +37,17 @@ def image(state: str, **more: object) -> change_pb2.MessageImage:
 
 
 def fact(
-    kind: str, at_us: int, fact_id: str, *, link: str = "", is_tap: bool = False
+    kind: str, at_us: int, fact_id: str, *, link: str = "", is_tap: bool = False, **more: object
 ) -> change_pb2.MessageFact:
     return change_pb2.MessageFact(
         kind=common_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
         occur_time_us=at_us,
-        engagement=event_pb2.Engagement(fact_id=fact_id, link_id=link, is_tap=is_tap),
+        engagement=event_pb2.Engagement(
+            fact_id=fact_id,
+            link_id=link,
+            is_tap=is_tap,
+            **more,  # type: ignore[arg-type]
+        ),
     )
 
 
@@ -85,6 +90,11 @@ def changes_of(
             told = change.facts.add()
             told.CopyFrom(one)
             told.is_repeated = is_known
+        for one in known:
+            if one not in step.facts:
+                told = change.facts.add()
+                told.CopyFrom(one)
+                told.is_retracted = True
         changes.append(change)
         before = step
     return changes
@@ -128,6 +138,8 @@ def recount(finals: Iterable[Step]) -> dict[str, Counter[str]]:
         n["read_inferred"] += state == "READ" or (delivered and one.evidence_time_us > 0)
         n["clicked"] += one.click_count > 0
         n["clicks"] += one.click_count
+        n["machine_clicks"] += one.machine_click_count
+        n["human_clicked"] += one.click_count > one.machine_click_count
         n["replied"] += one.reply_count > 0
         n["replies"] += one.reply_count
         n["quick_reply_taps"] += one.tap_count

@@ -12,7 +12,8 @@ from services.analytics.fold_changes import Incoming, fold_changes
 from tests.analytics.building import CAMPAIGN, T0
 
 TABLES = (
-    "totals", "hours", "minutes", "dimension_sets", "failures", "people", "link_clickers",
+    "totals", "hours", "minutes", "dimension_sets", "failures", "people", "link_clickers", "links",
+    "link_names", "link_people",
     "campaigns", "campaign_requests", "applied", "rejected_batches",
 )  # fmt: skip
 

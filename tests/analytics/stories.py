@@ -1,4 +1,7 @@
-"""Random lives of messages: states go up, times move, records come late, change, are withdrawn."""
+"""Random lives of messages: states go up, times move, records come late, change, are withdrawn.
+
+Acts come, and leave again for another message.
+"""
 
 from bluetick.v1 import change_pb2, common_pb2
 from hypothesis import strategies as st
@@ -37,9 +40,15 @@ def stories(draw: st.DrawFn) -> list[Step]:
         rank = draw(st.integers(rank, len(_STATES) - 1))
         if who is None or draw(st.booleans()):
             who = draw(_registrations) or who
+        if facts and draw(st.integers(0, 3)) == 0:
+            # It turned out to belong to another message.
+            gone = draw(st.sampled_from(facts))
+            facts = [one for one in facts if one != gone]
         for at, (kind, time_us, link) in enumerate(draw(_acts)):
             word = "REPLIED" if kind == "TAPPED" else kind
-            one = fact(word, time_us, f"{number}.{at}", link=link, is_tap=kind == "TAPPED")
+            is_machine = kind == "CLICKED" and draw(st.booleans())
+            act_id, is_tap = f"{number}.{at}", kind == "TAPPED"
+            one = fact(word, time_us, act_id, link=link, is_tap=is_tap, is_machine=is_machine)
             facts = [*facts, one]
         # Most times stand still from one change to the next, as they do in life.
         for field in draw(st.lists(st.sampled_from(_FIELDS), max_size=2)):
@@ -52,7 +61,9 @@ def stories(draw: st.DrawFn) -> list[Step]:
 def _image(
     draw: st.DrawFn, state: str, is_counted: bool, facts: list, times: dict[str, int]
 ) -> change_pb2.MessageImage:
-    clicks = [f.occur_time_us for f in facts if f.kind == common_pb2.EVENT_KIND_CLICKED]
+    clicked = [f for f in facts if f.kind == common_pb2.EVENT_KIND_CLICKED]
+    clicks = [f.occur_time_us for f in clicked]
+    human = [f.occur_time_us for f in clicked if not f.engagement.is_machine]
     replies = [f.occur_time_us for f in facts if f.kind == common_pb2.EVENT_KIND_REPLIED]
     taps = [f.occur_time_us for f in facts if f.engagement.is_tap]
     seen = [*clicks, *replies]
@@ -66,6 +77,8 @@ def _image(
         evidence_time_us=min(seen) if seen else 0,
         click_count=len(clicks),
         click_time_us=min(clicks, default=0),
+        machine_click_count=len(clicks) - len(human),
+        human_click_time_us=min(human, default=0),
         reply_count=len(replies),
         reply_time_us=min(replies, default=0),
         tap_count=len(taps),

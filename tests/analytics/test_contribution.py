@@ -19,6 +19,9 @@ from tests.analytics.building import (
     MINUTE,
     T0,
     TENANT,
+    Step,
+    changes_of,
+    fact,
     image,
     recount,
     registration,
@@ -203,6 +206,50 @@ def test_acts_that_no_fact_tells_still_count_once(told: int) -> None:
     cells = folded([change])
 
     assert next(iter(cells.totals.values()))[INDEX["clicks"]] == 3
+
+
+def test_a_reply_that_moves_to_another_campaign_leaves_exactly_nothing_behind() -> None:
+    """A later send told late takes the reply along: as if the first campaign never had it."""
+    reply = fact("REPLIED", T0 + 5 * MINUTE, "r1", is_tap=True)
+    accepted = image("ACCEPTED", accept_time_us=T0)
+    answered = image(
+        "DELIVERED",
+        accept_time_us=T0,
+        deliver_time_us=T0 + 5 * MINUTE,
+        evidence_time_us=T0 + 5 * MINUTE,
+        reply_count=1,
+        reply_time_us=T0 + 5 * MINUTE,
+        tap_count=1,
+        tap_time_us=T0 + 5 * MINUTE,
+    )
+    first, second = registration("P1"), registration("P1", campaign_id="autumn")
+    before = changes_of(b"1" * 16, [Step(accepted, first)])
+    moved = changes_of(
+        b"1" * 16, [Step(accepted, first), Step(answered, first, [reply]), Step(accepted, first)]
+    )
+    gained = changes_of(b"2" * 16, [Step(accepted, second), Step(answered, second, [reply])])
+
+    cells = folded([*gained[1:], *moved[::-1], *gained[:1]])
+
+    alone = folded(before)
+    assert {key: row for key, row in cells.minutes.items() if key[1] == CAMPAIGN} == alone.minutes
+    assert {key: row for key, row in cells.people.items() if key[1] == CAMPAIGN} == alone.people
+    (total,) = (row for key, row in cells.totals.items() if key[1] == "autumn")
+    assert [total[INDEX[name]] for name in ("replied", "replies", "quick_reply_taps")] == [1, 1, 1]
+
+
+def test_an_act_that_comes_as_another_leaves_counts_at_its_own_time() -> None:
+    """As many acts as before, and yet others: the minutes must follow."""
+    who = registration("P1")
+    gone, come = fact("CLICKED", T0, "c1", link="x"), fact("CLICKED", T0 + HOUR, "c2", link="y")
+    clicked = {"state": "DELIVERED", "deliver_time_us": T0, "click_count": 1, "click_time_us": T0}
+    steps = [Step(image(**clicked), who, [gone]), Step(image(**clicked), who, [come])]
+
+    cells = folded(changes_of(b"1" * 16, steps))
+
+    at = {key[2]: row[INDEX["clicks"]] for key, row in cells.minutes.items()}
+    assert (at[T0 // MINUTE * MINUTE], at[T0 + HOUR]) == (0, 1)
+    assert len(cells.links) == 1
 
 
 def test_a_message_without_campaign_counts_nowhere() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from services.analytics.domain.counters import CATALOGUE, UNRECORDED
 from services.analytics.domain.rates import RATES, rate
-from services.analytics.domain.report import Health, Summed, health, report
+from services.analytics.domain.report import OPENS_LOWER_BOUND, Health, Summed, health, report
 from services.analytics.domain.wilson import wilson
 from tests.analytics import fixture_a
 
@@ -75,7 +75,8 @@ def test_rates_of_events_have_no_interval() -> None:
 
     without = {name for name, one in rates.items() if one.interval is None}
     assert without == {
-        "clicks_per_delivered", "replies_per_delivered", "quick_reply_taps_per_delivered",
+        "clicks_per_delivered", "human_clicks_per_delivered", "replies_per_delivered",
+        "quick_reply_taps_per_delivered",
     }  # fmt: skip
 
 
@@ -123,6 +124,26 @@ def test_mixed_channels_keep_their_reads() -> None:
     mixed = report(Summed({"read": 3}, None, frozenset({1, 2})))
 
     assert mixed.counters["read"] == 3
+
+
+def test_opens_of_emails_are_marked_as_a_lower_bound() -> None:
+    """An open is the fetch of a picture, which many people forbid: more have read it."""
+    email = report(Summed({"targeted": 2, "sent": 2, "read": 1}, None, frozenset({3})))
+
+    assert email.counters["read"] == 1
+    assert {name for name, why in email.caveats.items() if why == OPENS_LOWER_BOUND} == {
+        "read",
+        *(name for name in email.rates if name.startswith("read_per_")),
+    }
+
+
+def test_reads_of_whatsapp_need_no_caveat_unless_emails_are_among_them() -> None:
+    """A warning on every page is read on none; but a sum is no better than its weakest part."""
+    whatsapp = report(Summed({"read": 3}, None, frozenset({1})))
+    mixed = report(Summed({"read": 3}, None, frozenset({1, 3})))
+
+    assert whatsapp.caveats == {}
+    assert "read" in mixed.caveats
 
 
 def test_people_do_not_exist_for_a_part_of_a_campaign() -> None:

@@ -193,6 +193,10 @@ async def test_failures_come_with_reason_share_and_cure(call: Caller, cells: Cel
     assert rate_limit.transience == common_pb2.FAILURE_TRANSIENCE_TRANSIENT
     assert (rate_limit.codes[0].provider, rate_limit.codes[0].provider_code) == ("meta", "130429")
     assert rate_limit.codes[0].title
+    # A code that may mean something else says so.
+    (other,) = rate_limit.codes[0].alternatives
+    assert (other.reason, bool(other.when)) == (common_pb2.FAILURE_REASON_TIER_LIMITATION, True)
+    assert rate_limit.codes[0].topic == common_pb2.FAILURE_TOPIC_UNSPECIFIED
 
 
 async def test_failures_of_one_stage_only(call: Caller, cells: Cells) -> None:

@@ -37,6 +37,8 @@ def test_rpcs_go_to_the_service_that_owns_them() -> None:
     assert owner[_P + "IngestService/RecordMessages"] is Upstream.INGEST
     assert owner[_P + "IngestService/TestCallback"] is Upstream.INGEST
     assert owner[_P + "IngestService/ListQuarantine"] is Upstream.STATUS
+    assert owner[_P + "IngestService/ReplayQuarantine"] is Upstream.STATUS
+    assert owner[_P + "IngestService/GetCallbackHealth"] is Upstream.STATUS
     assert owner[_P + "MessageService/GetMessage"] is Upstream.STATUS
     assert owner[_P + "CampaignService/CreateCampaign"] is Upstream.ANALYTICS
     assert owner[_P + "AnalyticsService/GetCampaignReport"] is Upstream.ANALYTICS

@@ -6,14 +6,20 @@ from bluetick.v1 import analytics_service_pb2 as pb
 from bluetick.v1 import common_pb2
 from bluetick.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 
-from libs.catalogue.failures import lookup, remedy, transience
+from libs.catalogue.failures import alternatives, lookup, remedy, topic_for, transience
 from libs.runtime.api_keys import Role
 from libs.runtime.clock import Clock
 from libs.runtime.rpc_context import caller
 from libs.runtime.rpc_errors import InvalidArgument
-from services.analytics.answer_query import ReportStore, campaign_report, failure_report
+from services.analytics.answer_query import (
+    ReportStore,
+    campaign_report,
+    failure_report,
+    link_report,
+)
 from services.analytics.domain.counters import DEFINITION_VERSION
-from services.analytics.domain.failures import CodeMeaning, Reason
+from services.analytics.domain.failures import Alternative, Code, CodeMeaning, Reason
+from services.analytics.domain.links import LinkCell
 from services.analytics.domain.question import Problem, campaign_id, question_of
 from services.analytics.domain.rates import Rate
 from services.analytics.domain.report import Report
@@ -70,9 +76,31 @@ class AnalyticsRpc(AnalyticsServiceServicer):
         self._say_freshness(answer, found.complete_until_us)
         return answer
 
+    async def GetLinkActivity(
+        self, request: pb.GetLinkActivityRequest, context: Any
+    ) -> pb.GetLinkActivityResponse:
+        """Return clicks by link and card."""
+        who = caller(context)
+        who.require(Role.READER)
+        try:
+            wanted = campaign_id(request.campaign_id)
+        except Problem as problem:
+            raise InvalidArgument.of(problem.field, problem.text) from None
+        found = await link_report(self._store, self._watermark, who.tenant_id, wanted)
+        answer = pb.GetLinkActivityResponse(
+            links=[_link(cell) for cell in found.activity.cells],
+            clicks=found.activity.clicks,
+            human_clicks=found.activity.human_clicks,
+            external_button_clicks_per_delivered=_rate(found.activity.external_rate),
+        )
+        self._say_freshness(answer, found.complete_until_us)
+        return answer
+
     def _say_freshness(
         self,
-        answer: pb.GetCampaignReportResponse | pb.GetFailureReasonsResponse,
+        answer: pb.GetCampaignReportResponse
+        | pb.GetFailureReasonsResponse
+        | pb.GetLinkActivityResponse,
         complete_until_us: int | None,
     ) -> None:
         answer.as_of_time.FromMicroseconds(self._clock.now_us())
@@ -88,6 +116,10 @@ def _report(report: Report) -> pb.GetCampaignReportResponse:
         unavailable=[
             pb.Unavailable(metric=metric, reason=reason)
             for metric, reason in sorted(report.unavailable.items())
+        ],
+        caveats=[
+            pb.Caveat(metric=metric, reason=reason)
+            for metric, reason in sorted(report.caveats.items())
         ],
         definition_version=DEFINITION_VERSION,
     )
@@ -106,9 +138,29 @@ def _rate(rate: Rate) -> pb.Rate:
     )
 
 
+def _link(cell: LinkCell) -> pb.LinkActivity:
+    name = cell.name
+    return pb.LinkActivity(
+        link_id=name.link_id,
+        url=name.url,
+        label=name.label,
+        card_index=name.card_index,
+        is_external_button=name.is_external_button,
+        clicks=cell.clicks,
+        human_clicks=cell.clicks - cell.machine_clicks,
+        people_count=cell.people,
+        human_people_count=cell.human_people,
+    )
+
+
 def _meaning(provider: str, code: str, stage: int, reason: int) -> CodeMeaning:
     found = lookup(provider, code, stage)
-    return CodeMeaning(found.title if found else "", transience(provider, code, stage, reason))
+    return CodeMeaning(
+        found.title if found else "",
+        transience(provider, code, stage, reason),
+        topic_for(provider, code, stage),
+        tuple(Alternative(one.reason, one.when) for one in alternatives(provider, code, stage)),
+    )
 
 
 def _reason(reason: Reason) -> pb.FailureReasonCount:
@@ -121,14 +173,23 @@ def _reason(reason: Reason) -> pb.FailureReasonCount:
         transience=common_pb2.FailureTransience.ValueType(reason.transience),
         remedy=cure.text,
         remedy_key=cure.key,
-        codes=[
-            pb.FailureCodeCount(
-                provider=code.cell.provider,
-                provider_code=code.cell.provider_code,
-                count=code.cell.message_count,
-                title=code.meaning.title,
-                transience=common_pb2.FailureTransience.ValueType(code.meaning.transience),
+        codes=[_code(code) for code in reason.codes],
+    )
+
+
+def _code(code: Code) -> pb.FailureCodeCount:
+    meaning = code.meaning
+    return pb.FailureCodeCount(
+        provider=code.cell.provider,
+        provider_code=code.cell.provider_code,
+        count=code.cell.message_count,
+        title=meaning.title,
+        transience=common_pb2.FailureTransience.ValueType(meaning.transience),
+        topic=common_pb2.FailureTopic.ValueType(meaning.topic),
+        alternatives=[
+            pb.FailureAlternative(
+                reason=common_pb2.FailureReason.ValueType(one.reason), when=one.when
             )
-            for code in reason.codes
+            for one in meaning.alternatives
         ],
     )

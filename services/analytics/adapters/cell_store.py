@@ -1,12 +1,14 @@
 """Cells in PostgreSQL: set-based upserts, sorted so that replicas cannot deadlock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
 from bluetick.v1 import campaign_service_pb2 as campaign_pb2
 
 from libs.runtime.database import Database
+from services.analytics.adapters.cell_statements import CAMPAIGN, turned, upsert
+from services.analytics.adapters.link_cells import add_links
 from services.analytics.domain.cells import Cells
 from services.analytics.domain.counters import DISTINCT_NAMES, PEOPLE, STORED_NAMES
 from services.analytics.domain.dimensions import NAMES
@@ -18,34 +20,19 @@ _SENDING = campaign_pb2.CAMPAIGN_STATE_SENDING
 _BROADCAST = campaign_pb2.CAMPAIGN_KIND_BROADCAST
 
 
-def _upsert(table: str, key: Sequence[tuple[str, str]], sums: Sequence[str]) -> str:
-    """Return the statement that adds arrays of sums, key columns first, to a table with shards."""
-    names = [name for name, _ in key]
-    kinds = [kind for _, kind in key] + ["bigint"] * len(sums)
-    arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(kinds, 2))
-    added = ", ".join(f"{name} = cell.{name} + excluded.{name}" for name in sums)
-    columns = ", ".join([*names, *sums])
-    return f"""
-        INSERT INTO analytics.{table} AS cell (shard, {columns})
-        SELECT $1::smallint, * FROM unnest({arrays})
-        ON CONFLICT ({", ".join(names)}, shard) DO UPDATE SET {added}
-    """  # noqa: S608 the names are constants of the catalogue
-
-
-_CAMPAIGN = (("tenant_id", "text"), ("campaign_id", "text"))
-_ADD_TOTALS = _upsert(
-    "totals", (*_CAMPAIGN, ("channel", "smallint")), [*STORED_NAMES, *DISTINCT_NAMES]
+_ADD_TOTALS = upsert(
+    "totals", (*CAMPAIGN, ("channel", "smallint")), [*STORED_NAMES, *DISTINCT_NAMES]
 )
-_ADD_HOURS = _upsert(
+_ADD_HOURS = upsert(
     "hours",
-    (*_CAMPAIGN, ("clock", "smallint"), ("hour_us", "bigint"), ("dimension_key", "bytea")),
+    (*CAMPAIGN, ("clock", "smallint"), ("hour_us", "bigint"), ("dimension_key", "bytea")),
     STORED_NAMES,
 )
-_ADD_MINUTES = _upsert("minutes", (*_CAMPAIGN, ("minute_us", "bigint")), STORED_NAMES)
-_ADD_FAILURES = _upsert(
+_ADD_MINUTES = upsert("minutes", (*CAMPAIGN, ("minute_us", "bigint")), STORED_NAMES)
+_ADD_FAILURES = upsert(
     "failures",
     (
-        *_CAMPAIGN,
+        *CAMPAIGN,
         ("stage", "smallint"),
         ("reason", "smallint"),
         ("provider", "text"),
@@ -131,7 +118,7 @@ class CellTransaction:
         """See fold_changes.FoldTransaction.claim; ``batch_ids`` are sorted."""
         if not batch_ids:
             return set()
-        rows = await self._connection.fetch(_CLAIM, *_turned(batch_ids, 2), now_us)
+        rows = await self._connection.fetch(_CLAIM, *turned(batch_ids, 2), now_us)
         return {(row[0], row[1]) for row in rows}
 
     async def reject(self, rejected: Sequence[Rejected], now_us: int) -> None:
@@ -146,7 +133,7 @@ class CellTransaction:
             )
             for one in rejected
         ]
-        await self._connection.execute(_REJECT, *_turned(sorted(set(rows)), 5))
+        await self._connection.execute(_REJECT, *turned(sorted(set(rows)), 5))
 
     async def add(self, cells: Cells, now_us: int) -> None:
         """See fold_changes.FoldTransaction.add.
@@ -155,6 +142,7 @@ class CellTransaction:
         """
         await self._start(cells.campaigns, now_us)
         grown = await self._add_members(cells)
+        await add_links(self._connection, self._shard, cells)
         await self._add_dimensions(cells)
         no_sets, empty = (0,) * len(DISTINCT_NAMES), (0,) * len(STORED_NAMES)
         rows = [(*key, *row, *no_sets) for key, row in cells.totals.items()]
@@ -166,17 +154,17 @@ class CellTransaction:
 
     async def _sum(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         if rows:
-            arrays = _turned(sorted(rows), len(rows[0]))
+            arrays = turned(sorted(rows), len(rows[0]))
             await self._connection.execute(statement, self._shard, *arrays)
 
     async def _start(self, campaigns: list[tuple[str, str]], now_us: int) -> None:
         if not campaigns:
             return
-        found = await self._connection.fetch(_STARTED, *_turned(campaigns, 2), _DRAFT)
+        found = await self._connection.fetch(_STARTED, *turned(campaigns, 2), _DRAFT)
         started = {(row[0], row[1]) for row in found}
         missing = [name for name in campaigns if name not in started]
         if missing:
-            arrays = _turned(missing, 2)
+            arrays = turned(missing, 2)
             await self._connection.execute(_START, *arrays, _BROADCAST, _SENDING, now_us, _DRAFT)
 
     async def _add_members(self, cells: Cells) -> dict[tuple[str, str], tuple[int, ...]]:
@@ -187,7 +175,7 @@ class CellTransaction:
         for statement, rows, first in ((_ADD_PEOPLE, people, 0), (_ADD_LINKS, links, len(PEOPLE))):
             if not rows:
                 continue
-            for answer in await self._connection.fetch(statement, *_turned(rows, len(rows[0]))):
+            for answer in await self._connection.fetch(statement, *turned(rows, len(rows[0]))):
                 sums = grown.setdefault((answer[0], answer[1]), [0] * len(DISTINCT_NAMES))
                 for at, n in enumerate(tuple(answer)[2:], first):
                     sums[at] += n
@@ -196,13 +184,7 @@ class CellTransaction:
     async def _add_dimensions(self, cells: Cells) -> None:
         rows = sorted((*key, *values) for key, values in cells.dimension_sets.items())
         if rows:
-            await self._connection.execute(_ADD_DIMENSIONS, *_turned(rows, 3 + len(NAMES)))
-
-
-def _turned(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Return columns instead of rows."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    return columns or [[] for _ in range(width)]
+            await self._connection.execute(_ADD_DIMENSIONS, *turned(rows, 3 + len(NAMES)))
 
 
 def _merged(rows: list[tuple[Any, ...]], key_width: int) -> list[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from typing import Any
 from libs.runtime.database import Database
 from services.analytics.domain.counters import DISTINCT_NAMES, INDEX, STORED_NAMES
 from services.analytics.domain.failures import FailureCell
+from services.analytics.domain.links import LinkCell, LinkName
 from services.analytics.domain.question import Question
 from services.analytics.domain.report import Summed
 
@@ -42,6 +43,19 @@ _FAILURES = f"""
     WHERE c.tenant_id = $1 AND c.campaign_id = $2
     GROUP BY 1, 2, 3, 4
 """  # noqa: S608 constants of the catalogue
+# The messages delivered come along, so that the rate is of one snapshot.
+_LINKS = f"""
+    SELECT (SELECT coalesce(sum(t.delivered), 0)::bigint FROM analytics.totals t
+            WHERE t.tenant_id = $1 AND t.campaign_id = $2),
+      name.link_id, name.url, name.label, name.card_index, name.is_external_button,
+      sum(cell.click_count)::bigint, sum(cell.machine_click_count)::bigint,
+      sum(cell.people_count)::bigint, sum(cell.human_people_count)::bigint
+    FROM {_CAMPAIGN}
+    LEFT JOIN analytics.links cell USING (tenant_id, campaign_id)
+    LEFT JOIN analytics.link_names name USING (tenant_id, campaign_id, link_key)
+    WHERE c.tenant_id = $1 AND c.campaign_id = $2
+    GROUP BY link_key, 2, 3, 4, 5, 6
+"""  # noqa: S608 constants of the catalogue
 
 
 class PostgresReports:
@@ -65,6 +79,15 @@ class PostgresReports:
             rows = await connection.fetch(_FAILURES, tenant_id, campaign_id, stage)
         cells = [FailureCell(*row) for row in rows if row[0] is not None]
         return cells if rows else None
+
+    async def links(self, tenant_id: str, campaign_id: str) -> tuple[int, list[LinkCell]] | None:
+        """See answer_query.ReportStore.links."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(_LINKS, tenant_id, campaign_id)
+        if not rows:
+            return None
+        told = [tuple(row)[1:] for row in rows if row[1] is not None]
+        return rows[0][0], [LinkCell(LinkName(*row[:5]), *row[5:]) for row in told]
 
 
 def _statement(question: Question) -> tuple[str, list[Any]]:

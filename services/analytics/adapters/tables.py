@@ -132,6 +132,47 @@ link_clickers = Table(
     postgresql_with=_WITH_ROOM,
 )
 
+# Clicks per link, or per link of one card.
+links = Table(
+    "links",
+    metadata,
+    _key("tenant_id", _WORD),
+    _key("campaign_id", _WORD),
+    _key("link_key", LargeBinary),
+    _key("shard", SmallInteger),
+    Column("click_count", BigInteger, nullable=False),
+    Column("machine_click_count", BigInteger, nullable=False),
+    Column("people_count", BigInteger, nullable=False),
+    Column("human_people_count", BigInteger, nullable=False),
+)
+
+# What the key in ``links`` stands for.
+link_names = Table(
+    "link_names",
+    metadata,
+    _key("tenant_id", _WORD),
+    _key("campaign_id", _WORD),
+    _key("link_key", LargeBinary),
+    Column("link_id", Text, nullable=False),
+    Column("url", _WORD, nullable=False),
+    Column("label", _WORD, nullable=False),
+    Column("card_index", BigInteger, nullable=False),
+    Column("is_external_button", Boolean, nullable=False),
+)
+
+# Who clicked it: from 0 to more adds 1 to ``links``, going back takes it away.
+link_people = Table(
+    "link_people",
+    metadata,
+    _key("tenant_id", _WORD),
+    _key("campaign_id", _WORD),
+    _key("link_key", LargeBinary),
+    _key("person_key", LargeBinary),
+    Column("click_count", Integer, nullable=False),
+    Column("machine_click_count", Integer, nullable=False),
+    postgresql_with=_WITH_ROOM,
+)
+
 campaigns = Table(
     "campaigns",
     metadata,

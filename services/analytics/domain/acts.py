@@ -5,6 +5,7 @@ from bluetick.v1 import change_pb2, event_pb2
 from services.analytics.domain.cells import MINUTE_US, Scope, vector_of
 from services.analytics.domain.contribution import (
     ACT_TIME_OF,
+    CLICKED,
     Shape,
     acts_of,
     counts_of,
@@ -22,7 +23,7 @@ def place_acts(
     old_shape: Shape | None,
     new_shape: Shape | None,
 ) -> None:
-    """Place clicks, replies and taps, each at its own time.
+    """Place clicks, replies and taps, each at its own time; take back those that left.
 
     The images say how many there are, the facts when. Should the two disagree, the images win
     and the rest counts at the first act's time: totals stay sums over messages, always.
@@ -33,14 +34,15 @@ def place_acts(
     for fact in change.facts:
         if fact.is_repeated and not is_moved:
             continue
-        if fact.is_repeated and old_scope is not None and old_shape is not None:
+        was_counted = fact.is_repeated or fact.is_retracted
+        if was_counted and old_scope is not None and old_shape is not None:
             _place(old_scope, fact, -1, left_old)
             person = person_of(_registration_before(change), change.message_key)
-            old_scope.campaign.add_link(link_member(person, fact), -1)
-        if new_scope is not None and new_shape is not None:
+            _add_click(old_scope, person, fact, -1)
+        if not fact.is_retracted and new_scope is not None and new_shape is not None:
             _place(new_scope, fact, +1, left)
             person = person_of(change.registration, change.message_key)
-            new_scope.campaign.add_link(link_member(person, fact), +1)
+            _add_click(new_scope, person, fact, +1)
     if is_moved:
         _place_rest(old_scope, old_shape, -1, left_old, change.old_image)
         _place_rest(new_scope, new_shape, +1, left, change.new_image)
@@ -48,7 +50,7 @@ def place_acts(
         before = dict(counts_of(old_shape)) if old_shape is not None else {}
         after = dict(counts_of(new_shape)) if new_shape is not None else {}
         for index, placed in left.items():
-            rest = after.get(index, 0) - before.get(index, 0) - placed
+            rest = after.get(index, 0) - before.get(index, 0) - placed - left_old[index]
             _place_at(new_scope, index, rest, ACT_TIME_OF[index](change.new_image))
 
 
@@ -56,6 +58,12 @@ def _registration_before(change: change_pb2.MessageChanged) -> event_pb2.Registr
     if change.HasField("old_registration"):
         return change.old_registration
     return change.registration
+
+
+def _add_click(scope: Scope, person: bytes, fact: change_pb2.MessageFact, sign: int) -> None:
+    if fact.kind == CLICKED:
+        scope.campaign.add_link(link_member(person, fact), sign)
+        scope.campaign.add_click(person, fact.engagement, sign)
 
 
 def _place(scope: Scope, fact: change_pb2.MessageFact, sign: int, placed: dict[int, int]) -> None:

@@ -7,9 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+from bluetick.v1 import event_pb2
 
 from services.analytics.domain.counters import PEOPLE, STORED
 from services.analytics.domain.dimensions import NAMES, Dimensions, dimension_key, storable
+from services.analytics.domain.links import LinkName, joined, link_key, name_of
 
 HOUR_MINUTES = 60
 MINUTE_US = 60_000_000
@@ -50,11 +52,15 @@ class CampaignCells(msgspec.Struct):
     links: dict[bytes, int]
     # (stage, reason, provider, code) -> messages.
     failures: dict[tuple[int, int, str, str], int]
+    # (link, person) -> clicks, clicks of machines.
+    link_people: dict[tuple[bytes, bytes], tuple[int, int]]
+    # Link -> what it is called.
+    link_names: dict[bytes, LinkName]
 
     @classmethod
     def of(cls, tenant_id: str, campaign_id: str) -> "CampaignCells":
         """Return empty sums."""
-        return cls(storable(tenant_id), storable(campaign_id), {}, {}, {})
+        return cls(storable(tenant_id), storable(campaign_id), {}, {}, {}, {}, {})
 
     def add_people(self, person: bytes, moves: tuple[int, ...]) -> None:
         """Add ``moves`` (one number per set of counters.PEOPLE) to the person."""
@@ -69,6 +75,17 @@ class CampaignCells(msgspec.Struct):
         """Add ``n`` clicks to one pair of person and link."""
         if member is not None:
             self.links[member] = self.links.get(member, 0) + n
+
+    def add_click(self, person: bytes, engagement: event_pb2.Engagement, n: int) -> None:
+        """Add a click (``n`` = 1) of the person, or take it back (-1)."""
+        key = link_key(engagement)
+        clicks, machine_clicks = self.link_people.get((key, person), (0, 0))
+        machine_n = n if engagement.is_machine else 0
+        self.link_people[key, person] = clicks + n, machine_clicks + machine_n
+        if n > 0:
+            told = name_of(engagement)
+            known = self.link_names.get(key)
+            self.link_names[key] = told if known is None else joined(known, told)
 
     def add_failure(self, key: tuple[int, int, str, str], n: int) -> None:
         """Add ``n`` messages to one (stage, reason, provider, code)."""
@@ -111,6 +128,10 @@ class Cells(msgspec.Struct):
     people: dict[tuple[str, str, bytes], Row]
     # (tenant, campaign, pair of person and link)
     links: dict[tuple[str, str, bytes], int]
+    # (tenant, campaign, link, person) -> clicks, clicks of machines
+    link_people: dict[tuple[str, str, bytes, bytes], tuple[int, int]]
+    # (tenant, campaign, link) -> what it is called
+    link_names: dict[tuple[str, str, bytes], LinkName]
     # (tenant, campaign, dimension key) -> values
     dimension_sets: dict[tuple[str, str, bytes], Dimensions]
 
@@ -123,7 +144,7 @@ class Cells(msgspec.Struct):
     @classmethod
     def of(cls, scopes: Iterable[Scope], campaigns: Iterable[CampaignCells]) -> "Cells":
         """Return the sums as rows, without those that came out 0."""
-        cells = cls({}, {}, {}, {}, {}, {}, {})
+        cells = cls({}, {}, {}, {}, {}, {}, {}, {}, {})
         for scope in scopes:
             cells._add_scope(scope)
         for campaign in campaigns:
@@ -156,6 +177,14 @@ class Cells(msgspec.Struct):
         for member, n in campaign.links.items():
             if n:
                 self.links[*name, member] = n
+        for (key, person), counts in campaign.link_people.items():
+            if any(counts):
+                self.link_people[*name, key, person] = counts
+        for key, told in campaign.link_names.items():
+            told = told._replace(
+                link_id=storable(told.link_id), url=storable(told.url), label=storable(told.label)
+            )
+            self.link_names[*name, key] = told
         for (stage, reason, provider, code), n in campaign.failures.items():
             if n:
                 cell = (*name, stage, reason, storable(provider), storable(code))

@@ -21,9 +21,10 @@ _MOMENTS = tuple(counter.moment for counter in STORED)
 
 
 # Everything in an image that numbers depend on, except times: state, recovered, seen, clicks,
-# replies, taps, opted out, complained, unaddressable. A campaign has millions of images and few
-# shapes, so what follows from a shape is computed once. A plain tuple, since it is built per image.
-Shape = tuple[int, bool, bool, int, int, int, bool, bool, bool]
+# replies, taps, opted out, complained, unaddressable, clicks of machines. A campaign has millions
+# of images and few shapes, so what follows from a shape is computed once. A plain tuple, since it
+# is built per image.
+Shape = tuple[int, bool, bool, int, int, int, bool, bool, bool, int]
 
 
 def shape_of(image: change_pb2.MessageImage) -> Shape | None:
@@ -41,13 +42,15 @@ def shape_of(image: change_pb2.MessageImage) -> Shape | None:
         image.unsubscribe_time_us != 0,
         image.complain_time_us != 0,
         state == DROPPED and image.failure_reason == _INVALID,
+        image.machine_click_count,
     )
 
 
 @lru_cache(maxsize=65_536)
 def counts_of(shape: Shape) -> tuple[tuple[int, int], ...]:
     """Return what a message of this shape counts: (index in STORED, how many), none of them 0."""
-    state, recovered, seen, clicks, replies, taps, unsubscribed, complained, bad_address = shape
+    state, recovered, seen, clicks, replies, taps, *rest = shape
+    unsubscribed, complained, bad_address, machine_clicks = rest
     is_sent, is_delivered = state >= ACCEPTED, state >= DELIVERED
     counts = {
         "targeted": 1,
@@ -69,6 +72,8 @@ def counts_of(shape: Shape) -> tuple[tuple[int, int], ...]:
         "interacted": clicks > 0 or taps > 0,
         "unsubscribed": unsubscribed,
         "complained": complained,
+        "human_clicked": clicks > machine_clicks,
+        "machine_clicks": machine_clicks,
     }
     return tuple((INDEX[name], int(count)) for name, count in counts.items() if count)
 
@@ -113,6 +118,10 @@ TIME_OF: dict[Moment, ReadTime] = {
         image.evidence_time_us or image.read_time_us or send_time_us(image)
     ),
     Moment.CLICK: lambda image: image.click_time_us or send_time_us(image),
+    # Messages of before the difference was told have the first click only.
+    Moment.HUMAN_CLICK: lambda image: (
+        image.human_click_time_us or image.click_time_us or send_time_us(image)
+    ),
     Moment.REPLY: lambda image: image.reply_time_us or send_time_us(image),
     Moment.INTERACT: lambda image: _interact_time_us(image) or send_time_us(image),
     Moment.UNSUBSCRIBE: lambda image: image.unsubscribe_time_us,
@@ -122,6 +131,7 @@ TIME_OF: dict[Moment, ReadTime] = {
 # Where acts count that no fact tells the time of: at the first of their kind.
 ACT_TIME_OF: dict[int, ReadTime] = {
     INDEX["clicks"]: TIME_OF[Moment.CLICK],
+    INDEX["machine_clicks"]: TIME_OF[Moment.CLICK],
     INDEX["replies"]: TIME_OF[Moment.REPLY],
     INDEX["quick_reply_taps"]: lambda image: image.tap_time_us or send_time_us(image),
 }
@@ -130,6 +140,8 @@ ACT_TIME_OF: dict[int, ReadTime] = {
 def acts_of(fact: change_pb2.MessageFact) -> tuple[int, ...]:
     """Return the counters (index in STORED) that one act adds 1 to."""
     if fact.kind == CLICKED:
+        if fact.engagement.is_machine:
+            return INDEX["clicks"], INDEX["machine_clicks"]
         return (INDEX["clicks"],)
     if fact.kind == REPLIED:
         if fact.engagement.is_tap:

@@ -21,6 +21,7 @@ class Moment(Enum):
     READ = "first read receipt"
     EVIDENCE = "first proof that a person saw it"
     CLICK = "first click"
+    HUMAN_CLICK = "first click that no machine made"
     REPLY = "first reply"
     INTERACT = "first click or tap"
     UNSUBSCRIBE = "first opt-out"
@@ -93,14 +94,20 @@ STORED: tuple[Counter, ...] = (
         Moment.EVIDENCE,
         absent_on=_NO_RECEIPTS,
     ),
-    _stored("clicked", "Messages with at least one click.", Moment.CLICK),
-    _stored("clicks", "Clicks, every one.", Moment.ACT),
+    _stored("clicked", "Messages with at least one click, machines' included.", Moment.CLICK),
+    _stored("clicks", "Clicks, every one, machines' included.", Moment.ACT),
     _stored("replied", "Messages with at least one reply, taps included.", Moment.REPLY),
     _stored("replies", "Replies, every one, taps included.", Moment.ACT),
     _stored("quick_reply_taps", "Taps on quick replies, buttons and list choices.", Moment.ACT),
     _stored("interacted", "Messages with at least one click or tap.", Moment.INTERACT),
     _stored("unsubscribed", "Messages after which the person opted out.", Moment.UNSUBSCRIBE),
     _stored("complained", "Messages about which the person complained.", Moment.COMPLAIN),
+    _stored(
+        "human_clicked",
+        "Messages with at least one click that no machine made.",
+        Moment.HUMAN_CLICK,
+    ),
+    _stored("machine_clicks", "Clicks that a machine made: link scanners, previews.", Moment.ACT),
 )
 
 DERIVED: tuple[Counter, ...] = (
@@ -122,6 +129,12 @@ DERIVED: tuple[Counter, ...] = (
         Kind.DERIVED,
         formula=((1, "dropped"), (1, "undelivered"), (-1, "dropped_unaddressable")),
     ),
+    Counter(
+        "human_clicks",
+        "Clicks that no machine made: clicks without machine_clicks.",
+        Kind.DERIVED,
+        formula=((1, "clicks"), (-1, "machine_clicks")),
+    ),
 )
 
 
@@ -135,7 +148,7 @@ PEOPLE: tuple[Counter, ...] = (
     _distinct("people_targeted", "People with a recorded message."),
     _distinct("people_reached", "People with a delivered message."),
     _distinct("repliers", "People who replied."),
-    _distinct("people_clicked", "People who clicked."),
+    _distinct("people_clicked", "People who clicked, or for whom a machine did."),
 )
 DISTINCT: tuple[Counter, ...] = (
     *PEOPLE,

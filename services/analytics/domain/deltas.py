@@ -50,6 +50,7 @@ _FIELD_OF = {
     Moment.READ: "read_time_us",
     Moment.EVIDENCE: "evidence_time_us",
     Moment.CLICK: "click_time_us",
+    Moment.HUMAN_CLICK: "human_click_time_us",
     Moment.REPLY: "reply_time_us",
     Moment.UNSUBSCRIBE: "unsubscribe_time_us",
     Moment.COMPLAIN: "complain_time_us",
@@ -79,6 +80,8 @@ class Plan(msgspec.Struct, frozen=True):
     people: tuple[int, ...]
     # Clicks, replies or taps came or went.
     has_acts: bool
+    # There are as many, though they may be others.
+    may_swap_acts: bool
     can_fail: bool
     # Nothing counts differently, unless a time has moved.
     is_still: bool
@@ -129,6 +132,7 @@ def plan(old: Shape | None, new: Shape | None) -> Plan:
         vector_of(_minus(after, before)),
         tuple(b - a for a, b in zip(was, now, strict=True)),
         bool(_at(_minus(after, before), Moment.ACT)),
+        bool(_at(before, Moment.ACT) and _at(after, Moment.ACT)),
         can_fail,
         before == after and not can_fail,
     )
@@ -155,7 +159,9 @@ class Folder:
         if old_shape is None and new_shape is None:
             return
         todo = plan(old_shape, new_shape)
-        if todo.is_still and _is_at_rest(todo, old, new):
+        # An act may leave and another come in one change: as many, at other times.
+        has_acts = todo.has_acts or bool(todo.may_swap_acts and change.facts)
+        if todo.is_still and not has_acts and _is_at_rest(todo, old, new):
             return
         registration = change.registration
         scope = self._scope(tenant_id, change.provider, registration)
@@ -167,7 +173,7 @@ class Folder:
         if todo.can_fail:
             _fail(change, old_shape, scope, -1, old)
             _fail(change, new_shape, scope, +1, new)
-        if todo.has_acts:
+        if has_acts:
             place_acts(change, scope, scope, old_shape, new_shape)
 
     def cells(self) -> Cells:

@@ -19,11 +19,20 @@ class FailureCell(NamedTuple):
     message_count: int
 
 
+class Alternative(NamedTuple):
+    """Another reason that a code may stand for."""
+
+    reason: int
+    when: str
+
+
 class CodeMeaning(NamedTuple):
     """What the catalogue knows of a code."""
 
     title: str
     transience: int
+    topic: int = common_pb2.FAILURE_TOPIC_UNSPECIFIED
+    alternatives: tuple[Alternative, ...] = ()
 
 
 class Code(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from services.analytics.domain.counters import (
 )
 from services.analytics.domain.dimensions import NAMES
 from services.analytics.domain.rates import RATES
+from services.analytics.domain.report import OPENS_LOWER_BOUND
 
 _INTRODUCTION = f"""\
 # Metrics
@@ -33,7 +34,11 @@ A number that does not exist is listed as unavailable with a reason; it is never
 | `NOT_ADDITIVE` | people and pairs do not add up, so they exist for the whole campaign only |
 | `NO_CONVERSIONS_RECORDED` | nothing records conversions |
 
-Reads of email count openings of a pixel. Many mail programs block it, so they are a lower bound.
+A number that means less than its name says is in `caveats`, with a reason:
+
+| reason | means |
+|---|---|
+| `{OPENS_LOWER_BOUND}` | read means a picture was fetched, which many block: a lower bound |
 
 ## Clocks and parts
 

@@ -53,6 +53,8 @@ RATES: dict[str, RateDefinition] = {
         _of("read_inferred", "delivered"),
         _of("clicked", "delivered"),
         _of("clicks", "delivered", distinct=False),
+        _of("human_clicked", "delivered"),
+        _of("human_clicks", "delivered", distinct=False),
         _of("interacted", "delivered", named="interactions"),
         _of("replied", "delivered"),
         _of("replies", "delivered", distinct=False),

@@ -1,6 +1,6 @@
 """From summed cells to the report: which numbers exist, which rates, what is missing and why."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 
 import msgspec
@@ -17,6 +17,7 @@ from services.analytics.domain.rates import RATES, Rate, rate
 
 HEALTHY_DELIVERED_ABOVE = (95, 100)
 INVESTIGATE_FAILED_ABOVE = (5, 100)
+OPENS_LOWER_BOUND = "EMAIL_OPENS_LOWER_BOUND"
 
 
 class Health(IntEnum):
@@ -39,12 +40,16 @@ class Summed(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Numbers of a campaign. What does not exist is in ``unavailable`` with its reason, not 0."""
+    """Numbers of a campaign. What does not exist is in ``unavailable`` with its reason, not 0.
+
+    What means less than its name is in ``caveats`` with its reason.
+    """
 
     counters: dict[str, int]
     rates: dict[str, Rate]
     health: Health
     unavailable: dict[str, str]
+    caveats: dict[str, str]
 
 
 def report(summed: Summed) -> Report:
@@ -63,7 +68,8 @@ def report(summed: Summed) -> Report:
             rates[definition.name] = rate(definition, *(counters[part] for part in parts))
         else:
             unavailable[definition.name] = missing
-    return Report(counters, rates, health(counters), unavailable)
+    caveats = _caveats(summed.channels, [*counters, *rates])
+    return Report(counters, rates, health(counters), unavailable, caveats)
 
 
 def health(counters: Mapping[str, int]) -> Health:
@@ -85,6 +91,18 @@ def _unavailable_counters(summed: Summed) -> dict[str, str]:
         if summed.channels and summed.channels <= counter.absent_on:
             missing[counter.name] = _absence(summed.channels)
     return missing
+
+
+def _caveats(channels: frozenset[int], names: Iterable[str]) -> dict[str, str]:
+    """Return which of the counters and rates called ``names`` count opened emails.
+
+    An email is "read" when its picture is fetched: many people forbid that, so more have read it.
+    """
+    if common_pb2.CHANNEL_EMAIL not in channels:
+        return {}
+    return {
+        name: OPENS_LOWER_BOUND for name in names if name == "read" or name.startswith("read_per_")
+    }
 
 
 def _absence(channels: frozenset[int]) -> str:

@@ -50,6 +50,8 @@ _OWNERS: Mapping[str, Upstream | None] = {
     "IngestService": Upstream.INGEST,
     # Quarantine is a table, and status is the service beside the doors that keeps tables.
     "IngestService.ListQuarantine": Upstream.STATUS,
+    "IngestService.ReplayQuarantine": Upstream.STATUS,
+    "IngestService.GetCallbackHealth": Upstream.STATUS,
     "MessageService": Upstream.STATUS,
     "CampaignService": Upstream.ANALYTICS,
     "AnalyticsService": Upstream.ANALYTICS,
