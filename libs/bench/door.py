@@ -20,14 +20,16 @@ from libs.bench.load_door import Answer, Order
 from libs.bench.machine import RunningMachine
 from libs.bench.results import Row, Target, Unit
 from libs.bench.sizes import Sizes
+from libs.embedded.demo_accounts import ACCOUNT, signing_secret
 from libs.simulator.callback import Callback
 from libs.simulator.chaos import Emission
 from libs.simulator.facts import STATUS_KINDS
 from libs.simulator.meta import MetaProvider
+from libs.simulator.provider import SimulatedProvider, Subscription
 from libs.simulator.scenario import build_scenario
 
-SECRET = "test_app_secret_0123456789abcdef"  # noqa: S105 (the public one of a local machine)
-PATH = "/callbacks/meta/acct_1"
+SECRET = signing_secret("meta")
+PATH = f"/callbacks/meta/{ACCOUNT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,19 @@ class Measured:
 
 @contextmanager
 def requests_of(updates: int, count: int, start_time_s: int) -> Iterator[Requests]:
-    """Write `count` signed requests of `updates` statuses each."""
-    bodies = [_request(callback) for callback in _callbacks(updates, count, start_time_s)]
+    """Write `count` signed requests of Meta's with `updates` statuses each."""
+    provider = MetaProvider(Subscription(secret=SECRET))
+    with requests_by(provider, PATH, updates, count, start_time_s) as requests:
+        yield requests
+
+
+@contextmanager
+def requests_by(
+    provider: SimulatedProvider, path: str, updates: int, count: int, start_time_s: int
+) -> Iterator[Requests]:
+    """Write `count` requests of the provider's to `path` with `updates` statuses each."""
+    callbacks = _callbacks(provider, updates, count, start_time_s)
+    bodies = [_request(callback, path) for callback in callbacks]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "requests")
         file.write_bytes(b"".join(bodies))
@@ -75,8 +88,46 @@ def measure_door(machine: RunningMachine, sizes: Sizes, start_time_s: int) -> li
 
 def send(url: str, requests: Requests, *, seconds: float, connections: int, rate: float) -> Answer:
     """Send from a process of its own; blocks."""
+    with load_process() as load:
+        return load.send(url, requests, seconds=seconds, connections=connections, rate=rate)
+
+
+class LoadProcess:
+    """A process that sends; one order after the other."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def send(
+        self, url: str, requests: Requests, *, seconds: float, connections: int, rate: float
+    ) -> Answer:
+        """Send, and return what came back; blocks."""
+        order = _order(url, requests, seconds=seconds, connections=connections, rate=rate)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+        self._process.stdin.flush()
+        return msgspec.json.decode(self._process.stdout.readline(), type=Answer)
+
+
+@contextmanager
+def load_process() -> Iterator[LoadProcess]:
+    """A sending process, until the block ends."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "libs.bench.load_door"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        try:
+            yield LoadProcess(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+def _order(url: str, requests: Requests, *, seconds: float, connections: int, rate: float) -> Order:
     parts = urlsplit(url)
-    order = Order(
+    return Order(
         host=parts.hostname or "",
         port=parts.port or 80,
         requests_file=requests.file,
@@ -85,13 +136,6 @@ def send(url: str, requests: Requests, *, seconds: float, connections: int, rate
         connections=connections,
         rate=rate,
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "libs.bench.load_door"],
-        input=msgspec.json.encode(order),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return msgspec.json.decode(done.stdout, type=Answer)
 
 
 def _round(url: str, pid: int, requests: Requests, sizes: Sizes) -> Measured:
@@ -151,23 +195,32 @@ def _floor_door() -> Iterator[tuple[str, int]]:
             process.stdout.close()
 
 
-def _callbacks(updates: int, count: int, start_time_s: int) -> Iterator[Callback]:
-    provider = MetaProvider(SECRET)
+def _callbacks(
+    provider: SimulatedProvider, updates: int, count: int, start_time_s: int
+) -> Iterator[Callback]:
     scenario = build_scenario(
-        campaign_id=f"bench-door-{updates}",
+        campaign_id=f"bench-door-{provider.name}-{provider.channel.value}-{updates}",
         seed=updates,
         message_count=max(1, updates * count // 2),
         start_time_s=start_time_s,
         new_message_id=provider.new_message_id,
+        channel=provider.channel,
+        failures=provider.failures,
     )
     chance = random.Random(updates)
-    facts = [fact for fact in scenario.facts if fact.kind in STATUS_KINDS]
+    told = STATUS_KINDS & provider.kinds
+    facts = [fact for fact in scenario.facts if fact.kind in told]
     emissions = [Emission(fact, 0.0, fact.occur_time_s) for fact in facts]
     for start in range(0, min(updates * count, len(emissions)), updates):
         yield provider.render(emissions[start : start + updates], chance)
 
 
-def _request(callback: Callback) -> bytes:
-    lines = [f"POST {PATH} HTTP/1.1", "Host: bench", f"Content-Length: {len(callback.body)}"]
+def _request(callback: Callback, path: str) -> bytes:
+    target = f"{path}?{callback.query}" if callback.query else path
+    lines = [
+        f"{callback.method} {target} HTTP/1.1",
+        "Host: bench",
+        f"Content-Length: {len(callback.body)}",
+    ]
     lines += [f"{name}: {value}" for name, value in callback.headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + callback.body

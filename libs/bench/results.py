@@ -12,6 +12,7 @@ class Unit(Enum):
     """Unit of a row, and whether more of it is better."""
 
     PER_SECOND = ("/s", True)
+    PER_CPU_SECOND = ("/CPU s", True)
     MILLISECONDS = ("ms", False)
     SECONDS = ("s", False)
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 import psutil
 
+from libs.bench.dialects import measure_dialects
 from libs.bench.door import measure_door
 from libs.bench.machine import RunningMachine, ephemeral_machine
 from libs.bench.pipeline import measure_pipeline
@@ -72,4 +73,8 @@ def _measurements(
             lambda: asyncio.run(measure_end_to_end(machine, sizes, start_time_s)),
         ),
         ("callback door, beside a bare one", lambda: measure_door(machine, sizes, start_time_s)),
+        (
+            "callback door, every provider beside Meta",
+            lambda: measure_dialects(machine, sizes, start_time_s),
+        ),
     ]

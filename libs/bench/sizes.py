@@ -13,6 +13,9 @@ class Sizes:
     round_s: float  # of load on a door
     connections: int
     door_requests: int  # distinct requests, sent again and again
+    dialect_rounds: int  # of each provider's format, each beside one of Meta's
+    dialect_round_s: float
+    dialect_requests: int
     messages: int  # in each round of status and analytics, four events each
     floor_batch: int  # events in one bare upsert
     report_calls: int
@@ -25,6 +28,9 @@ QUICK = Sizes(
     round_s=1.0,
     connections=64,
     door_requests=10_000,
+    dialect_rounds=5,
+    dialect_round_s=0.08,
+    dialect_requests=300,
     messages=10_000,
     floor_batch=2_000,
     report_calls=300,
@@ -36,6 +42,9 @@ FULL = Sizes(
     round_s=5.0,
     connections=64,
     door_requests=40_000,
+    dialect_rounds=7,
+    dialect_round_s=2.0,
+    dialect_requests=1_000,
     messages=50_000,
     floor_batch=2_000,
     report_calls=2_000,
@@ -47,6 +56,9 @@ TINY = Sizes(
     round_s=0.2,
     connections=4,
     door_requests=40,
+    dialect_rounds=1,
+    dialect_round_s=0.1,
+    dialect_requests=5,
     messages=100,
     floor_batch=100,
     report_calls=5,

@@ -23,6 +23,7 @@ from libs.simulator.door import Door
 from libs.simulator.facts import Fact, FactKind, Scenario
 from libs.simulator.gateway import Gateway
 from libs.simulator.meta import MetaProvider
+from libs.simulator.provider import Subscription
 from libs.simulator.records import message_record
 from libs.simulator.scenario import Shares, build_scenario
 
@@ -73,7 +74,7 @@ async def measure_end_to_end(machine: RunningMachine, sizes: Sizes, start_time_s
 
 async def measure_visible(machine: RunningMachine, sizes: Sizes) -> list[Row]:
     """From a callback's first byte to its count in the report, one at a time."""
-    provider = MetaProvider(SECRET)
+    provider = MetaProvider(Subscription(secret=SECRET))
     scenario = _plain_scenario(provider, sizes.visible_probes)
     sent = [fact for fact in scenario.facts if fact.kind is FactKind.DELIVERED]
     async with Gateway(machine.gateway, machine.api_key) as gateway:
@@ -145,7 +146,7 @@ def start_row(machine: RunningMachine) -> Row:
 
 async def _record_one(gateway: Gateway) -> None:
     """A campaign needs a message before it has a report to ask for."""
-    scenario = _plain_scenario(MetaProvider(SECRET), 1, campaign_id=_CAMPAIGN)
+    scenario = _plain_scenario(MetaProvider(Subscription(secret=SECRET)), 1, campaign_id=_CAMPAIGN)
     await gateway.record_messages(
         [message_record(one, provider="meta", account="acct_1") for one in scenario.messages]
     )

@@ -83,8 +83,8 @@ def _run(sizes: Sizes, console: Console) -> list[Row]:
 def _amount(value: float | None, unit: Unit) -> str:
     if value is None:
         return "–"
-    if unit is Unit.PER_SECOND:
-        return f"{value:,.0f}/s"
+    if unit in (Unit.PER_SECOND, Unit.PER_CPU_SECOND):
+        return f"{value:,.0f}{unit.value[0]}"
     return f"{value:,.{0 if value >= 100 else 1}f} {unit.value[0]}"
 
 

@@ -12,7 +12,8 @@ from libs.bench.machine import MachineFailed, RunningMachine, ephemeral_machine
 from libs.cli.gateway_channel import GatewayCaller
 from libs.cli.plain_terminal import tolerate_plain_terminals
 from libs.cli.report import fetch_page
-from libs.cli.simulate import DEMO_SECRET, print_verdict, run_with_progress
+from libs.cli.simulate import print_verdict, run_with_progress
+from libs.embedded.demo_accounts import signing_secret
 from libs.simulator.run import Simulation, Verdict
 
 _CAMPAIGN = "spring-sale"
@@ -47,7 +48,7 @@ def _run_campaign(console: Console, machine: RunningMachine, messages: int, seed
         gateway=machine.gateway,
         ingest_url=machine.ingest,
         api_key=machine.api_key,
-        secret=DEMO_SECRET,
+        secret=signing_secret("meta"),
         campaign_id=_CAMPAIGN,
         campaign_name="Spring sale: early access",
         message_count=messages,

@@ -15,6 +15,8 @@ COMMANDS = {
     "demo": "libs.cli.demo:demo",
     "simulate": "libs.cli.simulate:simulate",
     "report": "libs.cli.report:report",
+    "replay": "libs.cli.replay:replay",
+    "doctor": "libs.cli.doctor:doctor",
     "bench": "libs.cli.bench:bench",
     "migrate": "libs.cli.migrate:migrate",
     "ingest": "libs.cli.services:ingest",

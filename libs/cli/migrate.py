@@ -15,12 +15,12 @@ _PATIENCE_S = 60.0
 
 def migrate(
     service: Annotated[
-        str | None, typer.Argument(help="status or analytics.", show_default="both")
+        str | None, typer.Argument(help="status, analytics or ingest.", show_default="all")
     ] = None,
 ) -> None:
     """Bring the schema in BLUETICK_DATABASE_URL up to date, of all services or of one."""
     if service is not None and service not in OWNERS:
-        typer.echo(f"{service} owns no tables; {' and '.join(OWNERS)} do.", err=True)
+        typer.echo(f"{service} owns no tables; {', '.join(OWNERS)} do.", err=True)
         raise typer.Exit(2)
     url = load(RuntimeSettings).database_url
     try:

@@ -70,7 +70,5 @@ def fetch_page(caller: GatewayCaller, campaign_id: str, *, all_reasons: bool = F
 
 
 def json_text(response: analytics_service_pb2.GetCampaignReportResponse) -> str:
-    """Protobuf's JSON form with the field names of the protos; zeros are written out."""
-    return json_format.MessageToJson(
-        response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
+    """Protobuf's JSON form; zeros are written out."""
+    return json_format.MessageToJson(response, always_print_fields_with_no_presence=True)

@@ -93,6 +93,8 @@ class _Drawing:
             yield self._block("Why messages failed", self._why())
         if self._report.unavailable:
             yield self._block("Not available here", self._unavailable())
+        if self._report.caveats:
+            yield self._block("Read with care", self._caveats())
         yield self._freshness()
 
     def _title(self) -> RenderableType:
@@ -249,6 +251,18 @@ class _Drawing:
             names = [name for name in metrics if "_per_" not in name] or metrics
             meaning = reason.replace("_", " ").lower()
             grid.add_row(words.MISSING, ", ".join(names), Text(meaning, style="dim"))
+        return grid
+
+    def _caveats(self) -> Table:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        by_reason: dict[str, list[str]] = {}
+        for one in self._report.caveats:
+            by_reason.setdefault(one.reason, []).append(one.metric)
+        for reason, metrics in by_reason.items():
+            # A rate means less because its counter does; that needs no saying.
+            names = [name for name in metrics if "_per_" not in name] or metrics
+            meaning = words.CAVEATS.get(reason, reason.replace("_", " ").lower())
+            grid.add_row(", ".join(names), Text(meaning, style="dim"))
         return grid
 
     def _freshness(self) -> RenderableType:

@@ -9,7 +9,9 @@ Report = analytics_service_pb2.GetCampaignReportResponse
 
 MISSING = "–"
 # They count acts, not messages: several may belong to one message.
-EVENT_COUNTERS = frozenset({"clicks", "replies", "quick_reply_taps", "conversions"})
+EVENT_COUNTERS = frozenset(
+    {"clicks", "human_clicks", "machine_clicks", "replies", "quick_reply_taps", "conversions"}
+)
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _WORDS = {
     "meta": "Meta",
@@ -34,6 +36,9 @@ NO_VERDICT = ("○ no verdict", "Between the thresholds, or too little to judge.
 TRANSIENCE = {
     common_pb2.FAILURE_TRANSIENCE_TRANSIENT: "may pass",
     common_pb2.FAILURE_TRANSIENCE_PERMANENT: "permanent",
+}
+CAVEATS = {
+    "EMAIL_OPENS_LOWER_BOUND": "a lower bound: many mail programs do not tell that they opened it",
 }
 STAGES = {
     common_pb2.FAILURE_STAGE_DROPPED: "Dropped before hand-over",

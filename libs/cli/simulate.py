@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,15 +26,18 @@ from rich.table import Table
 
 from libs.cli.gateway_channel import DEFAULT_GATEWAY, explain
 from libs.cli.plain_terminal import tolerate_plain_terminals
+from libs.embedded.demo_accounts import signing_secret
 from libs.simulator.chaos import LEVELS
 from libs.simulator.door import DoorClosed
+from libs.simulator.facts import Channel
 from libs.simulator.gateway import RecordRefused
-from libs.simulator.provider import PROVIDERS
+from libs.simulator.registry import PROVIDERS, channels_of, every_channel
 from libs.simulator.run import Progress, Simulation, Verdict
 from libs.simulator.run import simulate as run_simulation
 
-# The public test secret of a local machine's accounts; a real account has its own.
-DEMO_SECRET = "test_app_secret_0123456789abcdef"  # noqa: S105
+_ALL = "all"
+_MESSAGES = 10_000
+_MESSAGES_OF_ALL = 200  # each
 _DIFFERENCES_MAX = 40
 
 
@@ -47,14 +52,39 @@ def simulate(
         str, typer.Option(envvar="BLUETICK_API_KEY", help="API key; ADMIN, or SENDER.")
     ] = "",
     secret: Annotated[
-        str, typer.Option(envvar="BLUETICK_APP_SECRET", help="What callbacks are signed with.")
-    ] = DEMO_SECRET,
-    messages: Annotated[int, typer.Option(min=1, max=1_000_000, help="Messages.")] = 10_000,
+        str,
+        typer.Option(
+            envvar="BLUETICK_APP_SECRET",
+            help="What callbacks are proven with: a shared secret, 'user:password', "
+            "'Header: value' or a private key (PEM). Empty: that of the demo account.",
+        ),
+    ] = "",
+    public_url: Annotated[
+        str,
+        typer.Option(
+            envvar="BLUETICK_PUBLIC_URL",
+            help="What providers call, if it is not --ingest: some signatures cover it.",
+        ),
+    ] = "",
+    messages: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help=f"Messages; 0: {_MESSAGES:,}, or {_MESSAGES_OF_ALL} each for all providers.",
+        ),
+    ] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same campaign.")] = 1,
     rate: Annotated[
         float, typer.Option(min=0, help="Requests a second; 0: as fast as they are taken.")
     ] = 0.0,
-    provider: Annotated[str, typer.Option(help=f"One of: {', '.join(PROVIDERS)}.")] = "meta",
+    provider: Annotated[
+        str, typer.Option(help=f"One of: {', '.join(PROVIDERS)}; or {_ALL}, one after the other.")
+    ] = "meta",
+    channel: Annotated[
+        str,
+        typer.Option(help=f"One of: {', '.join(Channel)}; empty: the provider's usual one."),
+    ] = "",
     account: Annotated[str, typer.Option(help="Account at the provider.")] = "acct_1",
     campaign: Annotated[
         str, typer.Option(help="Campaign id; empty: a new one. Use an id once.")
@@ -67,34 +97,71 @@ def simulate(
 ) -> None:
     """Send a synthetic campaign through the real doors, reordered, repeated and delayed, and
     compare the report with the truth. Exits 1 if a single number differs."""
-    for value, known, name in ((provider, PROVIDERS, "provider"), (chaos, LEVELS, "chaos")):
-        if value not in known:
-            raise typer.BadParameter(f"{value!r} is none of: {', '.join(known)}", param_hint=name)
+    _refuse_unknown("provider", provider, [*PROVIDERS, _ALL])
+    _refuse_unknown("chaos", chaos, LEVELS)
+    if provider == _ALL and (channel or secret or truth):
+        raise typer.BadParameter(f"not with --provider {_ALL}", param_hint="channel, secret, truth")
+    is_all = provider == _ALL
+    count = messages or (_MESSAGES_OF_ALL if is_all else _MESSAGES)
     simulation = Simulation(
         gateway=gateway,
         ingest_url=ingest.rstrip("/"),
+        public_url=public_url.rstrip("/"),
         api_key=api_key,
         secret=secret,
         campaign_id=campaign or f"sim-{seed}-{int(time.time()):x}",
-        message_count=messages,
+        message_count=count,
         seed=seed,
         rate=rate,
-        provider=provider,
         account=account,
         chaos=chaos,
-        wait_max_s=max(60.0, messages / 500),
+        wait_max_s=max(60.0, count / 500),
     )
     tolerate_plain_terminals()
     console = Console(stderr=as_json)
-    verdict = run_with_progress(simulation, console)
+    told = every_channel() if is_all else [(provider, _channel_of(provider, channel))]
+    one_by_one = [_of_channel(simulation, *pair, is_one=not is_all) for pair in told]
+    verdicts = [_judge(one, console, is_quiet=as_json) for one in one_by_one]
+    pairs = list(zip(one_by_one, verdicts, strict=True))
     if truth is not None:
-        truth.write_text(json.dumps(truth_json(simulation, verdict), indent=2) + "\n")
+        truth.write_text(json.dumps(truth_json(*pairs[0]), indent=2) + "\n")
     if as_json:
-        typer.echo(json.dumps(verdict_json(simulation, verdict), indent=2))
-    else:
-        print_verdict(console, simulation, verdict)
-    if verdict.differences:
+        said = [verdict_json(*pair) for pair in pairs]
+        typer.echo(json.dumps(said if is_all else said[0], indent=2))
+    if any(verdict.differences for verdict in verdicts):
         raise typer.Exit(1)
+
+
+def _refuse_unknown(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise typer.BadParameter(f"{value!r} is none of: {', '.join(known)}", param_hint=name)
+
+
+def _channel_of(provider: str, channel: str) -> Channel:
+    known = channels_of(provider)
+    _refuse_unknown("channel", channel or known[0], known)
+    return Channel(channel or known[0])
+
+
+def _of_channel(
+    simulation: Simulation, provider: str, channel: Channel, *, is_one: bool
+) -> Simulation:
+    """The simulation for one provider; among several each has a campaign of its own."""
+    campaign_id = simulation.campaign_id
+    return replace(
+        simulation,
+        provider=provider,
+        channel=channel,
+        secret=simulation.secret or signing_secret(provider),
+        campaign_id=campaign_id if is_one else f"{campaign_id}-{provider}-{channel.value}",
+    )
+
+
+def _judge(simulation: Simulation, console: Console, *, is_quiet: bool) -> Verdict:
+    verdict = run_with_progress(simulation, console)
+    if not is_quiet:
+        print_verdict(console, simulation, verdict)
+    return verdict
 
 
 def run_with_progress(simulation: Simulation, console: Console) -> Verdict:
@@ -111,7 +178,7 @@ def run_with_progress(simulation: Simulation, console: Console) -> Verdict:
             return asyncio.run(run_simulation(simulation, _progress_on(bar)))
     except grpc.aio.AioRpcError as error:
         problem = explain(error, simulation.gateway)
-    except (DoorClosed, RecordRefused, LookupError, OSError) as error:
+    except (DoorClosed, RecordRefused, LookupError, OSError, ValueError) as error:
         problem = str(error)
     except ExceptionGroup as group:
         problem = "; ".join(sorted({_one_line(error, simulation) for error in group.exceptions}))
@@ -124,7 +191,8 @@ def print_verdict(console: Console, simulation: Simulation, verdict: Verdict) ->
     told, plan = verdict.telling, verdict.plan
     pace = told.updates / told.duration_s if told.duration_s else 0.0
     console.print(
-        f"Told [bold]{told.updates:,}[/] updates in {told.callbacks:,} signed callbacks, "
+        f"[bold]{simulation.provider}[/], {simulation.channel.value}: "
+        f"told [bold]{told.updates:,}[/] updates in {told.callbacks:,} signed callbacks, "
         f"{told.records:,} records and {told.engagements:,} engagements "
         f"in {told.duration_s:.1f} s [dim]({pace:,.0f} updates/s)[/]."
     )
@@ -157,10 +225,13 @@ def truth_json(simulation: Simulation, verdict: Verdict) -> dict[str, Any]:
         "seed": simulation.seed,
         "messages": simulation.message_count,
         "provider": simulation.provider,
+        "channel": simulation.channel.value,
         "account": simulation.account,
         "chaos": simulation.chaos,
         "counters": verdict.truth.counters,
         "failure_reasons": verdict.truth.reasons,
+        "unavailable": verdict.truth.unavailable,
+        "caveats": verdict.truth.caveats,
         "told": {
             "callbacks": verdict.plan.callback_count,
             "updates": verdict.plan.update_count,

@@ -1,4 +1,4 @@
-"""API keys of a local machine: the services get hashes, the owner of the folder the keys."""
+"""Keys of a local machine: API keys, of which services get hashes, and keys of tracked links."""
 
 from __future__ import annotations
 
@@ -27,3 +27,13 @@ def ensure_api_keys(hashes: Path, clear: Path) -> dict[str, str]:
     ]
     write_secret(hashes, json.dumps({"keys": entries}, indent=2))
     return {role.name.lower(): keys[role.name.lower()] for role in reversed(Role)}
+
+
+def ensure_link_keys(path: Path) -> str:
+    """Return the keys of tracked links: what is in ``path``, else a random one, written there.
+
+    A link in a message must still work after any number of restarts.
+    """
+    if not path.exists():
+        write_secret(path, f"1:{secrets.token_urlsafe(32)}\n")
+    return path.read_text().strip()

@@ -16,15 +16,17 @@ import msgspec
 from libs.embedded.data_folder import FolderLock, lock_folder, make_folder, write_secret
 from libs.embedded.demo_accounts import TENANT, demo_accounts
 from libs.embedded.errors import EmbeddedError
-from libs.embedded.key_files import ensure_api_keys
+from libs.embedded.key_files import ensure_api_keys, ensure_link_keys
 from libs.embedded.nats_server import NatsServer
 from libs.embedded.port_plan import configured_ports, free_ports
 from libs.embedded.ports import LOOPBACK
 from libs.embedded.postgres_server import PostgresServer
+from libs.embedded.running_file import Running, forget_running, write_running
 from libs.embedded.service_process import ServiceProcess
 from libs.embedded.supervisor import Part, Supervisor
 
 _MIGRATE = "libs.runtime.migrate"
+_API_KEYS_FILE = "api_keys.json"
 _DATABASE_PATIENCE_S = 30.0
 _SHUTDOWN_DEFAULT_S = 10.0
 # Over what a service allows itself, before it is killed.
@@ -104,7 +106,7 @@ class Machine:
             # Reading the migrations' libraries takes as long as initdb: side by side.
             await _all_of([self._start_servers(), asyncio.to_thread(import_module, _MIGRATE)])
             self._set_up_services()
-            # ingest owns no tables, so it need not wait for the schema.
+            # ingest opens its doors without a database, so it need not wait for the schema.
             await _all_of([self._start("ingest"), asyncio.to_thread(self._migrate)])
             await self._start("status", "analytics")
             await self._ready("ingest", "status", "analytics")
@@ -112,6 +114,7 @@ class Machine:
             # calls would be answered UNAVAILABLE.
             await self._start("gateway")
             await self._ready("gateway")
+            self._say_where()
         except BaseException:
             await self.stop()
             raise
@@ -128,6 +131,7 @@ class Machine:
         for part in sorted(self._parts(), key=lambda part: _STOP_ORDER.index(part.name)):
             await part.stop()
         if self._lock is not None:
+            forget_running(self._folder)
             self._lock.release()
             self._lock = None
 
@@ -145,6 +149,21 @@ class Machine:
             tenant=TENANT,
             pids=pids,
         )
+
+    def _say_where(self) -> None:
+        """Tell commands in other terminals where everything is."""
+        running = Running(
+            gateway=f"{LOOPBACK}:{self._ports['BLUETICK_GATEWAY_GRPC_PORT']}",
+            ingest=self._url("BLUETICK_INGEST_HTTP_PORT"),
+            nats_url=self._nats_url,
+            nats_monitor_url=self._nats_monitor_url,
+            database_url=self._database_url,
+            accounts_file=self._accounts_file(),
+            api_keys_file=os.environ.get("BLUETICK_API_KEYS_FILE")
+            or str(self._folder / _API_KEYS_FILE),
+            api_key=self._api_keys.get("admin", ""),
+        )
+        write_running(self._folder, running)
 
     def _parts(self) -> list[Part]:
         servers = [part for part in (self._nats, self._postgres) if part is not None]
@@ -221,6 +240,8 @@ class Machine:
             "BLUETICK_INTERNAL_TOKEN": secrets.token_urlsafe(32),
             "BLUETICK_ACCOUNTS_FILE": self._accounts_file(),
             "BLUETICK_API_KEYS_FILE": self._api_keys_file(),
+            "BLUETICK_LINK_KEYS": os.environ.get("BLUETICK_LINK_KEYS")
+            or ensure_link_keys(self._folder / "link_keys"),
             "BLUETICK_SHUTDOWN_S": os.environ.get("BLUETICK_SHUTDOWN_S")
             or str(_SHUTDOWN_DEFAULT_S),
         }
@@ -238,7 +259,7 @@ class Machine:
         given = os.environ.get("BLUETICK_API_KEYS_FILE")
         if given:
             return given
-        path = self._folder / "api_keys.json"
+        path = self._folder / _API_KEYS_FILE
         self._api_keys = ensure_api_keys(path, self._folder / "api_keys_clear.json")
         return str(path)
 

@@ -12,3 +12,5 @@ class Callback:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     update_count: int
+    method: str = "POST"
+    query: str = ""  # without "?", escaped

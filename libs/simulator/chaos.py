@@ -104,12 +104,14 @@ def told_facts(emissions: Iterable[Emission]) -> list[Fact]:
     return list({emission.fact.fact_id: emission.fact for emission in emissions}.values())
 
 
-def batches(things: Sequence[T], chaos: Chaos, chance: random.Random) -> Iterator[list[T]]:
-    """Cut `things` into callbacks: mostly small, now and then a burst."""
+def batches(
+    things: Sequence[T], chaos: Chaos, chance: random.Random, size_limit: int = 1_000
+) -> Iterator[list[T]]:
+    """Cut `things` into callbacks: mostly small, now and then a burst, none above `size_limit`."""
     start = 0
     while start < len(things):
         size_max = chaos.burst_max if chance.random() < chaos.burst_share else chaos.batch_max
-        size = max(1, round(size_max ** chance.random()))
+        size = min(size_limit, max(1, round(size_max ** chance.random())))
         yield list(things[start : start + size])
         start += size
 

@@ -24,11 +24,29 @@ def compare_report(
     report: analytics_service_pb2.GetCampaignReportResponse,
     reasons: analytics_service_pb2.GetFailureReasonsResponse,
 ) -> list[Difference]:
-    """Every counter and every failure reason; empty means that all are equal."""
+    """Every counter and every failure reason; empty means that all are equal.
+
+    What cannot exist must be said to be unavailable and not be counted; what means less than its
+    name must be said to.
+    """
     differences = list(_compare(truth.counters, report.counters))
+    missing = {one.metric: one.reason for one in report.unavailable}
+    weaker = {one.metric: one.reason for one in report.caveats}
+    for told, expected in ((missing, truth.unavailable), (weaker, truth.caveats)):
+        differences += [
+            Difference(f"{name}: {reason}", 1, None)
+            for name, reason in expected.items()
+            if told.get(name) != reason
+        ]
+    differences += [
+        Difference(f"{name}: not to be counted", 0, report.counters[name])
+        for name in truth.unavailable
+        if name in report.counters
+    ]
     reported = reasons_by_name(reasons)
-    expected = {name: truth.reasons.get(name, 0) for name in {*truth.reasons, *reported}}
-    return differences + list(_compare(dict(sorted(expected.items())), reported, missing=0))
+    names = sorted({*truth.reasons, *reported})
+    counted = {name: truth.reasons.get(name, 0) for name in names}
+    return differences + list(_compare(counted, reported, missing=0))
 
 
 def reasons_by_name(

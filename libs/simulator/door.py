@@ -91,8 +91,9 @@ class Door:
             return None
 
     def _request(self, callback: Callback) -> bytes:
+        target = f"{self._path}?{callback.query}" if callback.query else self._path
         lines = [
-            f"POST {self._path} HTTP/1.1",
+            f"{callback.method} {target} HTTP/1.1",
             f"Host: {self._host}:{self._port}",
             f"Content-Length: {len(callback.body)}",
             *(f"{name}: {value}" for name, value in callback.headers),

@@ -14,6 +14,14 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
 
 
+class Channel(StrEnum):
+    """What a message travels over."""
+
+    WHATSAPP = "whatsapp"
+    SMS = "sms"
+    EMAIL = "email"
+
+
 class FactKind(StrEnum):
     """One thing that can happen to a message after the hand-over."""
 
@@ -31,6 +39,7 @@ class FactKind(StrEnum):
 
 
 # Told by the provider, over HTTP.
+DELIVERY_KINDS = frozenset({FactKind.SENT, FactKind.DELIVERED, FactKind.FAILED})
 STATUS_KINDS = frozenset({FactKind.SENT, FactKind.DELIVERED, FactKind.READ, FactKind.FAILED})
 INBOUND_KINDS = frozenset(
     {
@@ -41,8 +50,22 @@ INBOUND_KINDS = frozenset(
         FactKind.REACTION_REMOVED,
     }
 )
-# Told by the sender's own systems, over gRPC.
+TEXT_KINDS = frozenset({FactKind.REPLY, FactKind.TAP, FactKind.STOP_TAP})
+# Told by the sender's own systems, over gRPC, unless the provider tells it.
 ENGAGEMENT_KINDS = frozenset({FactKind.CLICK, FactKind.OPT_OUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A code with which a provider says that a message failed after the hand-over.
+
+    `reason` is what the report must call it: a FailureReason without its prefix.
+    """
+
+    weight: int
+    code: str
+    reason: str
+    opts_out: bool = False  # the code says, too, that the person had opted out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +90,7 @@ class SimulatedMessage:
     language: str = ""
     variant: str = ""
     segment: str = ""
+    channel: Channel = Channel.WHATSAPP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +102,8 @@ class Fact:
     message: SimulatedMessage
     occur_time_s: int  # Unix seconds, UTC, by the provider's clock
     code: str = ""  # failure code
+    reason: str = ""  # what the report must call the code; empty: as Meta's code
+    opts_out: bool = False  # the failure code says that the person had opted out
     link_id: str = ""
     text: str = ""  # what a person wrote, or the text on the button
 

@@ -15,11 +15,12 @@ import hmac
 import json
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from libs.simulator.callback import Callback
 from libs.simulator.chaos import Emission
-from libs.simulator.facts import STATUS_KINDS, Fact, FactKind
+from libs.simulator.facts import INBOUND_KINDS, STATUS_KINDS, Channel, Fact, FactKind
+from libs.simulator.provider import SimulatedProvider
 
 _ACCOUNT_ID = "102290129340398"
 _METADATA = {"display_phone_number": "15550100200", "phone_number_id": "106540352242922"}
@@ -34,13 +35,16 @@ _TITLES = {
 }
 
 
-class MetaProvider:
-    """Renders callbacks of one WhatsApp business account."""
+class MetaProvider(SimulatedProvider):
+    """Renders callbacks of one WhatsApp business account, signed with the app secret."""
 
     name = "meta"
+    kinds_by_channel: ClassVar = {Channel.WHATSAPP: STATUS_KINDS | INBOUND_KINDS}
 
-    def __init__(self, app_secret: str) -> None:
-        self._app_secret = app_secret.encode()
+    @property
+    def updates_max(self) -> int:
+        """A thousand at most."""
+        return 1_000
 
     def new_message_id(self, chance: random.Random, address: str) -> str:
         """A `wamid`: opaque to everybody, unique by its random part."""
@@ -49,22 +53,11 @@ class MetaProvider:
 
     def render(self, emissions: Sequence[Emission], chance: random.Random) -> Callback:
         """One webhook: statuses and inbound messages in changes of their own, mixed order."""
-        is_v24 = chance.random() < 0.5
-        changes: list[dict[str, Any]] = []
-        for emission in emissions:
-            if emission.fact.kind in STATUS_KINDS:
-                _add_status(changes, emission, is_v24)
-            else:
-                changes.append(_inbound_change(emission))
-        envelope = {
-            "object": "whatsapp_business_account",
-            "entry": [{"id": _ACCOUNT_ID, "changes": changes}],
-        }
-        body = _dump(envelope, chance)
+        body = dump(envelope_of(emissions, chance), chance)
         return Callback(headers=self._headers(body), body=body, update_count=len(emissions))
 
     def _headers(self, body: bytes) -> tuple[tuple[str, str], ...]:
-        signature = hmac.new(self._app_secret, body, hashlib.sha256).hexdigest()
+        signature = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
         return (
             ("Content-Type", "application/json"),
             ("User-Agent", "facebookexternalua"),
@@ -72,7 +65,22 @@ class MetaProvider:
         )
 
 
-def _dump(envelope: dict[str, Any], chance: random.Random) -> bytes:
+def envelope_of(emissions: Sequence[Emission], chance: random.Random) -> dict[str, Any]:
+    """The body as data; others pass the same on."""
+    is_v24 = chance.random() < 0.5
+    changes: list[dict[str, Any]] = []
+    for emission in emissions:
+        if emission.fact.kind in STATUS_KINDS:
+            _add_status(changes, emission, is_v24)
+        else:
+            changes.append(_inbound_change(emission))
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": _ACCOUNT_ID, "changes": changes}],
+    }
+
+
+def dump(envelope: dict[str, Any], chance: random.Random) -> bytes:
     """Half of the bodies in UTF-8, half escaped as Meta escapes them; both are signed as sent."""
     if chance.random() < 0.5:
         return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from libs.simulator.chaos import Chaos, Emission, batches, disturb, told_facts
-from libs.simulator.facts import ENGAGEMENT_KINDS, Fact, Scenario, SimulatedMessage
+from libs.simulator.facts import ENGAGEMENT_KINDS, Fact, FactKind, Scenario, SimulatedMessage
 from libs.simulator.records import earlier_record
 
 RECORDS_MIN, RECORDS_MAX = 500, 1000  # records in one RecordMessages, which takes 1,000
@@ -53,18 +53,34 @@ class Plan:
     lost_count: int
 
 
-def plan_telling(scenario: Scenario, chaos: Chaos, chance: random.Random) -> Plan:
-    """Decide what is told when. Lost facts are in no step and not in `told`."""
+def plan_telling(
+    scenario: Scenario,
+    chaos: Chaos,
+    chance: random.Random,
+    *,
+    by_sender: frozenset[FactKind] = ENGAGEMENT_KINDS,
+    updates_max: int = 1_000,
+) -> Plan:
+    """Decide what is told when. Lost facts are in no step and not in `told`.
+
+    Args:
+        scenario: what happened.
+        chaos: how wild the telling gets.
+        chance: source of it.
+        by_sender: facts that the sender's own systems tell.
+        updates_max: updates in one callback.
+    """
     emissions = disturb(scenario.facts, chaos, chance)
     told = told_facts(emissions)
-    callbacks = [one for one in emissions if one.fact.kind not in ENGAGEMENT_KINDS]
-    engagements = [one for one in emissions if one.fact.kind in ENGAGEMENT_KINDS]
+    callbacks = [one for one in emissions if one.fact.kind not in by_sender]
+    engagements = [one for one in emissions if one.fact.kind in by_sender]
     steps: list[Step] = list(_record_steps(scenario.messages, chaos, chance))
     for start in range(0, len(engagements), ENGAGEMENTS_MAX):
         part = engagements[start : start + ENGAGEMENTS_MAX]
         steps.append(TellEngagements(part[0].position, tuple(part)))
     callback_steps = [
-        TellCallback(part[0].position, tuple(part)) for part in batches(callbacks, chaos, chance)
+        TellCallback(part[0].position, tuple(part))
+        for part in batches(callbacks, chaos, chance, updates_max)
     ]
     steps += callback_steps
     steps.sort(key=lambda step: step.position)

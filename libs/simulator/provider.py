@@ -1,32 +1,67 @@
-"""What a simulated provider has to offer. One provider, one file; `PROVIDERS` names them all."""
+"""What a simulated provider has to offer. One provider, one file; `registry` names them all."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from libs.simulator.callback import Callback
 from libs.simulator.chaos import Emission
-from libs.simulator.meta import MetaProvider
+from libs.simulator.facts import Channel, FactKind, Failure
+from libs.simulator.failures import WHATSAPP_FAILURES
 
 
-class SimulatedProvider(Protocol):
-    """Writes callbacks as the real provider would."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Where the callbacks of one account go, and what proves them."""
+
+    url: str = ""  # of the account's door as the provider calls it; some signatures cover it
+    secret: str = ""  # what the provider signs with, or sends along; its form is the provider's
+    channel: Channel = Channel.WHATSAPP
+
+
+class SimulatedProvider(ABC):
+    """Writes callbacks as the real provider would.
+
+    Facts of kinds that it cannot express on a channel are never given to it, and are no part of
+    the truth: nobody can know what nobody told.
+    """
+
+    # The provider's word in callback addresses and records ("meta").
+    name: ClassVar[str]
+    # What its callbacks can tell, by channel; the first channel is the usual one.
+    kinds_by_channel: ClassVar[Mapping[Channel, frozenset[FactKind]]]
+    # How its callbacks tell failures, by channel; Meta's codes where nothing is said.
+    failures_by_channel: ClassVar[Mapping[Channel, tuple[Failure, ...]]] = {}
+
+    def __init__(self, subscription: Subscription) -> None:
+        """Write callbacks for `subscription`; its channel is one of `kinds_by_channel`."""
+        self.url = subscription.url
+        self.secret = subscription.secret
+        self.channel = subscription.channel
 
     @property
-    def name(self) -> str:
-        """The provider's word in callback addresses and records ("meta")."""
-        ...
+    def kinds(self) -> frozenset[FactKind]:
+        """What the callbacks can tell."""
+        return self.kinds_by_channel[self.channel]
 
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Codes of failures, at least two."""
+        return self.failures_by_channel.get(self.channel, WHATSAPP_FAILURES)
+
+    @property
+    def updates_max(self) -> int:
+        """Updates in one callback."""
+        return 1
+
+    @abstractmethod
     def new_message_id(self, chance: random.Random, address: str) -> str:
-        """Make up the provider's id of a message to `address`."""
-        ...
+        """Make up the provider's id of a message to `address`, as a sender records it."""
 
+    @abstractmethod
     def render(self, emissions: Sequence[Emission], chance: random.Random) -> Callback:
-        """Write and sign one callback that tells `emissions`, 1 to 1,000 of them."""
-        ...
-
-
-# Each is made from the secret that the account's callbacks are signed with.
-PROVIDERS: dict[str, Callable[[str], SimulatedProvider]] = {"meta": MetaProvider}
+        """Write and sign one callback that tells `emissions`, 1 to `updates_max` of them."""

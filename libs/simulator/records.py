@@ -7,11 +7,23 @@ from dataclasses import replace
 from bluetick.v1 import common_pb2, ingest_service_pb2
 
 from libs.simulator.chaos import Emission
-from libs.simulator.facts import FactKind, Outcome, SimulatedMessage
+from libs.simulator.facts import Channel, FactKind, Outcome, SimulatedMessage
 
 _ENGAGEMENTS = {
     FactKind.CLICK: ingest_service_pb2.ENGAGEMENT_KIND_CLICK,
     FactKind.OPT_OUT: ingest_service_pb2.ENGAGEMENT_KIND_UNSUBSCRIBE,
+}
+
+
+_CHANNELS = {
+    Channel.WHATSAPP: common_pb2.CHANNEL_WHATSAPP,
+    Channel.SMS: common_pb2.CHANNEL_SMS,
+    Channel.EMAIL: common_pb2.CHANNEL_EMAIL,
+}
+_SENDERS = {
+    Channel.WHATSAPP: "+15550100200",
+    Channel.SMS: "+15550100200",
+    Channel.EMAIL: "news@example.com",
 }
 
 
@@ -42,11 +54,11 @@ def message_record(
         campaign_id=message.campaign_id,
         contact_id=message.contact_id,
         address=message.address,
-        channel=common_pb2.CHANNEL_WHATSAPP,
+        channel=_CHANNELS[message.channel],
         provider=provider,
         account=account,
         provider_message_id=message.provider_message_id,
-        sender="+15550100200",
+        sender=_SENDERS[message.channel],
         template=message.template,
         language=message.language,
         category="marketing",

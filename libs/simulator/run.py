@@ -6,19 +6,20 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bluetick.v1 import analytics_service_pb2, campaign_service_pb2
 
 from libs.simulator.chaos import LEVELS
 from libs.simulator.compare import Difference, compare_report
 from libs.simulator.door import Door
-from libs.simulator.facts import Scenario
+from libs.simulator.facts import ENGAGEMENT_KINDS, Channel, FactKind, Scenario
 from libs.simulator.gateway import Gateway
 from libs.simulator.plan import Plan, Step, TellCallback, TellRecords, plan_telling
-from libs.simulator.provider import PROVIDERS, SimulatedProvider
+from libs.simulator.provider import SimulatedProvider, Subscription
 from libs.simulator.records import engagement_record, message_record
-from libs.simulator.scenario import SPAN_S, build_scenario
+from libs.simulator.registry import PROVIDERS
+from libs.simulator.scenario import SPAN_S, Shares, build_scenario
 from libs.simulator.truth import Truth, count_truth
 
 Progress = Callable[[int, int], None]  # (updates told so far, updates in all)
@@ -43,9 +44,16 @@ class Simulation:
     rate: float = 0.0  # requests a second; 0: as fast as they are taken
     provider: str = "meta"
     account: str = "acct_1"
+    channel: Channel = Channel.WHATSAPP
+    public_url: str = ""  # what providers call, where signatures cover it; empty: ingest_url
     chaos: str = "mild"
     concurrency: int = 32  # open connections to the door
     wait_max_s: float = 60.0  # for the report to be complete
+
+    @property
+    def door_path(self) -> str:
+        """The account's door, behind an address."""
+        return f"/callbacks/{self.provider}/{self.account}"
 
 
 @dataclass(slots=True)
@@ -91,10 +99,16 @@ async def simulate(simulation: Simulation, on_progress: Progress) -> Verdict:
         LookupError: nobody has heard of the campaign after everything was told.
     """
     chaos = LEVELS[simulation.chaos]
-    provider = PROVIDERS[simulation.provider](simulation.secret)
+    provider = provider_of(simulation)
     scenario = scenario_of(simulation, provider, start_time_s=int(time.time()) - SPAN_S - 600)
     chance = random.Random(f"chaos:{simulation.seed}")
-    plan = plan_telling(scenario, chaos, chance)
+    plan = plan_telling(
+        scenario,
+        chaos,
+        chance,
+        by_sender=ENGAGEMENT_KINDS - provider.kinds,
+        updates_max=provider.updates_max,
+    )
     truth = count_truth(scenario.messages, plan.told)
     async with Gateway(simulation.gateway, simulation.api_key) as gateway:
         await gateway.create_campaign(_campaign(simulation))
@@ -119,17 +133,32 @@ async def simulate(simulation: Simulation, on_progress: Progress) -> Verdict:
     )
 
 
+def provider_of(simulation: Simulation) -> SimulatedProvider:
+    """The provider that `simulation` asks for."""
+    url = (simulation.public_url or simulation.ingest_url) + simulation.door_path
+    return PROVIDERS[simulation.provider](
+        Subscription(url=url, secret=simulation.secret, channel=simulation.channel)
+    )
+
+
 def scenario_of(
     simulation: Simulation, provider: SimulatedProvider, *, start_time_s: int
 ) -> Scenario:
-    """The campaign that `simulation` asks for."""
-    return build_scenario(
+    """The campaign that `simulation` asks for, with what its provider can tell."""
+    kinds = provider.kinds | ENGAGEMENT_KINDS
+    # Who sends no receipts tells of the delivery, even if the person reads at once.
+    shares = Shares() if FactKind.READ in kinds else Shares(read_without_delivered=0.0)
+    scenario = build_scenario(
         campaign_id=simulation.campaign_id,
         seed=simulation.seed,
         message_count=simulation.message_count,
         start_time_s=start_time_s,
         new_message_id=provider.new_message_id,
+        channel=provider.channel,
+        failures=provider.failures,
+        shares=shares,
     )
+    return replace(scenario, facts=tuple(fact for fact in scenario.facts if fact.kind in kinds))
 
 
 @dataclass(slots=True)
@@ -150,7 +179,7 @@ class _Teller:
         chance = random.Random(f"shapes:{self.simulation.seed}")
 
         async def work() -> None:
-            door = Door(f"{self.simulation.ingest_url}/callbacks/{self._account_path}")
+            door = Door(self.simulation.ingest_url + self.simulation.door_path)
             try:
                 for step in steps:
                     await self._keep_rate(started)
@@ -164,10 +193,6 @@ class _Teller:
                 group.create_task(work())
         self.telling.duration_s = time.monotonic() - started
         return self.telling
-
-    @property
-    def _account_path(self) -> str:
-        return f"{self.simulation.provider}/{self.simulation.account}"
 
     async def _tell_step(self, step: Step, door: Door, chance: random.Random) -> None:
         told = self.telling

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from libs.simulator.facts import Fact, FactKind, Outcome, Scenario, SimulatedMessage
+from libs.simulator.facts import (
+    Channel,
+    Fact,
+    FactKind,
+    Failure,
+    Outcome,
+    Scenario,
+    SimulatedMessage,
+)
+from libs.simulator.failures import NAMED_DROPS, WHATSAPP_DROPS, WHATSAPP_FAILURES
 
 T = TypeVar("T")
 
@@ -15,27 +24,6 @@ T = TypeVar("T")
 # long ago has no fact in the future (times far in the future are refused by receivers).
 SPAN_S = 5 * 3600
 
-# (weight, reason without a code, or code without a reason)
-_DROPS: tuple[tuple[int, tuple[str, str]], ...] = (
-    (30, ("INVALID_PHONE_NUMBERS", "")),
-    (12, ("DUPLICATES", "")),
-    (10, ("FREQUENCY_CAPPED", "")),
-    (20, ("", "130429")),
-    (10, ("", "132015")),
-    (6, ("", "132001")),
-    (8, ("", "131000")),
-    (4, ("", "131026")),
-)
-_FAILURES: tuple[tuple[int, str], ...] = (
-    (46, "131049"),
-    (24, "131026"),
-    (9, "130472"),
-    (6, "131047"),
-    (5, "131053"),
-    (5, "131000"),
-    (4, "131050"),
-    (1, "139999"),  # no provider ever documented it: unknown codes must stay visible
-)
 _COUNTRIES: tuple[tuple[int, tuple[str, int, str]], ...] = (
     (34, ("+4915", 9, "de")),
     (20, ("+336", 8, "fr")),
@@ -86,6 +74,8 @@ def build_scenario(
     message_count: int,
     start_time_s: int,
     new_message_id: Callable[[random.Random, str], str],
+    channel: Channel = Channel.WHATSAPP,
+    failures: Sequence[Failure] = WHATSAPP_FAILURES,
     shares: Shares | None = None,
 ) -> Scenario:
     """Make up a campaign of `message_count` recorded messages.
@@ -96,6 +86,8 @@ def build_scenario(
         message_count: recorded messages, at least 1.
         start_time_s: Unix seconds of the first hand-over; everything happens within `SPAN_S`.
         new_message_id: makes the provider's id of a message from (random, address).
+        channel: what the messages travel over.
+        failures: codes that the provider reports failures with.
         shares: how it turns out.
 
     Raises:
@@ -108,6 +100,8 @@ def build_scenario(
         seed=seed,
         start_time_s=start_time_s,
         new_message_id=new_message_id,
+        channel=channel,
+        failures=failures,
         shares=shares or Shares(),
     )
     messages = list(teller.messages(message_count))
@@ -129,12 +123,17 @@ class _Teller:
         seed: int,
         start_time_s: int,
         new_message_id: Callable[[random.Random, str], str],
+        channel: Channel,
+        failures: Sequence[Failure],
         shares: Shares,
     ) -> None:
         self._campaign_id = campaign_id
         self._prefix = f"{campaign_id}:{seed}"
         self._start_time_s = start_time_s
         self._new_message_id = new_message_id
+        self._channel = channel
+        self._failures = tuple((failure.weight, failure) for failure in failures)
+        self._drops = WHATSAPP_DROPS if failures is WHATSAPP_FAILURES else NAMED_DROPS
         self.shares = shares
         self._random = random.Random(f"{seed}:{campaign_id}")
 
@@ -169,10 +168,13 @@ class _Teller:
         if fate < self.shares.pending:
             return story.facts
         if fate < self.shares.pending + self.shares.undelivered:
-            story.add(FactKind.FAILED, self._random.randint(1, 900), code=self._pick(_FAILURES))
+            after_s = self._random.randint(1, 900)
+            story.add(FactKind.FAILED, after_s, failure=self._pick(self._failures))
             return story.facts
         if self._happens(self.shares.recovered):
-            story.add(FactKind.FAILED, self._random.randint(1, 5), code="131026")
+            # Not one that says that the person had opted out: that one is final.
+            failure = self._failures[1][1]
+            story.add(FactKind.FAILED, self._random.randint(1, 5), failure=failure)
         self._tell_reading(story)
         self._tell_engagement(story)
         return story.facts
@@ -183,7 +185,7 @@ class _Teller:
         if fate < self.shares.queued:
             return replace(blank, outcome=Outcome.QUEUED)
         if fate < self.shares.queued + self.shares.dropped:
-            reason, code = self._pick(_DROPS)
+            reason, code = self._pick(self._drops)
             address = blank.address[3:] if reason == "INVALID_PHONE_NUMBERS" else blank.address
             return replace(blank, address=address, drop_reason=reason, drop_code=code)
         accepted = self._accepted(blank)
@@ -195,11 +197,12 @@ class _Teller:
     def _blank(self, name: str, contact_id: str, profile_name: str) -> SimulatedMessage:
         prefix, digits, language = self._pick(_COUNTRIES)
         number = self._random.randrange(10 ** (digits - 1), 10**digits)
+        is_email = self._channel is Channel.EMAIL
         return SimulatedMessage(
             message_ref=f"{self._prefix}:{name}",
             campaign_id=self._campaign_id,
             contact_id=contact_id,
-            address=f"{prefix}{number}",
+            address=f"{contact_id}.{number}@example.net" if is_email else f"{prefix}{number}",
             profile_name=profile_name,
             outcome=Outcome.DROPPED,
             outcome_time_s=self._start_time_s + self._random.randint(0, 1800),
@@ -207,6 +210,7 @@ class _Teller:
             language=language,
             variant=self._random.choice(("A", "B")),
             segment=self._random.choice(("loyal", "new", "sleeping")),
+            channel=self._channel,
         )
 
     def _accepted(self, blank: SimulatedMessage) -> SimulatedMessage:
@@ -263,7 +267,13 @@ class _Story:
         self._end_s = message.outcome_time_s + SPAN_S - 1800
 
     def add(
-        self, kind: FactKind, after_s: int, *, code: str = "", link_id: str = "", text: str = ""
+        self,
+        kind: FactKind,
+        after_s: int,
+        *,
+        failure: Failure | None = None,
+        link_id: str = "",
+        text: str = "",
     ) -> None:
         self._time_s = min(self._time_s + after_s, self._end_s)
         self.facts.append(
@@ -272,7 +282,9 @@ class _Story:
                 kind=kind,
                 message=self._message,
                 occur_time_s=self._time_s,
-                code=code,
+                code=failure.code if failure else "",
+                reason=failure.reason if failure else "",
+                opts_out=failure.opts_out if failure else False,
                 link_id=link_id,
                 text=text,
             )

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from libs.simulator.facts import Fact, FactKind, Outcome, SimulatedMessage
+from libs.simulator.facts import Channel, Fact, FactKind, Outcome, SimulatedMessage
 
 # Reasons by stage and code, for the codes that the scenarios use.
 DROP_REASONS = {
@@ -67,15 +67,25 @@ COUNTERS = (
 )
 
 
+# An SMS cannot say that it was read: such numbers do not exist, which is not 0.
+ABSENT_BY_SMS = {"read": "SMS_NO_RECEIPTS", "read_inferred": "SMS_NO_RECEIPTS"}
+# An email is "read" when its picture is fetched, which many people forbid.
+CAVEATS_OF_EMAIL = {"read": "EMAIL_OPENS_LOWER_BOUND"}
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """Expected numbers of one campaign.
 
     `reasons` counts messages by "STAGE/REASON"; the reasons of a stage add up to its counter.
+    `unavailable` are counters that the channel cannot have, `caveats` those that mean less on it
+    than elsewhere; both by counter, with the reason.
     """
 
     counters: dict[str, int]
     reasons: dict[str, int]
+    unavailable: dict[str, str] = field(default_factory=dict)
+    caveats: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -95,13 +105,20 @@ def count_truth(messages: Iterable[SimulatedMessage], facts: Iterable[Fact]) -> 
     for fact in facts:
         facts_by_ref[fact.message.message_ref][fact.fact_id] = fact
     tally = _Tally()
+    channels: set[Channel] = set()
     for message in messages:
         if message.is_recorded:
+            channels.add(message.channel)
             _count_message(tally, message, list(facts_by_ref[message.message_ref].values()))
     for name, members in tally.people.items():
         tally.counts[name] = len(members)
-    counters = {name: tally.counts[name] for name in COUNTERS}
-    return Truth(counters=counters, reasons=dict(sorted(tally.reasons.items())))
+    unavailable = ABSENT_BY_SMS if channels == {Channel.SMS} else {}
+    return Truth(
+        counters={name: tally.counts[name] for name in COUNTERS if name not in unavailable},
+        reasons=dict(sorted(tally.reasons.items())),
+        unavailable=dict(unavailable),
+        caveats=dict(CAVEATS_OF_EMAIL) if Channel.EMAIL in channels else {},
+    )
 
 
 def _count_message(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fact]) -> None:
@@ -136,11 +153,12 @@ def _count_delivery(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fa
         tally.people["people_reached"].add(message.contact_id)
     elif FactKind.FAILED in kinds:
         failures = [fact for fact in facts if fact.kind is FactKind.FAILED]
-        code = min(failures, key=lambda fact: (fact.occur_time_s, fact.code)).code
+        first = min(failures, key=lambda fact: (fact.occur_time_s, fact.code))
+        reason = first.reason or UNDELIVERED_REASONS.get(first.code, UNKNOWN_CODE_REASON)
         counts["undelivered"] += 1
         counts["failed"] += 1
         counts["failed_addressable"] += 1
-        tally.reasons[f"UNDELIVERED/{UNDELIVERED_REASONS.get(code, UNKNOWN_CODE_REASON)}"] += 1
+        tally.reasons[f"UNDELIVERED/{reason}"] += 1
     else:
         counts["pending"] += 1
 
@@ -150,7 +168,10 @@ def _count_acts(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fact])
     clicks = [fact for fact in facts if fact.kind is FactKind.CLICK]
     replies = sum(fact.kind in _REPLY_KINDS for fact in facts)
     taps = sum(fact.kind in _TAP_KINDS for fact in facts)
-    opted_out = any(fact.kind is FactKind.OPT_OUT or fact.code == OPT_OUT_CODE for fact in facts)
+    opted_out = any(
+        fact.kind is FactKind.OPT_OUT or fact.opts_out or fact.code == OPT_OUT_CODE
+        for fact in facts
+    )
     counts["clicks"] += len(clicks)
     counts["clicked"] += bool(clicks)
     counts["replies"] += replies

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from libs.simulator.registry import every_channel
+
 PATHS = (
     "up: from nothing to ready",
     "end to end: callback to visible, p50",
@@ -34,6 +36,10 @@ def test_every_path_is_measured_and_printed(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     rows = json.loads(figures.read_text())["rows"]
-    assert [row["path"] for row in rows] == list(PATHS)
+    paths = [row["path"] for row in rows]
+    assert paths[: len(PATHS)] == list(PATHS)
+    dialects = paths[len(PATHS) :]
+    for name, channel in every_channel()[1:]:
+        assert f"door: {name}, {channel.value}, 1 a request" in dialects
     assert all(row["ours"] > 0 for row in rows)
-    assert all(path in done.stdout for path in PATHS)
+    assert all(path in done.stdout for path in paths)

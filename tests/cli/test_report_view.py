@@ -91,6 +91,18 @@ def test_a_number_that_does_not_exist_is_a_dash_with_a_reason() -> None:
     assert "whatsapp has no complaints" in text
 
 
+def test_a_number_that_means_less_than_its_name_says_so() -> None:
+    """Opened emails are those that told so: who takes them for all readers decides wrongly."""
+    report = a_report()
+    report.caveats.add(metric="read", reason="EMAIL_OPENS_LOWER_BOUND")
+    report.caveats.add(metric="read_per_delivered", reason="EMAIL_OPENS_LOWER_BOUND")
+
+    text = drawn(ReportPage(report=report, reasons=Reasons()))
+
+    assert "READ WITH CARE" in text
+    assert "read  a lower bound" in text
+
+
 def test_before_the_send_every_rate_is_a_dash() -> None:
     """Nothing of nothing is not 0 %."""
     report = Report(campaign_id="draft")
@@ -161,13 +173,13 @@ def test_a_terminal_without_unicode_gets_bars_of_number_signs() -> None:
     assert "####" in line_with(text, "Sent ")
 
 
-def test_the_json_form_keeps_the_names_of_the_protos() -> None:
-    """Scripts read it; names are the contract."""
+def test_the_json_form_is_the_one_that_protobuf_defines() -> None:
+    """Any protobuf library reads it back; zeros are written out."""
     data = json.loads(json_text(a_report()))
 
     assert data["counters"]["read_inferred"] == "6"
-    assert data["rates"]["delivered_per_sent"]["denominator_name"] == "sent"
-    assert data["campaign_id"] == "spring"
+    assert data["rates"]["delivered_per_sent"]["denominatorName"] == "sent"
+    assert data["campaignId"] == "spring"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,19 @@
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509 import load_pem_x509_certificate
 
 from libs.embedded.data_folder import write_secret
-from libs.embedded.demo_accounts import demo_accounts
+from libs.embedded.demo_accounts import demo_accounts, signing_secret
 from libs.embedded.errors import EmbeddedError
-from libs.embedded.key_files import ensure_api_keys
+from libs.embedded.key_files import ensure_api_keys, ensure_link_keys
 from libs.embedded.port_plan import DEFAULT_PORTS, configured_ports, free_ports
 from libs.runtime.accounts import load_accounts
 from libs.runtime.api_keys import Role, load_api_keys
@@ -26,7 +33,27 @@ def test_every_provider_has_a_demo_account_that_the_services_can_read(tmp_path: 
 
     found = [accounts.find(provider, "acct_1") for provider in _PROVIDERS]
     assert len(accounts) == len(_PROVIDERS)
-    assert all(account and account.tenant == "demo" and account.secrets for account in found)
+    assert all(account and account.tenant == "demo" for account in found)
+    # These send nothing that could prove them: the address is the secret.
+    bare = {account.provider for account in found if account and not account.secrets}
+    assert bare == {"gupshup", "generic"}
+
+
+def test_the_simulator_signs_with_keys_that_the_demo_accounts_trust() -> None:
+    """A private key that fits no pinned public one makes every simulated callback a forgery."""
+    accounts = {one["provider"]: one["secrets"] for one in demo_accounts()["accounts"]}
+
+    sendgrid = load_pem_private_key(signing_secret("sendgrid").encode(), None).public_key()
+    ses = load_pem_private_key(signing_secret("ses").encode(), None).public_key()
+
+    der = sendgrid.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert b64encode(der).decode() in accounts["sendgrid"]["public_key"]
+    pinned = [
+        load_pem_x509_certificate(pem.encode()).public_key()
+        for pem in accounts["ses"]["certificate"]
+    ]
+    assert ses in pinned
+    assert signing_secret("infobip") == "hook:s3cret"
 
 
 def test_keys_open_their_role_and_only_hashes_are_stored(tmp_path: Path) -> None:
@@ -74,3 +101,14 @@ def test_free_ports_are_all_different() -> None:
 
     assert ports.keys() == DEFAULT_PORTS.keys()
     assert len(set(ports.values())) == len(ports)
+
+
+def test_the_key_of_tracked_links_is_random_once_and_stays(tmp_path: Path) -> None:
+    """Links in messages must work after any number of restarts."""
+    first = ensure_link_keys(tmp_path / "link_keys")
+
+    assert ensure_link_keys(tmp_path / "link_keys") == first
+    assert ensure_link_keys(tmp_path / "other") != first
+    assert (tmp_path / "link_keys").stat().st_mode & 0o777 == 0o600
+    # What ingest reads: an id, and a secret of 16 characters or more.
+    assert len(first.partition(":")[2]) >= 16

@@ -13,11 +13,12 @@ from libs.simulator.callback import Callback
 from libs.simulator.chaos import Emission
 from libs.simulator.facts import ENGAGEMENT_KINDS, FactKind
 from libs.simulator.meta import MetaProvider
+from libs.simulator.provider import Subscription
 from libs.simulator.records import earlier_record, engagement_record, message_record
 from libs.simulator.scenario import Shares, build_scenario
 
 SECRET = "an app secret"
-PROVIDER = MetaProvider(SECRET)
+PROVIDER = MetaProvider(Subscription(secret=SECRET))
 SCENARIO = build_scenario(
     campaign_id="spring",
     seed=11,

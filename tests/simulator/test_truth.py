@@ -9,6 +9,7 @@ from libs.simulator.chaos import LEVELS, disturb, told_facts
 from libs.simulator.facts import Fact, FactKind, Outcome, Scenario, SimulatedMessage
 from libs.simulator.meta import MetaProvider
 from libs.simulator.plan import TellCallback, TellEngagements, TellRecords, plan_telling
+from libs.simulator.provider import Subscription
 from libs.simulator.scenario import SPAN_S, Shares, build_scenario
 from libs.simulator.truth import Truth, count_truth
 
@@ -39,7 +40,7 @@ def a_scenario(seed: int, message_count: int = 60, shares: Shares = STORMY) -> S
         seed=seed,
         message_count=message_count,
         start_time_s=START_S,
-        new_message_id=MetaProvider("secret").new_message_id,
+        new_message_id=MetaProvider(Subscription()).new_message_id,
         shares=shares,
     )
 
@@ -151,7 +152,7 @@ def test_the_same_seed_tells_the_same_campaign_and_another_campaign_has_other_id
         seed=7,
         message_count=60,
         start_time_s=START_S,
-        new_message_id=MetaProvider("secret").new_message_id,
+        new_message_id=MetaProvider(Subscription()).new_message_id,
     )
     ids = {one.provider_message_id for one in other.messages} - {""}
     assert not ids & {one.provider_message_id for one in a_scenario(7).messages}
