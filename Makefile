@@ -73,10 +73,15 @@ up: install ## Everything on this machine, until Ctrl-C
 protos: install-dev ## Generate libs/contracts from protos/
 	@tools/generate_contracts.sh
 
+docs: install-dev ## Write the pages that are made from code
+	@$(BIN)/python tools/write_settings.py
+	@$(BIN)/python tools/write_failures.py
+	@$(BIN)/python -m services.analytics.write_metrics_page docs/metrics.md
+
 locks: install-dev ## Make all locked requirement files anew
 	@tools/lock.sh
 
 clean: ## Remove what was set up
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test install install-dev lint format test-long test-packaging bench up protos locks clean
+.PHONY: help demo test install install-dev lint format test-long test-packaging bench up protos docs locks clean

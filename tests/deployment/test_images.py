@@ -9,7 +9,7 @@ import pytest
 from tests.deployment.compose import SERVICES, compose
 from tests.deployment.conftest import TOP, Run
 
-_BUILT = [*SERVICES, "status analytics"]
+_BUILT = [*SERVICES, "status analytics ingest"]
 
 
 def test_the_dockerfile_passes_the_linter(run: Run) -> None:

@@ -14,6 +14,13 @@ def test_the_table_of_settings_is_the_one_in_the_code() -> None:
     assert (TOP / "docs" / "settings.md").read_text(encoding="utf-8") == page
 
 
+def test_the_page_of_failures_is_the_one_in_the_catalogue() -> None:
+    """Whoever replaces a row looks up here what there is."""
+    page = runpy.run_path(str(TOP / "tools" / "write_failures.py"))["page"]()
+
+    assert (TOP / "docs" / "failures.md").read_text(encoding="utf-8") == page
+
+
 def test_every_relative_link_leads_somewhere() -> None:
     """A broken link is a broken promise."""
     for page in [*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")]:
