@@ -23,6 +23,8 @@ from services.ingest.wiring import build
 from tests.ingest.fuzzed_doors import REFUSALS, Target, check, targets
 
 NAMES = [provider.name for provider in PROVIDERS]
+# Made once, here: inside a property the first call would differ from the second.
+TARGETS = targets()
 # What the door may answer to what somebody sends; 503 is for our own troubles.
 ANSWERS = REFUSALS | {200, 404, 413}
 FUZZ_S = float(os.environ.get("BLUETICK_FUZZ_S", "600"))
@@ -32,7 +34,7 @@ BODY_BYTES_MAX = 20_000
 @pytest.mark.parametrize("name", NAMES)
 def test_the_callbacks_that_fuzzing_starts_from_are_read(name: str) -> None:
     """Changing what is refused anyway would try nothing out."""
-    target = targets()[name]
+    target = TARGETS[name]
 
     for seed in target.seeds:
         check(target, seed)
@@ -47,7 +49,7 @@ def test_no_callback_makes_a_dialect_raise_or_answer_what_it_may_not(
     name: str, chance: random.Random
 ) -> None:
     """A parser that raises would make the provider repeat the same callback for days."""
-    target = targets()[name]
+    target = TARGETS[name]
 
     check(target, target.made_up(chance))
 
@@ -57,7 +59,7 @@ async def http(
     broker_settings: RuntimeSettings, tmp_path: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
     file = tmp_path / "accounts.json"
-    accounts = [target.account for target in targets().values()]
+    accounts = [target.account for target in TARGETS.values()]
     file.write_bytes(msgspec.json.encode({"accounts": accounts}))
     scope = Scope()
     settings = IngestSettings(
@@ -111,7 +113,7 @@ async def test_no_callback_makes_the_door_answer_what_it_may_not(
     http: httpx.AsyncClient, chance: random.Random
 ) -> None:
     """One worker serves all providers: what kills it for one kills it for all."""
-    for target in targets().values():
+    for target in TARGETS.values():
         calls = [_send(http, target, _for_the_door(target, chance), chance) for _ in range(3)]
         await asyncio.gather(*calls)
 
@@ -130,7 +132,7 @@ async def test_ten_minutes_of_anything_at_every_door(
     deadline = time.monotonic() + share_s
     while time.monotonic() < deadline:
         seed += 1
-        target = targets()[NAMES[seed % len(NAMES)]]
+        target = TARGETS[NAMES[seed % len(NAMES)]]
         callback = target.made_up(random.Random(seed))
         try:
             check(target, callback)
@@ -140,7 +142,7 @@ async def test_ten_minutes_of_anything_at_every_door(
     while time.monotonic() < deadline:
         seed += 1
         chance = random.Random(seed)
-        target = targets()[NAMES[seed % len(NAMES)]]
+        target = TARGETS[NAMES[seed % len(NAMES)]]
         await _send(http, target, _for_the_door(target, chance), chance)
     assert (await http.get("/healthz")).status_code == 200
     if guided is not None:

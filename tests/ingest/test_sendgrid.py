@@ -62,7 +62,9 @@ class TestCredentials(SignedProviderSuite):
     ) -> Callback:
         raw = dump(item()) if body is None else body
         timestamp = str(at_us // 1_000_000)
-        signature = KEYS[secret_index].sign(timestamp.encode() + raw, ec.ECDSA(SHA256()))
+        # Deterministic: fuzzing must be able to repeat itself.
+        algorithm = ec.ECDSA(SHA256(), deterministic_signing=True)
+        signature = KEYS[secret_index].sign(timestamp.encode() + raw, algorithm)
         headers = {
             self.signature_header: b64encode(signature).decode(),
             "x-twilio-email-event-webhook-timestamp": timestamp,

@@ -20,6 +20,9 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.enable_retries", 0),
     # A proxy of the environment is for the outside, not for our own services.
     ("grpc.enable_http_proxy", 0),
+    # Connections of our own: a shared one may still be backing off from whoever had the address
+    # before.
+    ("grpc.use_local_subchannel_pool", 1),
     # A replica that comes back is found within two seconds.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
