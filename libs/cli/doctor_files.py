@@ -56,7 +56,7 @@ def key_signs(settings: RuntimeSettings) -> list[Sign]:
         return signs.found
     roles = Counter(key.role for key in keys)
     says = ", ".join(f"{roles[role]} {role.name}" for role in reversed(Role) if roles[role])
-    signs.fine("file", f"{len({key.tenant_id for key in keys})} tenants: {says}")
+    signs.fine("file", f"tenants: {len({key.tenant_id for key in keys})}; {says}")
     return signs.found
 
 
