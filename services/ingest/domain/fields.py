@@ -28,18 +28,24 @@ def text(fields: Any, *path: str) -> str:
         if type(fields) is not dict and not isinstance(fields, Mapping):
             return ""
         fields = fields.get(name)
-    if isinstance(fields, str):
-        return fields
-    if isinstance(fields, int | float) and not isinstance(fields, bool):
-        return str(fields)
-    return ""
+    return fields if type(fields) is str else _number_text(fields)
+
+
+def _number_text(found: Any) -> str:
+    # By exact type: what is decoded has no subclasses, and True is no number.
+    return str(found) if type(found) is int or type(found) is float else ""
 
 
 def first_text(fields: Any, *names: str) -> str:
     """Return the first text of ``names`` that is not empty; empty if all are."""
+    if type(fields) is not dict and not isinstance(fields, Mapping):
+        return ""
     for name in names:
-        if found := text(fields, name):
-            return found
+        found = fields.get(name)
+        if found is None:
+            continue
+        if told := found if type(found) is str else _number_text(found):
+            return told
     return ""
 
 
@@ -53,7 +59,9 @@ def object_at(fields: Any, name: str) -> Mapping[str, Any]:
 
 def list_at(fields: Any, name: str) -> list[Any]:
     """Return the list at ``name``; empty if there is none."""
-    found = fields.get(name) if isinstance(fields, Mapping) else None
+    if type(fields) is not dict and not isinstance(fields, Mapping):
+        return []
+    found = fields.get(name)
     return found if isinstance(found, list) else []
 
 

@@ -6,6 +6,7 @@ send too, so only the provider, who sees its addresses, can tell it.
 """
 
 import re
+from functools import lru_cache
 
 # Version of the rules below; it travels with each flag, so that old counts stay explicable.
 VERSION = 1
@@ -37,7 +38,18 @@ _RULES = (
 
 def machine_rule(user_agent: str) -> str:
     """Return the rule that takes ``user_agent`` for a machine as "name/version"; "" for none."""
+    if len(user_agent) <= _KEPT_CHARACTERS_MAX:
+        return _kept_rule(user_agent)
+    return _rule(user_agent)
+
+
+def _rule(user_agent: str) -> str:
     for name, pattern in _RULES:
         if pattern.search(user_agent):
             return f"{name}/{VERSION}"
     return ""
+
+
+# The searches cost as much as the rest of an event, and programs are few beside their openings.
+_KEPT_CHARACTERS_MAX = 512
+_kept_rule = lru_cache(maxsize=2_048)(_rule)

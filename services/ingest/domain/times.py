@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import isfinite
 
 SECOND_US = 1_000_000
@@ -13,11 +14,13 @@ AHEAD_US_MAX = DAY_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_ISO_SECOND = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})")
+_ISO_SECOND_CHARACTERS = 19
 # The zone is "Z", "-04:00", "-0400", "+02" or missing; the fraction has any number of digits.
-_ISO = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]{1,12}))?"
-    r" ?(?:[Zz]|UTC|GMT|([+-])([0-9]{2}):?([0-9]{2})?)?"
-)
+_ISO_REST = re.compile(r"(?:[.,]([0-9]{1,12}))? ?(?:[Zz]|UTC|GMT|([+-])([0-9]{2}):?([0-9]{2})?)?")
+_ISO_CHARACTERS_MAX = 40
+# Callbacks that come together tell few seconds and few zones, so both halves are kept.
+_KEPT = 4_096
 _SECONDS = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,9})?")
 
 
@@ -48,19 +51,38 @@ def iso_us(value: object) -> int | None:
 
     Without a zone it is taken as UTC. Digits beyond microseconds are cut off: Postmark sends seven.
     """
-    found = _ISO.fullmatch(value) if type(value) is str else None
+    if type(value) is not str or len(value) > _ISO_CHARACTERS_MAX:
+        return None
+    second_us = _iso_second_us(value[:_ISO_SECOND_CHARACTERS])
+    rest_us = _iso_rest_us(value[_ISO_SECOND_CHARACTERS:])
+    return None if second_us is None or rest_us is None else second_us + rest_us
+
+
+@lru_cache(maxsize=_KEPT)
+def _iso_second_us(text: str) -> int | None:
+    """Return the time of a date and a whole second, as if in UTC."""
+    found = _ISO_SECOND.fullmatch(text)
     if found is None:
         return None
-    date, time, fraction, sign, hours, minutes = found.groups()
+    date, time = found.groups()
     try:
-        moment = datetime.fromisoformat(f"{date}T{time}+00:00")
+        return (datetime.fromisoformat(f"{date}T{time}+00:00") - _EPOCH) // _MICROSECOND
     except ValueError:
         return None
-    time_us = (moment - _EPOCH) // _MICROSECOND + int((fraction or "")[:6].ljust(6, "0"))
-    if sign:
-        offset_us = (int(hours) * 60 + int(minutes or 0)) * 60 * SECOND_US
-        time_us += offset_us if sign == "-" else -offset_us
-    return time_us
+
+
+@lru_cache(maxsize=_KEPT)
+def _iso_rest_us(text: str) -> int | None:
+    """Return what the fraction and the zone add to a second."""
+    found = _ISO_REST.fullmatch(text)
+    if found is None:
+        return None
+    fraction, sign, hours, minutes = found.groups()
+    fraction_us = int((fraction or "")[:6].ljust(6, "0"))
+    if not sign:
+        return fraction_us
+    offset_us = (int(hours) * 60 + int(minutes or 0)) * 60 * SECOND_US
+    return fraction_us + (offset_us if sign == "-" else -offset_us)
 
 
 def is_believable(time_us: int, receive_time_us: int) -> bool:

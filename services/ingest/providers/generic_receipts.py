@@ -170,7 +170,7 @@ class _Receipts:
         return time_us_at(value, dialect.time_formats, dialect.zone, self._receive_time_us)
 
     def _identity(self, item: dict[str, Any], paths: Paths) -> str:
-        found = self._text(item, paths)
+        found = text_at(item, self._body, paths)
         if len(found) > IDENTITY_CHARACTERS_MAX:
             raise Unreadable("ID_TOO_LONG", f"longer than {IDENTITY_CHARACTERS_MAX} characters")
         return found

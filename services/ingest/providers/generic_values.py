@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -19,8 +20,13 @@ TIME_FORMATS: Final = ("s", "ms", "iso", "YYMMDDhhmm", "YYYY-MM-DD HH:MM:SS")
 _RECEIPT: Final = re.compile(
     r"\b(id|sub|dlvrd|submit date|done date|stat|err|text):[ ]?(\S*)", re.IGNORECASE
 )
+_RECEIPT_CHARACTERS_MAX: Final = 1_000
 _ZONE_AT_END: Final = re.compile(r"(?:[Zz]|UTC|GMT|[+-][0-9]{2}:?(?:[0-9]{2})?)$")
 _OFFSET: Final = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
+# Receipts that come together tell few moments, most of them in whole minutes.
+_MOMENTS_KEPT: Final = 2_048
+# Options name few paths, and accounts are few.
+_NAMES_KEPT: Final = 1_024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -37,9 +43,7 @@ def paths_of(text: str) -> Paths:
 def value_at(item: Any, top: Any, paths: Paths) -> Any:
     """Return the first value or list at ``paths`` that is not empty; None if there is none."""
     for path in paths:
-        start = top if path[0] == TOP else item
-        found = _walk(start, path[1:] if path[0] == TOP else path)
-        if found not in (None, "", [], {}):
+        if (found := _found_at(item, top, path)) is not None:
             return found
     return None
 
@@ -47,22 +51,35 @@ def value_at(item: Any, top: Any, paths: Paths) -> Any:
 def text_at(item: Any, top: Any, paths: Paths) -> str:
     """Return the first plain value at ``paths`` as text; empty if there is none."""
     for path in paths:
-        found = value_at(item, top, (path,))
+        found = _found_at(item, top, path)
         if isinstance(found, str):
             return found.strip()
-        if isinstance(found, int | float) and not isinstance(found, bool):
+        if type(found) is int or type(found) is float:
             return str(found)
     return ""
 
 
+def _found_at(item: Any, top: Any, path: Path) -> Any:
+    first = path[0]
+    if first == TOP:
+        found = _walk(top, path[1:])
+    elif len(path) == 1 and type(item) is dict:
+        found = item.get(str(first))
+    else:
+        found = _walk(item, path)
+    # Zero and False are values.
+    return found if found or isinstance(found, int | float) else None
+
+
 def _walk(value: Any, path: Path) -> Any:
-    if len(path) > 1 and isinstance(value, Mapping):
+    # Asking whether a class is a Mapping costs more than all the rest.
+    if len(path) > 1 and (type(value) is dict or isinstance(value, Mapping)):
         # A form may have a dot in the name itself.
-        whole = ".".join(str(step) for step in path)
+        whole = _whole_name(path)
         if whole in value:
             return value[whole]
     for step in path:
-        if isinstance(value, Mapping):
+        if type(value) is dict or isinstance(value, Mapping):
             value = value.get(str(step))
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             value = value[step]
@@ -71,10 +88,19 @@ def _walk(value: Any, path: Path) -> Any:
     return value
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
+def _whole_name(path: Path) -> str:
+    return ".".join(map(str, path))
+
+
 def receipt_fields(text: str) -> dict[str, str]:
     """Return the fields of an SMPP delivery receipt, blanks in names as "_"; empty: it is none."""
     fields: dict[str, str] = {}
-    for found in _RECEIPT.finditer(text[:1_000]):
+    text = text[:_RECEIPT_CHARACTERS_MAX]
+    # Every text of a body is asked, and the search for all fields is slow.
+    if "stat:" not in text.lower():
+        return fields
+    for found in _RECEIPT.finditer(text):
         name = found.group(1).lower().replace(" ", "_")
         if name == "text":
             break
@@ -126,6 +152,11 @@ def _time_us(value: Any, name: str, zone: tzinfo) -> int | None:
 def _local_us(text: str, form: str, zone: tzinfo) -> int | None:
     if not text.isascii() or len(text) > 32:
         return None
+    return _strptime_us(text, form, zone)
+
+
+@lru_cache(maxsize=_MOMENTS_KEPT)
+def _strptime_us(text: str, form: str, zone: tzinfo) -> int | None:
     try:
         local = datetime.strptime(text, form).replace(tzinfo=zone)
         return (local - _EPOCH) // _MICROSECOND

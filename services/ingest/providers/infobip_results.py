@@ -132,7 +132,7 @@ def _add_failure(event: Event, status: Mapping[str, Any], error: Mapping[str, An
         vocabulary, code, STAGE_BY_KIND[event.kind]
     )
     parts = (text(blamed, "name"), text(blamed, "description"))
-    event.detail = ": ".join(part for part in parts if part)[:DETAIL_CHARACTERS_MAX]
+    event.detail = ": ".join(filter(None, parts))[:DETAIL_CHARACTERS_MAX]
 
 
 def _add_price(event: Event, item: dict[str, Any]) -> None:

@@ -38,13 +38,14 @@ def read_list(reading: Reading, body: bytes, add: AddItem, *, whole: bytes = b""
         return
     place = 0
     for index, raw in enumerate(parts):
-        part = bytes(raw)
-        # Mending moves nothing: the bytes as they came lie at the same place.
-        place = decodable.find(part, place)
-        original = body[place : place + len(part)]
-        place += len(part)
-        _read_item(reading, part, original, index, add)
-        if len(reading.batch.quarantined) > PARTS_MAX:
+        original = part = bytes(raw)
+        if decodable is not body:
+            # Mending moves nothing: the bytes as they came lie at the same place.
+            place = decodable.find(part, place)
+            original = body[place : place + len(part)]
+            place += len(part)
+        is_read = _read_item(reading, part, original, index, add)
+        if not is_read and len(reading.batch.quarantined) > PARTS_MAX:
             del reading.batch.quarantined[:]
             detail = f"more than {PARTS_MAX} items cannot be read"
             reading.quarantine("PARTS_TOO_MANY", detail, whole or body, is_part=False)
@@ -68,13 +69,14 @@ def words(fields: Any, *path: str, characters_max: int = 1_000) -> str:
     return text(fields, *path).replace("\x00", "")[:characters_max]
 
 
-def _read_item(reading: Reading, part: bytes, original: bytes, index: int, add: AddItem) -> None:
+def _read_item(reading: Reading, part: bytes, original: bytes, index: int, add: AddItem) -> bool:
+    """Let ``add`` read one item, and say whether it could; what it could not is in quarantine."""
     events = reading.batch.events
     event_count = len(events)
     try:
         add(json_object(part), original)
         if _NUL not in part or not any(map(holds_nul, events[event_count:])):
-            return
+            return True
         raise Unreadable("INVALID_TEXT", "a text that is needed holds NUL or half a character")
     except Unreadable as unreadable:
         reason = unreadable.reason.replace("BODY_NOT_", "ITEM_NOT_")
@@ -83,3 +85,4 @@ def _read_item(reading: Reading, part: bytes, original: bytes, index: int, add: 
         reason, detail = "ITEM_UNREADABLE", type(error).__name__
     reading.forget_after(event_count)
     reading.quarantine(reason, f"[{index}]: {detail}", original, is_part=True)
+    return False

@@ -27,7 +27,10 @@ _PURPOSES = (BASIC_PASS, HEADER, QUERY_TOKEN)
 
 def has_static_credential(account: Account) -> bool:
     """Say whether the account asks for one; without, the address itself is the secret."""
-    return any(_live(account, purpose) for purpose in _PURPOSES)
+    secrets = account.secrets
+    if not secrets:
+        return False
+    return any(any(secrets.get(purpose, ())) for purpose in _PURPOSES if purpose in secrets)
 
 
 def check_static_credential(callback: Callback, account: Account) -> Authentic | Refused:
@@ -39,8 +42,9 @@ def check_static_credential(callback: Callback, account: Account) -> Authentic |
     given = [
         (_basic(callback), _live_basic(account)),
         *_headers(callback, account),
-        (_token(callback), [value.encode() for value in _live(account, QUERY_TOKEN)]),
     ]
+    if tokens := _live(account, QUERY_TOKEN):
+        given.append((_token(callback), [value.encode() for value in tokens]))
     if any(_is_one_of(value, live) for value, live in given):
         return Authentic()
     is_given = any(value for value, live in given if live)

@@ -9,6 +9,7 @@ The message is keyed by ``MessageSid``, as the answer to the send gives it.
 import hmac
 import re
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
@@ -144,10 +145,11 @@ def _signed_fields(callback: Callback) -> str:
         return ""
     body = callback.body.decode(errors="surrogateescape")
     pairs = set(form_pairs(body, errors="surrogateescape"))
-    return "".join(name + value for name, value in sorted(pairs))
+    return "".join([name + value for name, value in sorted(pairs)])
 
 
-def _urls(url: str) -> list[str]:
+@lru_cache(maxsize=256)
+def _urls(url: str) -> tuple[str, ...]:
     """Return the address with and without its default port: Twilio signs now one, now the other.
 
     Source: Twilio's own request validators, which try both.
@@ -156,11 +158,11 @@ def _urls(url: str) -> list[str]:
         parts = urlsplit(url)
         port, default = parts.port, _PORT_BY_SCHEME.get(parts.scheme)
     except ValueError:
-        return [url]
+        return (url,)
     host = parts.netloc
     if port is None and default:
-        return [url, parts._replace(netloc=f"{host}:{default}").geturl()]
-    return [url, parts._replace(netloc=host.rpartition(":")[0]).geturl()] if port else [url]
+        return url, parts._replace(netloc=f"{host}:{default}").geturl()
+    return (url, parts._replace(netloc=host.rpartition(":")[0]).geturl()) if port else (url,)
 
 
 def _read(reading: Reading, callback: Callback) -> None:

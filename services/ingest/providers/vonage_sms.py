@@ -8,7 +8,7 @@ by ``messageId``. Beware: in a receipt ``msisdn`` is the recipient and ``to`` th
 
 import hmac
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import md5
 from typing import Any, Final
 
@@ -56,14 +56,18 @@ KIND_BY_STATUS: Final = {
 }
 
 # Account option that pins one method: "md5hash" or a digest below. Without it any of them is
-# taken; they differ in length, and none can be made without the secret.
+# taken; they differ in length (hexadecimal digits), and none can be made without the secret.
 SIGNATURE_METHOD: Final = "sms_signature_method"
 HASHED: Final = "md5hash"
-DIGESTS: Final = ("md5", "sha1", "sha256", "sha512")
+METHODS_BY_LENGTH: Final[Mapping[int, tuple[str, ...]]] = {
+    32: (HASHED, "md5"),
+    40: ("sha1",),
+    64: ("sha256",),
+    128: ("sha512",),
+}
 # The Messages API's ids. A receipt that nobody signed must not speak for its messages.
 _MESSAGE_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SCTS: Final = re.compile(r"[0-9]{10}")
-_SEPARATORS: Final = str.maketrans("&=", "__")
 
 
 def sms_fields(callback: Callback) -> Mapping[str, Any] | None:
@@ -98,27 +102,38 @@ def authenticate_sms(
         return admit_unsigned(callback, account)
     if not secrets:
         return Refused("SECRET_NOT_CONFIGURED", 503)
-    method = account.options.get(SIGNATURE_METHOD, "")
+    methods = _methods_of(given, account.options.get(SIGNATURE_METHOD, ""))
+    signed = _signed_text(fields) if methods else b""
     for secret in secrets:
-        for expected in _signatures(fields, secret, method):
+        for expected in (_signature(signed, secret, method) for method in methods):
             if hmac.compare_digest(given.encode(errors="replace"), expected.encode()):
                 time_us = seconds_us(fields.get("timestamp"))
                 return check_age(time_us and time_us / 1_000_000, callback)
     return Refused("SIGNATURE_WRONG")
 
 
-def _signatures(fields: Mapping[str, Any], secret: str, method: str) -> Iterator[str]:
-    signed = "".join(
-        f"&{name}={text(fields, name).translate(_SEPARATORS)}"
-        for name in sorted(fields)
-        if name != "sig"
+def _methods_of(signature: str, pinned: str) -> Sequence[str]:
+    """Return the methods that make a signature of this length: the others need not be tried."""
+    methods = METHODS_BY_LENGTH.get(len(signature), ())
+    return methods if not pinned else [method for method in methods if method == pinned]
+
+
+def _signed_text(fields: Mapping[str, Any]) -> bytes:
+    return "".join(
+        [f"&{name}={_signed_value(fields, name)}" for name in sorted(fields) if name != "sig"]
     ).encode(errors="replace")
-    if method in ("", HASHED):
+
+
+def _signed_value(fields: Mapping[str, Any], name: str) -> str:
+    value = text(fields, name)
+    return value.replace("&", "_").replace("=", "_") if "&" in value or "=" in value else value
+
+
+def _signature(signed: bytes, secret: str, method: str) -> str:
+    if method == HASHED:
         # Vonage's choice, not ours; the secret stands last, so nothing can be appended.
-        yield md5(signed + secret.encode(), usedforsecurity=False).hexdigest()
-    for digest in DIGESTS:
-        if method in ("", digest):
-            yield hmac.digest(secret.encode(), signed, digest).hex()
+        return md5(signed + secret.encode(), usedforsecurity=False).hexdigest()
+    return hmac.digest(secret.encode(), signed, method).hex()
 
 
 def add_receipt(reading: Reading, fields: Mapping[str, Any], callback: Callback) -> None:
