@@ -17,6 +17,9 @@ from libs.bench.run import machine_facts, run_benchmarks
 from libs.bench.sizes import FULL, QUICK, TINY, Sizes
 from libs.cli.plain_terminal import tolerate_plain_terminals
 
+# How the paths of the rows about providers' formats begin.
+_DIALECT = "door: "
+
 
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Under two minutes.")] = False,
@@ -41,7 +44,12 @@ def bench(
     except (MachineFailed, TimeoutError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    console.print(table_of(rows))
+    console.print(table_of([row for row in rows if not _is_dialect(row)]))
+    if dialects := [row for row in rows if _is_dialect(row)]:
+        console.print("\nThe door in each provider's format, beside Meta's", style="bold")
+        console.print("statuses for each second of the door's CPU time\n", style="dim")
+        console.print(dialects_of(dialects))
+    console.print()
     console.print(_facts_line(facts))
     if json_file is not None:
         json_file.write_text(json.dumps(rows_json(rows, facts), indent=2) + "\n")
@@ -64,6 +72,28 @@ def table_of(rows: list[Row]) -> Table:
             Text(_amount(row.ours, row.unit), style="bold"),
             f"{row.ratio:.2f}" if row.ratio is not None else "–",
             _target(row.target, row.unit),
+            _met(row.is_met),
+        )
+    return table
+
+
+def _is_dialect(row: Row) -> bool:
+    return row.path.startswith(_DIALECT)
+
+
+def dialects_of(rows: list[Row]) -> Table:
+    """One line a provider's format; the floor of all is Meta's format in the same minute."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("provider, channel, statuses a request")
+    for name in ("Meta's", "theirs", "ratio"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("met", justify="center", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.path.removeprefix(_DIALECT),
+            f"{row.floor:,.0f}" if row.floor is not None else "–",
+            Text(f"{row.ours:,.0f}", style="bold"),
+            f"{row.ratio:.2f}" if row.ratio is not None else "–",
             _met(row.is_met),
         )
     return table
