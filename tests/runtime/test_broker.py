@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from libs.embedded.binaries import nats_program
+from libs.embedded.child_process import Command, launched
 from libs.embedded.http_probe import answers_200
 from libs.embedded.nats_server import NatsServer
 from libs.embedded.ports import free_port
@@ -117,21 +118,10 @@ async def test_a_broker_that_syncs_lazily_is_refused_unless_told_otherwise(
 ) -> None:
     """Its acknowledgement would not survive a power cut."""
     port, monitor_port = free_port(), free_port()
-    process = subprocess.Popen(
-        [
-            nats_program(),
-            "-js",
-            "-sd",
-            tmp_path,
-            "-a",
-            "127.0.0.1",
-            "-p",
-            str(port),
-            "-m",
-            str(monitor_port),
-        ],
-        stderr=subprocess.DEVNULL,
-    )
+    arguments = [str(nats_program()), "-js", "-sd", str(tmp_path), "-a", "127.0.0.1"]
+    arguments += ["-p", str(port), "-m", str(monitor_port)]
+    command = Command(arguments=arguments, log=Path(os.devnull), environment={})
+    process = subprocess.Popen(launched(command), stderr=subprocess.DEVNULL)
     monitor_url = f"http://127.0.0.1:{monitor_port}"
     lazy = RuntimeSettings(nats_monitor_url=monitor_url)
     try:

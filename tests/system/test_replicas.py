@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from libs.embedded.child_process import Command, launched
 from libs.embedded.http_probe import answers_200
 from libs.embedded.ports import free_port
 from tests.system.load import Load
@@ -29,16 +31,19 @@ async def second_replicas(machine: dict) -> AsyncIterator[list[subprocess.Popen[
             f"BLUETICK_{name.upper()}_GRPC_PORT": str(free_port()),
             f"BLUETICK_{name.upper()}_PROBE_PORT": str(probe_port),
         }
-        processes.append(
-            subprocess.Popen([sys.executable, "-m", f"services.{name}"], env=environment)
+        command = Command(
+            arguments=[sys.executable, "-m", f"services.{name}"],
+            log=Path(os.devnull),
+            environment=environment,
         )
+        processes.append(subprocess.Popen(launched(command), env=environment))
         while not await answers_200(f"http://127.0.0.1:{probe_port}/readyz"):
             assert processes[-1].poll() is None
             await asyncio.sleep(0.05)
     yield processes
     for process in processes:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(25) == 0
+    assert [process.wait(25) for process in processes] == [0] * len(processes)
 
 
 async def test_two_replicas_give_the_same_numbers(
