@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,11 +21,211 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ChangeCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_CAUSE_UNSPECIFIED: _ChangeCause.ValueType  # 0
+    """Not said."""
+    CHANGE_CAUSE_LIVE: _ChangeCause.ValueType  # 1
+    """Something happened, and was told within 15 minutes."""
+    CHANGE_CAUSE_LATE: _ChangeCause.ValueType  # 2
+    """Something had happened more than 15 minutes before it was told."""
+    CHANGE_CAUSE_RECORD: _ChangeCause.ValueType  # 3
+    """The sender's record came."""
+    CHANGE_CAUSE_CORRECTION: _ChangeCause.ValueType  # 4
+    """What was known was put right: another record stands, an act belongs to another message."""
+    CHANGE_CAUSE_REFUND: _ChangeCause.ValueType  # 5
+    """Money was given back."""
+    CHANGE_CAUSE_ERASURE: _ChangeCause.ValueType  # 6
+    """The person was erased."""
+    CHANGE_CAUSE_REBUILD: _ChangeCause.ValueType  # 7
+    """Numbers were made anew."""
+    CHANGE_CAUSE_DEFINITION: _ChangeCause.ValueType  # 8
+    """A definition changed."""
+
+class ChangeCause(_ChangeCause, metaclass=_ChangeCauseEnumTypeWrapper):
+    """Why a change came about. Clients must accept values they do not know."""
+
+CHANGE_CAUSE_UNSPECIFIED: ChangeCause.ValueType  # 0
+"""Not said."""
+CHANGE_CAUSE_LIVE: ChangeCause.ValueType  # 1
+"""Something happened, and was told within 15 minutes."""
+CHANGE_CAUSE_LATE: ChangeCause.ValueType  # 2
+"""Something had happened more than 15 minutes before it was told."""
+CHANGE_CAUSE_RECORD: ChangeCause.ValueType  # 3
+"""The sender's record came."""
+CHANGE_CAUSE_CORRECTION: ChangeCause.ValueType  # 4
+"""What was known was put right: another record stands, an act belongs to another message."""
+CHANGE_CAUSE_REFUND: ChangeCause.ValueType  # 5
+"""Money was given back."""
+CHANGE_CAUSE_ERASURE: ChangeCause.ValueType  # 6
+"""The person was erased."""
+CHANGE_CAUSE_REBUILD: ChangeCause.ValueType  # 7
+"""Numbers were made anew."""
+CHANGE_CAUSE_DEFINITION: ChangeCause.ValueType  # 8
+"""A definition changed."""
+Global___ChangeCause: _TypeAlias = ChangeCause  # noqa: Y015
+
+@_typing.final
+class Scope(_message.Message):
+    """The dimensions of a message's numbers, as its record froze them. Messages with equal scopes share
+    their cells. A field that the sender left out is empty.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
+    FLOW_ID_FIELD_NUMBER: _builtins.int
+    BRANCH_ID_FIELD_NUMBER: _builtins.int
+    STEP_ID_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    campaign_id: _builtins.str
+    """Campaign that the message belongs to; empty: none."""
+    channel: _common_pb2.Channel.ValueType
+    """Channel of the attempt that stands."""
+    provider: _builtins.str
+    """Provider of the attempt that stands; empty: never handed over."""
+    account: _builtins.str
+    """Account of the tenant at the provider."""
+    sender: _builtins.str
+    """Sending number, sender id or From mailbox."""
+    template: _builtins.str
+    """Template name."""
+    language: _builtins.str
+    """Language of the message, BCP 47."""
+    category: _builtins.str
+    """Category of the message ("marketing")."""
+    variant: _builtins.str
+    """Variant of an A/B test."""
+    flow_id: _builtins.str
+    """Flow that sent it."""
+    branch_id: _builtins.str
+    """Branch of the flow."""
+    step_id: _builtins.str
+    """Step of the flow."""
+    segment: _builtins.str
+    """Audience segment."""
+    country: _builtins.str
+    """ISO 3166-1 alpha-2 country of the address; empty: unknown."""
+    market: _builtins.str
+    """WhatsApp's price market of the address at the time of the message; empty on other channels."""
+    time_zone: _builtins.str
+    """IANA zone of the person; empty: not known."""
+    def __init__(
+        self,
+        *,
+        campaign_id: _builtins.str = ...,
+        channel: _common_pb2.Channel.ValueType = ...,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+        sender: _builtins.str = ...,
+        template: _builtins.str = ...,
+        language: _builtins.str = ...,
+        category: _builtins.str = ...,
+        variant: _builtins.str = ...,
+        flow_id: _builtins.str = ...,
+        branch_id: _builtins.str = ...,
+        step_id: _builtins.str = ...,
+        segment: _builtins.str = ...,
+        country: _builtins.str = ...,
+        market: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "branch_id", b"branch_id", "campaign_id", b"campaign_id", "category", b"category", "channel", b"channel", "country", b"country", "flow_id", b"flow_id", "language", b"language", "market", b"market", "provider", b"provider", "segment", b"segment", "sender", b"sender", "step_id", b"step_id", "template", b"template", "time_zone", b"time_zone", "variant", b"variant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Scope: _TypeAlias = Scope  # noqa: Y015
+
+@_typing.final
+class Price(_message.Message):
+    """What a message costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICROS_FIELD_NUMBER: _builtins.int
+    IS_BILLABLE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """ISO 4217, three capital letters; empty: no amount was told."""
+    amount_micros: _builtins.int
+    """Millionths of a unit of the currency, signed."""
+    is_billable: _builtins.bool
+    """Whether it is billed; absent: nobody said."""
+    model: _builtins.str
+    """The provider's pricing model, as sent."""
+    type: _builtins.str
+    """The provider's pricing type, as sent."""
+    category: _builtins.str
+    """The provider's price category, as sent."""
+    rate_card_id: _builtins.str
+    """Rate card that the amount comes from; empty: the callback said it."""
+    def __init__(
+        self,
+        *,
+        currency_code: _builtins.str = ...,
+        amount_micros: _builtins.int = ...,
+        is_billable: _builtins.bool | None = ...,
+        model: _builtins.str = ...,
+        type: _builtins.str = ...,
+        category: _builtins.str = ...,
+        rate_card_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_billable", b"_is_billable", "is_billable", b"is_billable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_billable", b"_is_billable", "amount_micros", b"amount_micros", "category", b"category", "currency_code", b"currency_code", "is_billable", b"is_billable", "model", b"model", "rate_card_id", b"rate_card_id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__is_billable: _TypeAlias = _typing.Literal["is_billable"]  # noqa: Y015
+    _WhichOneofArgType__is_billable: _TypeAlias = _typing.Literal["_is_billable", b"_is_billable"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_billable) -> _WhichOneofReturnType__is_billable | None: ...
+
+Global___Price: _TypeAlias = Price  # noqa: Y015
+
 @_typing.final
 class MessageImage(_message.Message):
     """A message as it stands after a change. Times are microseconds since 1970, UTC; 0: never."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     STATE_FIELD_NUMBER: _builtins.int
     QUEUE_TIME_US_FIELD_NUMBER: _builtins.int
@@ -54,6 +255,22 @@ class MessageImage(_message.Message):
     CANCEL_TIME_US_FIELD_NUMBER: _builtins.int
     MACHINE_CLICK_COUNT_FIELD_NUMBER: _builtins.int
     HUMAN_CLICK_TIME_US_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    CONTACT_ID_FIELD_NUMBER: _builtins.int
+    PERSON_KEY_FIELD_NUMBER: _builtins.int
+    MESSAGE_REF_FIELD_NUMBER: _builtins.int
+    PROVIDER_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    ESTIMATED_PRICE_FIELD_NUMBER: _builtins.int
+    FINAL_PRICE_FIELD_NUMBER: _builtins.int
+    TAPPED_BUTTON_IDS_FIELD_NUMBER: _builtins.int
+    REACHED_GOALS_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    HUMAN_READ_TIME_US_FIELD_NUMBER: _builtins.int
+    MACHINE_READ_COUNT_FIELD_NUMBER: _builtins.int
+    OPTED_OUT_BEFORE_TIME_US_FIELD_NUMBER: _builtins.int
+    COMPLAINED_BEFORE_TIME_US_FIELD_NUMBER: _builtins.int
+    COHORT_TIME_US_FIELD_NUMBER: _builtins.int
     state: _common_pb2.MessageState.ValueType
     """Highest state proven."""
     queue_time_us: _builtins.int
@@ -108,9 +325,55 @@ class MessageImage(_message.Message):
     """Of the clicks counted so far, those that a machine made."""
     human_click_time_us: _builtins.int
     """First click that no machine made."""
+    contact_id: _builtins.str
+    """The person, as the sender names it; empty: the address stands for the person."""
+    person_key: _builtins.bytes
+    """Keyed hash that stands for the person in counts of people: 16 bytes; empty: nobody is known."""
+    message_ref: _builtins.str
+    """The sender's id; empty: not known yet."""
+    provider_message_id: _builtins.str
+    """The provider's id of the attempt that stands; empty: never handed over."""
+    attempt_count: _builtins.int
+    """Attempts to get it to the person, over all providers; 0: never handed over."""
+    human_read_time_us: _builtins.int
+    """First open that no machine made."""
+    machine_read_count: _builtins.int
+    """Opens that a machine made."""
+    opted_out_before_time_us: _builtins.int
+    """The person had opted out before: a failure told it, and it is not this message's opt-out."""
+    complained_before_time_us: _builtins.int
+    """The person had complained before: a failure told it."""
+    cohort_time_us: _builtins.int
+    """The time by which the send is counted, in the clock of the send cohort: the hand-over, else the
+    drop, else the queueing, else the first thing known. 0: nothing is known.
+    """
     @_builtins.property
     def failure_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """All codes ever reported, sorted."""
+
+    @_builtins.property
+    def scope(self) -> Global___Scope:
+        """Dimensions of its numbers. Present in every image."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Attributes of the contact at send time: at most 32, names 1 to 64, values at most 256 characters."""
+
+    @_builtins.property
+    def estimated_price(self) -> Global___Price:
+        """What it is expected to cost; absent: no rate card had a price for it at the hand-over."""
+
+    @_builtins.property
+    def final_price(self) -> Global___Price:
+        """What the provider said it costs; absent: not said."""
+
+    @_builtins.property
+    def tapped_button_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Buttons and list choices that were tapped, each once, sorted; at most 20, the smallest ones."""
+
+    @_builtins.property
+    def reached_goals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Goals that the person reached because of it, each once, sorted."""
 
     def __init__(
         self,
@@ -143,10 +406,26 @@ class MessageImage(_message.Message):
         cancel_time_us: _builtins.int = ...,
         machine_click_count: _builtins.int = ...,
         human_click_time_us: _builtins.int = ...,
+        scope: Global___Scope | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        contact_id: _builtins.str = ...,
+        person_key: _builtins.bytes = ...,
+        message_ref: _builtins.str = ...,
+        provider_message_id: _builtins.str = ...,
+        estimated_price: Global___Price | None = ...,
+        final_price: Global___Price | None = ...,
+        tapped_button_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reached_goals: _abc.Iterable[_builtins.str] | None = ...,
+        attempt_count: _builtins.int = ...,
+        human_read_time_us: _builtins.int = ...,
+        machine_read_count: _builtins.int = ...,
+        opted_out_before_time_us: _builtins.int = ...,
+        complained_before_time_us: _builtins.int = ...,
+        cohort_time_us: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimated_price", b"estimated_price", "final_price", b"final_price", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time_us", b"accept_time_us", "cancel_time_us", b"cancel_time_us", "click_count", b"click_count", "click_time_us", b"click_time_us", "complain_time_us", b"complain_time_us", "deliver_time_us", b"deliver_time_us", "drop_time_us", b"drop_time_us", "evidence_time_us", b"evidence_time_us", "failure_code", b"failure_code", "failure_codes", b"failure_codes", "failure_reason", b"failure_reason", "failure_stage", b"failure_stage", "human_click_time_us", b"human_click_time_us", "is_counted", b"is_counted", "is_deliver_inferred", b"is_deliver_inferred", "is_recovered", b"is_recovered", "machine_click_count", b"machine_click_count", "play_time_us", b"play_time_us", "queue_time_us", b"queue_time_us", "read_time_us", b"read_time_us", "reply_count", b"reply_count", "reply_time_us", b"reply_time_us", "send_time_us", b"send_time_us", "state", b"state", "tap_count", b"tap_count", "tap_time_us", b"tap_time_us", "undeliver_time_us", b"undeliver_time_us", "unsubscribe_time_us", b"unsubscribe_time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time_us", b"accept_time_us", "attempt_count", b"attempt_count", "attributes", b"attributes", "cancel_time_us", b"cancel_time_us", "click_count", b"click_count", "click_time_us", b"click_time_us", "cohort_time_us", b"cohort_time_us", "complain_time_us", b"complain_time_us", "complained_before_time_us", b"complained_before_time_us", "contact_id", b"contact_id", "deliver_time_us", b"deliver_time_us", "drop_time_us", b"drop_time_us", "estimated_price", b"estimated_price", "evidence_time_us", b"evidence_time_us", "failure_code", b"failure_code", "failure_codes", b"failure_codes", "failure_reason", b"failure_reason", "failure_stage", b"failure_stage", "final_price", b"final_price", "human_click_time_us", b"human_click_time_us", "human_read_time_us", b"human_read_time_us", "is_counted", b"is_counted", "is_deliver_inferred", b"is_deliver_inferred", "is_recovered", b"is_recovered", "machine_click_count", b"machine_click_count", "machine_read_count", b"machine_read_count", "message_ref", b"message_ref", "opted_out_before_time_us", b"opted_out_before_time_us", "person_key", b"person_key", "play_time_us", b"play_time_us", "provider_message_id", b"provider_message_id", "queue_time_us", b"queue_time_us", "reached_goals", b"reached_goals", "read_time_us", b"read_time_us", "reply_count", b"reply_count", "reply_time_us", b"reply_time_us", "scope", b"scope", "send_time_us", b"send_time_us", "state", b"state", "tap_count", b"tap_count", "tap_time_us", b"tap_time_us", "tapped_button_ids", b"tapped_button_ids", "undeliver_time_us", b"undeliver_time_us", "unsubscribe_time_us", b"unsubscribe_time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,7 +447,9 @@ class MessageFact(_message.Message):
     occur_time_us: _builtins.int
     """When, microseconds since 1970, UTC."""
     is_repeated: _builtins.bool
-    """It was counted before; it is repeated because the registration changed."""
+    """It was counted before; it is repeated because its dimensions or its counting changed: it leaves
+    those of the old image for those of the new one.
+    """
     is_retracted: _builtins.bool
     """It was counted before and no longer is: it turned out to belong to another message."""
     @_builtins.property
@@ -194,7 +475,7 @@ Global___MessageFact: _TypeAlias = MessageFact  # noqa: Y015
 
 @_typing.final
 class MessageChanged(_message.Message):
-    """One move of one message. Unique by (`tenant_id`, `message_key`, `version`)."""
+    """One move of one message, or a part of it. Unique by (`tenant_id`, `message_key`, `version`, `part`)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -212,6 +493,10 @@ class MessageChanged(_message.Message):
     OLD_REGISTRATION_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
     CHANGE_TIME_US_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    IS_STATE_MOVED_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    PART_COUNT_FIELD_NUMBER: _builtins.int
     message_key: _builtins.bytes
     """16 bytes; see `Event.message_key`."""
     tenant_id: _builtins.str
@@ -228,6 +513,17 @@ class MessageChanged(_message.Message):
     """The provider's id; empty if never handed over."""
     change_time_us: _builtins.int
     """When the change was stored, microseconds since 1970, UTC."""
+    cause: Global___ChangeCause.ValueType
+    """Why."""
+    is_state_moved: _builtins.bool
+    """The state of the new image is not that of the old one."""
+    part: _builtins.int
+    """Position of this part, from 0. A change with more acts than one broker message may hold comes in
+    parts: each has the whole head and both images, and some of the acts. What is counted from the
+    images is counted with part 0 alone.
+    """
+    part_count: _builtins.int
+    """Parts of the change; 0 stands for 1."""
     @_builtins.property
     def old_image(self) -> Global___MessageImage:
         """The message before; absent when it was never seen."""
@@ -269,10 +565,14 @@ class MessageChanged(_message.Message):
         old_registration: _event_pb2.Registration | None = ...,
         facts: _abc.Iterable[Global___MessageFact] | None = ...,
         change_time_us: _builtins.int = ...,
+        cause: Global___ChangeCause.ValueType = ...,
+        is_state_moved: _builtins.bool = ...,
+        part: _builtins.int = ...,
+        part_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["new_image", b"new_image", "old_image", b"old_image", "old_registration", b"old_registration", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "change_time_us", b"change_time_us", "facts", b"facts", "message_key", b"message_key", "message_ref", b"message_ref", "moved_by", b"moved_by", "new_image", b"new_image", "old_image", b"old_image", "old_registration", b"old_registration", "provider", b"provider", "provider_message_id", b"provider_message_id", "registration", b"registration", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cause", b"cause", "change_time_us", b"change_time_us", "facts", b"facts", "is_state_moved", b"is_state_moved", "message_key", b"message_key", "message_ref", b"message_ref", "moved_by", b"moved_by", "new_image", b"new_image", "old_image", b"old_image", "old_registration", b"old_registration", "part", b"part", "part_count", b"part_count", "provider", b"provider", "provider_message_id", b"provider_message_id", "registration", b"registration", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -176,6 +176,8 @@ class Registration(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     PERSON_KEY_FIELD_NUMBER: _builtins.int
     MARKET_FIELD_NUMBER: _builtins.int
+    BRANCH_ID_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     """Campaign that the message belongs to; empty for none."""
     contact_id: _builtins.str
@@ -204,6 +206,10 @@ class Registration(_message.Message):
     """Keyed hash that stands for the person in counts of people: 16 bytes."""
     market: _builtins.str
     """WhatsApp's price market of the address at the time of the message; empty on other channels."""
+    branch_id: _builtins.str
+    """Branch of the flow."""
+    time_zone: _builtins.str
+    """IANA zone of the person; empty: not known."""
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Attributes of the contact at send time."""
@@ -226,10 +232,12 @@ class Registration(_message.Message):
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         person_key: _builtins.bytes = ...,
         market: _builtins.str = ...,
+        branch_id: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "campaign_id", b"campaign_id", "category", b"category", "channel", b"channel", "contact_id", b"contact_id", "country", b"country", "flow_id", b"flow_id", "language", b"language", "market", b"market", "person_key", b"person_key", "segment", b"segment", "sender", b"sender", "step_id", b"step_id", "template", b"template", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "branch_id", b"branch_id", "campaign_id", b"campaign_id", "category", b"category", "channel", b"channel", "contact_id", b"contact_id", "country", b"country", "flow_id", b"flow_id", "language", b"language", "market", b"market", "person_key", b"person_key", "segment", b"segment", "sender", b"sender", "step_id", b"step_id", "template", b"template", "time_zone", b"time_zone", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -111,6 +111,30 @@ LINK_KIND_EXTERNAL_BUTTON: LinkKind.ValueType  # 2
 """A button that opens an external platform."""
 Global___LinkKind: _TypeAlias = LinkKind  # noqa: Y015
 
+class _QuarantineShelf:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QuarantineShelfEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuarantineShelf.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUARANTINE_SHELF_UNSPECIFIED: _QuarantineShelf.ValueType  # 0
+    """Not said; CALLBACKS."""
+    QUARANTINE_SHELF_CALLBACKS: _QuarantineShelf.ValueType  # 1
+    """Callbacks and parts of callbacks of the caller's tenant that could not be read."""
+    QUARANTINE_SHELF_SET_ASIDE: _QuarantineShelf.ValueType  # 2
+    """Broker messages that a service could not work on, of no tenant that is known. Role: OPERATOR."""
+
+class QuarantineShelf(_QuarantineShelf, metaclass=_QuarantineShelfEnumTypeWrapper):
+    """Where set-aside things lie."""
+
+QUARANTINE_SHELF_UNSPECIFIED: QuarantineShelf.ValueType  # 0
+"""Not said; CALLBACKS."""
+QUARANTINE_SHELF_CALLBACKS: QuarantineShelf.ValueType  # 1
+"""Callbacks and parts of callbacks of the caller's tenant that could not be read."""
+QUARANTINE_SHELF_SET_ASIDE: QuarantineShelf.ValueType  # 2
+"""Broker messages that a service could not work on, of no tenant that is known. Role: OPERATOR."""
+Global___QuarantineShelf: _TypeAlias = QuarantineShelf  # noqa: Y015
+
 class _FindingSeverity:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -244,6 +268,8 @@ class MessageRecord(_message.Message):
     STEP_ID_FIELD_NUMBER: _builtins.int
     SEGMENT_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    BRANCH_ID_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     message_ref: _builtins.str
     """The sender's own id of the message, unique per tenant, 1 to 256 characters."""
     campaign_id: _builtins.str
@@ -276,6 +302,10 @@ class MessageRecord(_message.Message):
     """Step of the flow, at most 128 characters."""
     segment: _builtins.str
     """Audience segment, at most 128 characters."""
+    branch_id: _builtins.str
+    """Branch of the flow, at most 128 characters."""
+    time_zone: _builtins.str
+    """IANA zone of the person ("Asia/Kathmandu"), at most 64 characters; empty: not known."""
     @_builtins.property
     def accepted(self) -> Global___Accepted:
         """The provider took it."""
@@ -310,10 +340,12 @@ class MessageRecord(_message.Message):
         step_id: _builtins.str = ...,
         segment: _builtins.str = ...,
         attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        branch_id: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "dropped", b"dropped", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "address", b"address", "attributes", b"attributes", "campaign_id", b"campaign_id", "category", b"category", "channel", b"channel", "contact_id", b"contact_id", "dropped", b"dropped", "flow_id", b"flow_id", "language", b"language", "message_ref", b"message_ref", "outcome", b"outcome", "provider", b"provider", "provider_message_id", b"provider_message_id", "segment", b"segment", "sender", b"sender", "step_id", b"step_id", "template", b"template", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "account", b"account", "address", b"address", "attributes", b"attributes", "branch_id", b"branch_id", "campaign_id", b"campaign_id", "category", b"category", "channel", b"channel", "contact_id", b"contact_id", "dropped", b"dropped", "flow_id", b"flow_id", "language", b"language", "message_ref", b"message_ref", "outcome", b"outcome", "provider", b"provider", "provider_message_id", b"provider_message_id", "segment", b"segment", "sender", b"sender", "step_id", b"step_id", "template", b"template", "time_zone", b"time_zone", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["accepted", "dropped"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
@@ -1023,6 +1055,7 @@ class ListQuarantineRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SHELF_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Only of this provider; empty: any."""
     account: _builtins.str
@@ -1031,6 +1064,8 @@ class ListQuarantineRequest(_message.Message):
     """0: 100; at most 1,000."""
     page_token: _builtins.str
     """From the answer before."""
+    shelf: Global___QuarantineShelf.ValueType
+    """Shelf."""
     def __init__(
         self,
         *,
@@ -1038,10 +1073,11 @@ class ListQuarantineRequest(_message.Message):
         account: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        shelf: Global___QuarantineShelf.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "shelf", b"shelf"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1062,6 +1098,9 @@ class QuarantinedCallback(_message.Message):
     BODY_BYTES_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     RECEIVE_COUNT_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    STREAM_SEQUENCE_FIELD_NUMBER: _builtins.int
     quarantine_id: _builtins.str
     """Identity, hexadecimal."""
     provider: _builtins.str
@@ -1078,6 +1117,12 @@ class QuarantinedCallback(_message.Message):
     """The body; for ADMIN only."""
     receive_count: _builtins.int
     """How often the same content came."""
+    service: _builtins.str
+    """Service that set it aside; only on the shelf SET_ASIDE."""
+    stream: _builtins.str
+    """Stream that it came from; only on the shelf SET_ASIDE."""
+    stream_sequence: _builtins.int
+    """Its sequence on that stream; only on the shelf SET_ASIDE."""
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
         """When it was received first."""
@@ -1094,10 +1139,13 @@ class QuarantinedCallback(_message.Message):
         body_bytes: _builtins.int = ...,
         body: _builtins.bytes = ...,
         receive_count: _builtins.int = ...,
+        service: _builtins.str = ...,
+        stream: _builtins.str = ...,
+        stream_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "body_bytes", b"body_bytes", "detail", b"detail", "provider", b"provider", "quarantine_id", b"quarantine_id", "reason", b"reason", "receive_count", b"receive_count", "receive_time", b"receive_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "body_bytes", b"body_bytes", "detail", b"detail", "provider", b"provider", "quarantine_id", b"quarantine_id", "reason", b"reason", "receive_count", b"receive_count", "receive_time", b"receive_time", "service", b"service", "stream", b"stream", "stream_sequence", b"stream_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1138,9 +1186,12 @@ class ReplayQuarantineRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUARANTINE_IDS_FIELD_NUMBER: _builtins.int
+    SHELF_FIELD_NUMBER: _builtins.int
+    shelf: Global___QuarantineShelf.ValueType
+    """Shelf. From SET_ASIDE a message goes back onto the stream that it came from."""
     @_builtins.property
     def quarantine_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1 to 1,000 identities; empty: the tenant's oldest 1,000. As many are tried as the deadline
+        """1 to 1,000 identities; empty: the oldest 1,000 of the shelf. As many are tried as the deadline
         allows.
         """
 
@@ -1148,10 +1199,11 @@ class ReplayQuarantineRequest(_message.Message):
         self,
         *,
         quarantine_ids: _abc.Iterable[_builtins.str] | None = ...,
+        shelf: Global___QuarantineShelf.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quarantine_ids", b"quarantine_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quarantine_ids", b"quarantine_ids", "shelf", b"shelf"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
