@@ -199,11 +199,12 @@ def _problems_of_filter(where: pb.CampaignFilter) -> list[tuple[str, str]]:
     for field, words in known.items():
         if getattr(where, field) not in words.values():
             problems.append((f"filter.{field}", "Not a known value; leave it out for any."))
-    for field in ("create_time_from", "create_time_to"):
+    for field in ("start_time", "end_time"):
         try:
-            microseconds(getattr(where, field))
+            microseconds(getattr(where.create_time, field))
         except NoTime:
-            problems.append((f"filter.{field}", "Outside the years 1 to 9999; correct it."))
+            name = f"filter.create_time.{field}"
+            problems.append((name, "Outside the years 1 to 9999; correct it."))
     return problems
 
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from bluetick.v1 import campaign_service_pb2 as pb
-from bluetick.v1.common_pb2 import CHANNEL_SMS, CHANNEL_WHATSAPP
+from bluetick.v1.common_pb2 import CHANNEL_SMS, CHANNEL_WHATSAPP, TimeRange
 from google.protobuf.duration_pb2 import Duration
 
 from libs.runtime.settings import RuntimeSettings
@@ -190,8 +190,8 @@ async def test_filters_of_a_list_must_all_hold(
     assert await found(state=pb.CAMPAIGN_STATE_COMPLETED) == [CAMPAIGN]
     assert await found(channel=CHANNEL_WHATSAPP) == [CAMPAIGN]
     assert await found(channel=CHANNEL_SMS) == []
-    assert await found(create_time_to=old.create_time) == []
-    assert await found(create_time_from=old.create_time) == [CAMPAIGN, "old"]
+    assert await found(create_time=TimeRange(end_time=old.create_time)) == []
+    assert await found(create_time=TimeRange(start_time=old.create_time)) == [CAMPAIGN, "old"]
 
 
 async def test_page_sizes_have_a_floor_and_a_ceiling(call: Caller) -> None:

@@ -92,8 +92,8 @@ async def test_hours_add_up_to_the_whole_on_both_clocks(call: Caller, cells: Cel
     whole = await ask(call)
 
     for clock in (pb.CLOCK_EVENT_TIME, pb.CLOCK_SEND_COHORT):
-        early = pb.TimeRange(end_time=at(T0 + HOUR))
-        late = pb.TimeRange(start_time=at(T0 + HOUR))
+        early = common_pb2.TimeRange(end_time=at(T0 + HOUR))
+        late = common_pb2.TimeRange(start_time=at(T0 + HOUR))
         parts = [await ask(call, time_range=part, clock=clock) for part in (early, late)]
 
         for name, count in parts[0].counters.items():
@@ -107,7 +107,7 @@ async def test_people_are_unavailable_for_a_part(call: Caller, cells: Cells) -> 
     """The same person may be in two parts."""
     await cells.fold(batches_of(fixture_a.changes(), 5))
 
-    part = await ask(call, time_range=pb.TimeRange(start_time=at(T0)))
+    part = await ask(call, time_range=common_pb2.TimeRange(start_time=at(T0)))
 
     reasons = {one.metric: one.reason for one in part.unavailable}
     assert reasons["people_reached"] == reasons["repliers_per_delivered"] == "NOT_ADDITIVE"
@@ -143,9 +143,12 @@ async def test_filters_narrow_the_report(call: Caller, cells: Cells) -> None:
     [
         ({"campaign_id": ""}, "campaign_id"),
         ({"clock": 9}, "clock"),
-        ({"time_range": pb.TimeRange(start_time=at(T0 + 1))}, "time_range.start_time"),
-        ({"time_range": pb.TimeRange(end_time=Timestamp(seconds=2**62))}, "time_range.end_time"),
-        ({"time_range": pb.TimeRange(start_time=at(T0), end_time=at(T0))}, "time_range"),
+        ({"time_range": common_pb2.TimeRange(start_time=at(T0 + 1))}, "time_range.start_time"),
+        (
+            {"time_range": common_pb2.TimeRange(end_time=Timestamp(seconds=2**62))},
+            "time_range.end_time",
+        ),
+        ({"time_range": common_pb2.TimeRange(start_time=at(T0), end_time=at(T0))}, "time_range"),
         ({"filter": [pb.DimensionFilter(dimension="x", values=["1"])]}, "filter[0].dimension"),
         ({"filter": [pb.DimensionFilter(dimension="sender")]}, "filter[0].values"),
         ({"filter": [pb.DimensionFilter(dimension="channel", values=["fax"])]}, "filter[0].values"),

@@ -138,10 +138,10 @@ def _conditions(
         add("state = ${}", where.state)
     if where.channel:
         add(f"({_HAS_CHANNEL})", where.channel)
-    if where.HasField("create_time_from"):
-        add("create_time_us >= ${}", where.create_time_from.ToMicroseconds())
-    if where.HasField("create_time_to"):
-        add("create_time_us < ${}", where.create_time_to.ToMicroseconds())
+    if where.create_time.HasField("start_time"):
+        add("create_time_us >= ${}", where.create_time.start_time.ToMicroseconds())
+    if where.create_time.HasField("end_time"):
+        add("create_time_us < ${}", where.create_time.end_time.ToMicroseconds())
     if after is not None:
         add("(create_time_us, campaign_id) < (${}::bigint, ${}::text)", *after)
     return conditions, values

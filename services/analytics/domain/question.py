@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 from bluetick.v1 import analytics_service_pb2 as pb
+from bluetick.v1.common_pb2 import TimeRange
 
 from services.analytics.domain.cells import ClockName
 from services.analytics.domain.dimensions import NAMES, channel_named
@@ -67,7 +68,7 @@ def campaign_id(text: str) -> str:
     return text
 
 
-def _range(time_range: pb.TimeRange) -> tuple[int | None, int | None]:
+def _range(time_range: TimeRange) -> tuple[int | None, int | None]:
     ends: list[int | None] = []
     for name in ("start_time", "end_time"):
         if not time_range.HasField(name):

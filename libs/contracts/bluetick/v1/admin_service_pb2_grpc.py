@@ -50,6 +50,11 @@ class AdminServiceStub:
                 request_serializer=bluetick_dot_v1_dot_admin__service__pb2.CreateApiKeyRequest.SerializeToString,
                 response_deserializer=bluetick_dot_v1_dot_admin__service__pb2.CreateApiKeyResponse.FromString,
                 _registered_method=True)
+        self.ListApiKeys = channel.unary_unary(
+                '/bluetick.v1.AdminService/ListApiKeys',
+                request_serializer=bluetick_dot_v1_dot_admin__service__pb2.ListApiKeysRequest.SerializeToString,
+                response_deserializer=bluetick_dot_v1_dot_admin__service__pb2.ListApiKeysResponse.FromString,
+                _registered_method=True)
         self.RevokeApiKey = channel.unary_unary(
                 '/bluetick.v1.AdminService/RevokeApiKey',
                 request_serializer=bluetick_dot_v1_dot_admin__service__pb2.RevokeApiKeyRequest.SerializeToString,
@@ -82,6 +87,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListApiKeys(self, request, context):
+        """Lists API keys; the keys themselves are never read back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevokeApiKey(self, request, context):
         """Ends an API key.
         """
@@ -106,6 +118,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.CreateApiKey,
                     request_deserializer=bluetick_dot_v1_dot_admin__service__pb2.CreateApiKeyRequest.FromString,
                     response_serializer=bluetick_dot_v1_dot_admin__service__pb2.CreateApiKeyResponse.SerializeToString,
+            ),
+            'ListApiKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApiKeys,
+                    request_deserializer=bluetick_dot_v1_dot_admin__service__pb2.ListApiKeysRequest.FromString,
+                    response_serializer=bluetick_dot_v1_dot_admin__service__pb2.ListApiKeysResponse.SerializeToString,
             ),
             'RevokeApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeApiKey,
@@ -195,6 +212,33 @@ class AdminService:
             '/bluetick.v1.AdminService/CreateApiKey',
             bluetick_dot_v1_dot_admin__service__pb2.CreateApiKeyRequest.SerializeToString,
             bluetick_dot_v1_dot_admin__service__pb2.CreateApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApiKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluetick.v1.AdminService/ListApiKeys',
+            bluetick_dot_v1_dot_admin__service__pb2.ListApiKeysRequest.SerializeToString,
+            bluetick_dot_v1_dot_admin__service__pb2.ListApiKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

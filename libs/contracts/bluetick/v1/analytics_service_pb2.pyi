@@ -69,35 +69,49 @@ HEALTH_VERDICT_INVESTIGATE: HealthVerdict.ValueType  # 2
 """More than 5 % of the targeted failed."""
 Global___HealthVerdict: _TypeAlias = HealthVerdict  # noqa: Y015
 
-@_typing.final
-class TimeRange(_message.Message):
-    """A stretch of time."""
+class _Granularity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
 
-    DESCRIPTOR: _descriptor.Descriptor
+class _GranularityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Granularity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GRANULARITY_UNSPECIFIED: _Granularity.ValueType  # 0
+    """Not said; NONE."""
+    GRANULARITY_NONE: _Granularity.ValueType  # 1
+    """One bucket for the whole range."""
+    GRANULARITY_MINUTE: _Granularity.ValueType  # 2
+    """Minutes. Kept for 48 hours after a send, without dimensions."""
+    GRANULARITY_QUARTER_HOUR: _Granularity.ValueType  # 3
+    """Quarters of an hour."""
+    GRANULARITY_HOUR: _Granularity.ValueType  # 4
+    """Hours of the time zone."""
+    GRANULARITY_DAY: _Granularity.ValueType  # 5
+    """Days of the time zone."""
+    GRANULARITY_WEEK: _Granularity.ValueType  # 6
+    """ISO weeks of the time zone, Monday first."""
+    GRANULARITY_MONTH: _Granularity.ValueType  # 7
+    """Months of the time zone."""
 
-    START_TIME_FIELD_NUMBER: _builtins.int
-    END_TIME_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp:
-        """First instant, inclusive; absent: from the beginning. Whole hours."""
+class Granularity(_Granularity, metaclass=_GranularityEnumTypeWrapper):
+    """Width of the buckets of time in an answer."""
 
-    @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Last instant, exclusive; absent: to the end. Whole hours."""
-
-    def __init__(
-        self,
-        *,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TimeRange: _TypeAlias = TimeRange  # noqa: Y015
+GRANULARITY_UNSPECIFIED: Granularity.ValueType  # 0
+"""Not said; NONE."""
+GRANULARITY_NONE: Granularity.ValueType  # 1
+"""One bucket for the whole range."""
+GRANULARITY_MINUTE: Granularity.ValueType  # 2
+"""Minutes. Kept for 48 hours after a send, without dimensions."""
+GRANULARITY_QUARTER_HOUR: Granularity.ValueType  # 3
+"""Quarters of an hour."""
+GRANULARITY_HOUR: Granularity.ValueType  # 4
+"""Hours of the time zone."""
+GRANULARITY_DAY: Granularity.ValueType  # 5
+"""Days of the time zone."""
+GRANULARITY_WEEK: Granularity.ValueType  # 6
+"""ISO weeks of the time zone, Monday first."""
+GRANULARITY_MONTH: Granularity.ValueType  # 7
+"""Months of the time zone."""
+Global___Granularity: _TypeAlias = Granularity  # noqa: Y015
 
 @_typing.final
 class DimensionFilter(_message.Message):
@@ -108,8 +122,8 @@ class DimensionFilter(_message.Message):
     DIMENSION_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     dimension: _builtins.str
-    """Dimension: channel, provider, sender, template, language, category, variant, flow_id, step_id,
-    segment or country.
+    """Dimension: channel, provider, account, sender, template, language, category, variant, flow_id,
+    branch_id, step_id, segment, country, market, or `attribute:NAME`.
     """
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -239,6 +253,46 @@ class Caveat(_message.Message):
 Global___Caveat: _TypeAlias = Caveat  # noqa: Y015
 
 @_typing.final
+class Gap(_message.Message):
+    """Changes that never came to be counted. A rebuild closes the gap."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    BATCH_COUNT_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    TO_TIME_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Stable word: `EXPIRED` (the stream let them go before they were counted), `SET_ASIDE` (they
+    could not be counted), `MISSING` (the stream had them and has them no more).
+    """
+    batch_count: _builtins.int
+    """Broker messages that it is about, at most; each holds one or many changes."""
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """First of them was stored at or after."""
+
+    @_builtins.property
+    def to_time(self) -> _timestamp_pb2.Timestamp:
+        """Last of them was stored at or before."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        batch_count: _builtins.int = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        to_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_count", b"batch_count", "from_time", b"from_time", "reason", b"reason", "to_time", b"to_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Gap: _TypeAlias = Gap  # noqa: Y015
+
+@_typing.final
 class MoneyReport(_message.Message):
     """Amounts of one currency."""
 
@@ -309,7 +363,7 @@ class GetCampaignReportRequest(_message.Message):
     clock: Global___Clock.ValueType
     """Clock of `time_range`."""
     @_builtins.property
-    def time_range(self) -> Global___TimeRange:
+    def time_range(self) -> _common_pb2.TimeRange:
         """Only this stretch of time; absent: all."""
 
     @_builtins.property
@@ -320,7 +374,7 @@ class GetCampaignReportRequest(_message.Message):
         self,
         *,
         campaign_id: _builtins.str = ...,
-        time_range: Global___TimeRange | None = ...,
+        time_range: _common_pb2.TimeRange | None = ...,
         clock: Global___Clock.ValueType = ...,
         filter: _abc.Iterable[Global___DimensionFilter] | None = ...,
     ) -> None: ...
@@ -390,6 +444,7 @@ class GetCampaignReportResponse(_message.Message):
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     CLOCK_FIELD_NUMBER: _builtins.int
     CAVEATS_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
     definition_version: _builtins.str
     """Version of the definitions behind the names."""
     campaign_id: _builtins.str
@@ -428,6 +483,10 @@ class GetCampaignReportResponse(_message.Message):
     def caveats(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caveat]:
         """What means less here than its name says, and why."""
 
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
+        """Changes that are not in the numbers and should be."""
+
     def __init__(
         self,
         *,
@@ -442,10 +501,11 @@ class GetCampaignReportResponse(_message.Message):
         campaign_id: _builtins.str = ...,
         clock: Global___Clock.ValueType = ...,
         caveats: _abc.Iterable[Global___Caveat] | None = ...,
+        gaps: _abc.Iterable[Global___Gap] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time", "health", b"health"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "campaign_id", b"campaign_id", "caveats", b"caveats", "clock", b"clock", "complete_until_time", b"complete_until_time", "counters", b"counters", "definition_version", b"definition_version", "health", b"health", "money", b"money", "rates", b"rates", "unavailable", b"unavailable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "campaign_id", b"campaign_id", "caveats", b"caveats", "clock", b"clock", "complete_until_time", b"complete_until_time", "counters", b"counters", "definition_version", b"definition_version", "gaps", b"gaps", "health", b"health", "money", b"money", "rates", b"rates", "unavailable", b"unavailable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -459,19 +519,35 @@ class GetFailureReasonsRequest(_message.Message):
 
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    TIME_RANGE_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     """Campaign."""
     stage: _common_pb2.FailureStage.ValueType
     """Only of this stage; unspecified: both."""
+    clock: Global___Clock.ValueType
+    """Clock of `time_range`."""
+    @_builtins.property
+    def filter(self) -> _containers.RepeatedCompositeFieldContainer[Global___DimensionFilter]:
+        """All must hold; at most 20."""
+
+    @_builtins.property
+    def time_range(self) -> _common_pb2.TimeRange:
+        """Only this stretch of time; absent: all."""
+
     def __init__(
         self,
         *,
         campaign_id: _builtins.str = ...,
         stage: _common_pb2.FailureStage.ValueType = ...,
+        filter: _abc.Iterable[Global___DimensionFilter] | None = ...,
+        time_range: _common_pb2.TimeRange | None = ...,
+        clock: Global___Clock.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time_range", b"time_range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "clock", b"clock", "filter", b"filter", "stage", b"stage", "time_range", b"time_range"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -614,6 +690,7 @@ class GetFailureReasonsResponse(_message.Message):
     COMPLETE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
     DROPPED_COUNT_FIELD_NUMBER: _builtins.int
     UNDELIVERED_COUNT_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
     dropped_count: _builtins.int
     """Messages dropped, all reasons."""
     undelivered_count: _builtins.int
@@ -630,6 +707,10 @@ class GetFailureReasonsResponse(_message.Message):
     def complete_until_time(self) -> _timestamp_pb2.Timestamp:
         """Everything answered OK before this time is included."""
 
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
+        """Changes that are not in the numbers and should be."""
+
     def __init__(
         self,
         *,
@@ -638,36 +719,263 @@ class GetFailureReasonsResponse(_message.Message):
         complete_until_time: _timestamp_pb2.Timestamp | None = ...,
         dropped_count: _builtins.int = ...,
         undelivered_count: _builtins.int = ...,
+        gaps: _abc.Iterable[Global___Gap] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time", "dropped_count", b"dropped_count", "reasons", b"reasons", "undelivered_count", b"undelivered_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time", "dropped_count", b"dropped_count", "gaps", b"gaps", "reasons", b"reasons", "undelivered_count", b"undelivered_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFailureReasonsResponse: _TypeAlias = GetFailureReasonsResponse  # noqa: Y015
 
 @_typing.final
+class QueryOrder(_message.Message):
+    """By what rows of an answer are ordered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_FIELD_NUMBER: _builtins.int
+    IS_DESCENDING_FIELD_NUMBER: _builtins.int
+    by: _builtins.str
+    """A metric or a dimension of the question."""
+    is_descending: _builtins.bool
+    """Largest first."""
+    def __init__(
+        self,
+        *,
+        by: _builtins.str = ...,
+        is_descending: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "is_descending", b"is_descending"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryOrder: _TypeAlias = QueryOrder  # noqa: Y015
+
+@_typing.final
 class QueryMetricsRequest(_message.Message):
-    """What to answer."""
+    """What to answer: metrics, broken down by dimensions and time, under filters."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    GRANULARITY_FIELD_NUMBER: _builtins.int
+    TIME_RANGE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    WITH_PREVIOUS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_IDS_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
-    """Campaign."""
+    """Campaign; empty: those of `campaign_ids`."""
+    granularity: Global___Granularity.ValueType
+    """Width of the buckets."""
+    time_zone: _builtins.str
+    """IANA zone of the buckets; empty: UTC."""
+    clock: Global___Clock.ValueType
+    """Clock of `time_range` and of the buckets."""
+    limit: _builtins.int
+    """Rows a bucket, 1 to 1,000; the others are summed as `(other)`. 0: 100."""
+    with_previous: _builtins.bool
+    """Also answer for the stretch of equal length before `time_range`."""
+    page_size: _builtins.int
+    """Rows a page, at most 1,000; 0: 100."""
+    page_token: _builtins.str
+    """From the answer before, with the same question."""
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of counters and rates, 1 to 50."""
+
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of dimensions, at most 3."""
+
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___DimensionFilter]:
+        """All must hold; at most 20."""
+
+    @_builtins.property
+    def time_range(self) -> _common_pb2.TimeRange:
+        """Only this stretch of time; absent: all."""
+
+    @_builtins.property
+    def order_by(self) -> Global___QueryOrder:
+        """Order of the rows; absent: by bucket, then by dimensions."""
+
+    @_builtins.property
+    def campaign_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Several campaigns, at most 100, beside `campaign_id`; both empty: the whole account."""
+
     def __init__(
         self,
         *,
         campaign_id: _builtins.str = ...,
+        metrics: _abc.Iterable[_builtins.str] | None = ...,
+        dimensions: _abc.Iterable[_builtins.str] | None = ...,
+        filters: _abc.Iterable[Global___DimensionFilter] | None = ...,
+        granularity: Global___Granularity.ValueType = ...,
+        time_range: _common_pb2.TimeRange | None = ...,
+        time_zone: _builtins.str = ...,
+        clock: Global___Clock.ValueType = ...,
+        order_by: Global___QueryOrder | None = ...,
+        limit: _builtins.int = ...,
+        with_previous: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        campaign_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order_by", b"order_by", "time_range", b"time_range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "campaign_ids", b"campaign_ids", "clock", b"clock", "dimensions", b"dimensions", "filters", b"filters", "granularity", b"granularity", "limit", b"limit", "metrics", b"metrics", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "time_range", b"time_range", "time_zone", b"time_zone", "with_previous", b"with_previous"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryMetricsRequest: _TypeAlias = QueryMetricsRequest  # noqa: Y015
+
+@_typing.final
+class MetricRow(_message.Message):
+    """One row of an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CountersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class RatesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Rate: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Rate | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class PreviousCountersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class PreviousRatesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Rate: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Rate | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    COUNTERS_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
+    PREVIOUS_COUNTERS_FIELD_NUMBER: _builtins.int
+    PREVIOUS_RATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Values of the dimensions, in the order of the question."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the bucket; absent with granularity NONE."""
+
+    @_builtins.property
+    def counters(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Counter by name."""
+
+    @_builtins.property
+    def rates(self) -> _containers.MessageMap[_builtins.str, Global___Rate]:
+        """Rate by name."""
+
+    @_builtins.property
+    def previous_counters(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Counter by name, in the stretch before."""
+
+    @_builtins.property
+    def previous_rates(self) -> _containers.MessageMap[_builtins.str, Global___Rate]:
+        """Rate by name, in the stretch before."""
+
+    def __init__(
+        self,
+        *,
+        dimensions: _abc.Iterable[_builtins.str] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        counters: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        rates: _abc.Mapping[_builtins.str, Global___Rate] | None = ...,
+        previous_counters: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        previous_rates: _abc.Mapping[_builtins.str, Global___Rate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counters", b"counters", "dimensions", b"dimensions", "previous_counters", b"previous_counters", "previous_rates", b"previous_rates", "rates", b"rates", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricRow: _TypeAlias = MetricRow  # noqa: Y015
 
 @_typing.final
 class QueryMetricsResponse(_message.Message):
@@ -676,18 +984,56 @@ class QueryMetricsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    COMPLETE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    CAVEATS_FIELD_NUMBER: _builtins.int
+    DEFINITION_VERSION_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
+    definition_version: _builtins.str
+    """Version of the definitions behind the names."""
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """When it was read."""
+
+    @_builtins.property
+    def complete_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Everything answered OK before this time is included; later things may be. Absent: not known."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricRow]:
+        """The rows."""
+
+    @_builtins.property
+    def unavailable(self) -> _containers.RepeatedCompositeFieldContainer[Global___Unavailable]:
+        """What does not exist here, and why."""
+
+    @_builtins.property
+    def caveats(self) -> _containers.RepeatedCompositeFieldContainer[Global___Caveat]:
+        """What means less here than its name says, and why."""
+
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
+        """Changes that are not in the numbers and should be."""
 
     def __init__(
         self,
         *,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        complete_until_time: _timestamp_pb2.Timestamp | None = ...,
+        rows: _abc.Iterable[Global___MetricRow] | None = ...,
+        unavailable: _abc.Iterable[Global___Unavailable] | None = ...,
+        caveats: _abc.Iterable[Global___Caveat] | None = ...,
+        definition_version: _builtins.str = ...,
+        next_page_token: _builtins.str = ...,
+        gaps: _abc.Iterable[Global___Gap] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "caveats", b"caveats", "complete_until_time", b"complete_until_time", "definition_version", b"definition_version", "gaps", b"gaps", "next_page_token", b"next_page_token", "rows", b"rows", "unavailable", b"unavailable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -700,16 +1046,36 @@ class GetLinkActivityRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TIME_RANGE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     """Campaign."""
+    page_size: _builtins.int
+    """Links a page, at most 1,000; 0: 100."""
+    page_token: _builtins.str
+    """From the answer before, with the same question."""
+    @_builtins.property
+    def time_range(self) -> _common_pb2.TimeRange:
+        """Only this stretch of time; absent: all."""
+
+    @_builtins.property
+    def filter(self) -> _containers.RepeatedCompositeFieldContainer[Global___DimensionFilter]:
+        """All must hold; at most 20."""
+
     def __init__(
         self,
         *,
         campaign_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        time_range: _common_pb2.TimeRange | None = ...,
+        filter: _abc.Iterable[Global___DimensionFilter] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time_range", b"time_range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "time_range", b"time_range"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -781,10 +1147,14 @@ class GetLinkActivityResponse(_message.Message):
     CLICKS_FIELD_NUMBER: _builtins.int
     HUMAN_CLICKS_FIELD_NUMBER: _builtins.int
     EXTERNAL_BUTTON_CLICKS_PER_DELIVERED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
     clicks: _builtins.int
     """Clicks on all links together; equal to `clicks` of the report."""
     human_clicks: _builtins.int
     """Clicks on all links together without those that a machine made."""
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """When it was read."""
@@ -801,6 +1171,10 @@ class GetLinkActivityResponse(_message.Message):
     def external_button_clicks_per_delivered(self) -> Global___Rate:
         """Clicks on buttons that open an external platform, per delivered message. May exceed 1."""
 
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gap]:
+        """Changes that are not in the numbers and should be."""
+
     def __init__(
         self,
         *,
@@ -810,10 +1184,12 @@ class GetLinkActivityResponse(_message.Message):
         clicks: _builtins.int = ...,
         human_clicks: _builtins.int = ...,
         external_button_clicks_per_delivered: Global___Rate | None = ...,
+        next_page_token: _builtins.str = ...,
+        gaps: _abc.Iterable[Global___Gap] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time", "external_button_clicks_per_delivered", b"external_button_clicks_per_delivered"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "clicks", b"clicks", "complete_until_time", b"complete_until_time", "external_button_clicks_per_delivered", b"external_button_clicks_per_delivered", "human_clicks", b"human_clicks", "links", b"links"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "clicks", b"clicks", "complete_until_time", b"complete_until_time", "external_button_clicks_per_delivered", b"external_button_clicks_per_delivered", "gaps", b"gaps", "human_clicks", b"human_clicks", "links", b"links", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1009,17 +1385,19 @@ class CompareCampaignsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
-    campaign_id: _builtins.str
-    """Campaign."""
+    CAMPAIGN_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def campaign_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Campaigns, 2 to 10."""
+
     def __init__(
         self,
         *,
-        campaign_id: _builtins.str = ...,
+        campaign_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_ids", b"campaign_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1194,16 +1572,30 @@ class ListPurchasesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    TIME_RANGE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     """Campaign."""
+    page_size: _builtins.int
+    """Purchases a page, at most 1,000; 0: 100."""
+    page_token: _builtins.str
+    """From the answer before, with the same question."""
+    @_builtins.property
+    def time_range(self) -> _common_pb2.TimeRange:
+        """Only this stretch of time; absent: all."""
+
     def __init__(
         self,
         *,
         campaign_id: _builtins.str = ...,
+        time_range: _common_pb2.TimeRange | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time_range", b"time_range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "page_size", b"page_size", "page_token", b"page_token", "time_range", b"time_range"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1216,6 +1608,9 @@ class ListPurchasesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """When it was read."""
@@ -1224,10 +1619,11 @@ class ListPurchasesResponse(_message.Message):
         self,
         *,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1240,16 +1636,30 @@ class ListAlertsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    TIME_RANGE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
-    """Campaign."""
+    """Only of this campaign; empty: of all."""
+    page_size: _builtins.int
+    """Alerts a page, at most 1,000; 0: 100."""
+    page_token: _builtins.str
+    """From the answer before, with the same question."""
+    @_builtins.property
+    def time_range(self) -> _common_pb2.TimeRange:
+        """Only those that were raised in this stretch of time; absent: all."""
+
     def __init__(
         self,
         *,
         campaign_id: _builtins.str = ...,
+        time_range: _common_pb2.TimeRange | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time_range", b"time_range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "page_size", b"page_size", "page_token", b"page_token", "time_range", b"time_range"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1262,6 +1672,9 @@ class ListAlertsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """When it was read."""
@@ -1270,10 +1683,11 @@ class ListAlertsResponse(_message.Message):
         self,
         *,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1335,13 +1749,13 @@ class ExportReportRequest(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     """Campaign."""
-    format: _builtins.str
-    """"csv" or "parquet"."""
+    format: _common_pb2.FileFormat.ValueType
+    """Form of the file."""
     def __init__(
         self,
         *,
         campaign_id: _builtins.str = ...,
-        format: _builtins.str = ...,
+        format: _common_pb2.FileFormat.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

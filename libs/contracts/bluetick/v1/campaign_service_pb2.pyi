@@ -89,25 +89,41 @@ class _AttributionModel:
 class _AttributionModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttributionModel.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ATTRIBUTION_MODEL_UNSPECIFIED: _AttributionModel.ValueType  # 0
-    """Not said; CLICK."""
-    ATTRIBUTION_MODEL_CLICK: _AttributionModel.ValueType  # 1
-    """A click before it."""
-    ATTRIBUTION_MODEL_READ: _AttributionModel.ValueType  # 2
-    """A read before it."""
-    ATTRIBUTION_MODEL_RECEIVE: _AttributionModel.ValueType  # 3
-    """A delivery before it."""
+    """Not said; LAST_CLICK."""
+    ATTRIBUTION_MODEL_LAST_CLICK: _AttributionModel.ValueType  # 1
+    """The last click before it."""
+    ATTRIBUTION_MODEL_LAST_READ: _AttributionModel.ValueType  # 2
+    """The last read before it."""
+    ATTRIBUTION_MODEL_LAST_RECEIPT: _AttributionModel.ValueType  # 3
+    """The last delivery before it."""
+    ATTRIBUTION_MODEL_ANY_TOUCH: _AttributionModel.ValueType  # 4
+    """Any touch before it: every one gets the whole."""
+    ATTRIBUTION_MODEL_LINEAR: _AttributionModel.ValueType  # 5
+    """All touches before it share it equally."""
+    ATTRIBUTION_MODEL_POSITION: _AttributionModel.ValueType  # 6
+    """First and last touch get 40 % each, those between share the rest."""
+    ATTRIBUTION_MODEL_TIME_DECAY: _AttributionModel.ValueType  # 7
+    """The nearer a touch, the more."""
 
 class AttributionModel(_AttributionModel, metaclass=_AttributionModelEnumTypeWrapper):
     """Which touch gets the credit for a conversion."""
 
 ATTRIBUTION_MODEL_UNSPECIFIED: AttributionModel.ValueType  # 0
-"""Not said; CLICK."""
-ATTRIBUTION_MODEL_CLICK: AttributionModel.ValueType  # 1
-"""A click before it."""
-ATTRIBUTION_MODEL_READ: AttributionModel.ValueType  # 2
-"""A read before it."""
-ATTRIBUTION_MODEL_RECEIVE: AttributionModel.ValueType  # 3
-"""A delivery before it."""
+"""Not said; LAST_CLICK."""
+ATTRIBUTION_MODEL_LAST_CLICK: AttributionModel.ValueType  # 1
+"""The last click before it."""
+ATTRIBUTION_MODEL_LAST_READ: AttributionModel.ValueType  # 2
+"""The last read before it."""
+ATTRIBUTION_MODEL_LAST_RECEIPT: AttributionModel.ValueType  # 3
+"""The last delivery before it."""
+ATTRIBUTION_MODEL_ANY_TOUCH: AttributionModel.ValueType  # 4
+"""Any touch before it: every one gets the whole."""
+ATTRIBUTION_MODEL_LINEAR: AttributionModel.ValueType  # 5
+"""All touches before it share it equally."""
+ATTRIBUTION_MODEL_POSITION: AttributionModel.ValueType  # 6
+"""First and last touch get 40 % each, those between share the rest."""
+ATTRIBUTION_MODEL_TIME_DECAY: AttributionModel.ValueType  # 7
+"""The nearer a touch, the more."""
 Global___AttributionModel: _TypeAlias = AttributionModel  # noqa: Y015
 
 @_typing.final
@@ -400,8 +416,7 @@ class CampaignFilter(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
-    CREATE_TIME_FROM_FIELD_NUMBER: _builtins.int
-    CREATE_TIME_TO_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     tag: _builtins.str
     """Has this tag."""
     channel: _common_pb2.Channel.ValueType
@@ -411,12 +426,8 @@ class CampaignFilter(_message.Message):
     state: Global___CampaignState.ValueType
     """State."""
     @_builtins.property
-    def create_time_from(self) -> _timestamp_pb2.Timestamp:
-        """Created at or after."""
-
-    @_builtins.property
-    def create_time_to(self) -> _timestamp_pb2.Timestamp:
-        """Created before."""
+    def create_time(self) -> _common_pb2.TimeRange:
+        """Created in this stretch of time; any instant, not only whole quarters of an hour."""
 
     def __init__(
         self,
@@ -425,12 +436,11 @@ class CampaignFilter(_message.Message):
         channel: _common_pb2.Channel.ValueType = ...,
         kind: Global___CampaignKind.ValueType = ...,
         state: Global___CampaignState.ValueType = ...,
-        create_time_from: _timestamp_pb2.Timestamp | None = ...,
-        create_time_to: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _common_pb2.TimeRange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_from", b"create_time_from", "create_time_to", b"create_time_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "create_time_from", b"create_time_from", "create_time_to", b"create_time_to", "kind", b"kind", "state", b"state", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "create_time", b"create_time", "kind", b"kind", "state", b"state", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -446,7 +456,7 @@ class ListCampaignsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """0: 100; at most 1,000."""
+    """Campaigns a page, at most 1,000; 0: 100."""
     page_token: _builtins.str
     """From the answer before, with the same filter."""
     @_builtins.property
@@ -497,22 +507,84 @@ class ListCampaignsResponse(_message.Message):
 Global___ListCampaignsResponse: _TypeAlias = ListCampaignsResponse  # noqa: Y015
 
 @_typing.final
+class RateCardEntry(_message.Message):
+    """One price of a rate card."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    VALID_FROM_TIME_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    FROM_MESSAGE_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """WhatsApp's price market, or a country (ISO 3166-1 alpha-2); empty: everywhere else."""
+    channel: _common_pb2.Channel.ValueType
+    """Channel."""
+    category: _builtins.str
+    """Category ("marketing"); empty: every other."""
+    from_message: _builtins.int
+    """From this message of a calendar month on, counted from 1; 0 stands for 1."""
+    @_builtins.property
+    def price(self) -> _common_pb2.Money:
+        """Price of one message."""
+
+    @_builtins.property
+    def valid_from_time(self) -> _timestamp_pb2.Timestamp:
+        """Valid from, inclusive; absent: ever since."""
+
+    @_builtins.property
+    def valid_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Valid until, exclusive; absent: for ever."""
+
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        channel: _common_pb2.Channel.ValueType = ...,
+        category: _builtins.str = ...,
+        price: _common_pb2.Money | None = ...,
+        valid_from_time: _timestamp_pb2.Timestamp | None = ...,
+        valid_until_time: _timestamp_pb2.Timestamp | None = ...,
+        from_message: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "valid_from_time", b"valid_from_time", "valid_until_time", b"valid_until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channel", b"channel", "from_message", b"from_message", "market", b"market", "price", b"price", "valid_from_time", b"valid_from_time", "valid_until_time", b"valid_until_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RateCardEntry: _TypeAlias = RateCardEntry  # noqa: Y015
+
+@_typing.final
 class PutRateCardRequest(_message.Message):
     """Prices to store."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    rate_card_id: _builtins.str
+    """Identity of the card, unique per tenant."""
     currency_code: _builtins.str
-    """Currency of the card."""
+    """Currency of the card, ISO 4217."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntry]:
+        """All its prices, at most 10,000."""
+
     def __init__(
         self,
         *,
+        rate_card_id: _builtins.str = ...,
         currency_code: _builtins.str = ...,
+        entries: _abc.Iterable[Global___RateCardEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "entries", b"entries", "rate_card_id", b"rate_card_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -524,12 +596,17 @@ class PutRateCardResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    rate_card_id: _builtins.str
+    """Identity of the card."""
     def __init__(
         self,
+        *,
+        rate_card_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rate_card_id", b"rate_card_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -541,17 +618,25 @@ class GetRateCardRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
-    currency_code: _builtins.str
-    """Currency of the card."""
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    rate_card_id: _builtins.str
+    """Identity of the card; empty: the card that is used now."""
+    page_size: _builtins.int
+    """Prices a page, at most 1,000; 0: 100."""
+    page_token: _builtins.str
+    """From the answer before, with the same question."""
     def __init__(
         self,
         *,
-        currency_code: _builtins.str = ...,
+        rate_card_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "rate_card_id", b"rate_card_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -563,17 +648,31 @@ class GetRateCardResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RATE_CARD_ID_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    rate_card_id: _builtins.str
+    """Identity of the card."""
     currency_code: _builtins.str
-    """Currency of the card."""
+    """Currency of the card, ISO 4217."""
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___RateCardEntry]:
+        """Its prices."""
+
     def __init__(
         self,
         *,
+        rate_card_id: _builtins.str = ...,
         currency_code: _builtins.str = ...,
+        entries: _abc.Iterable[Global___RateCardEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "entries", b"entries", "next_page_token", b"next_page_token", "rate_card_id", b"rate_card_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,7 @@ Words that every Bluetick service shares."""
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -367,6 +368,118 @@ FAILURE_TOPIC_WINDOW_CLOSED: FailureTopic.ValueType  # 3
 FAILURE_TOPIC_NOT_ON_WHATSAPP: FailureTopic.ValueType  # 4
 """WhatsApp does not reach the number: no account there, or one that takes no such message."""
 Global___FailureTopic: _TypeAlias = FailureTopic  # noqa: Y015
+
+class _Role:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROLE_UNSPECIFIED: _Role.ValueType  # 0
+    """Not said."""
+    ROLE_READER: _Role.ValueType  # 1
+    """Read numbers, and messages without what identifies a person."""
+    ROLE_SENDER: _Role.ValueType  # 2
+    """Record messages, acts, conversions; write campaigns."""
+    ROLE_ADMIN: _Role.ValueType  # 3
+    """Everything of the tenant: accounts, keys, addresses in clear, erasure."""
+    ROLE_OPERATOR: _Role.ValueType  # 4
+    """Run the installation: what was set aside for no tenant, rebuilds."""
+
+class Role(_Role, metaclass=_RoleEnumTypeWrapper):
+    """What a caller may do. Each role may do what the ones before it may, but OPERATOR: it belongs to no
+    tenant and sees no tenant's data.
+    """
+
+ROLE_UNSPECIFIED: Role.ValueType  # 0
+"""Not said."""
+ROLE_READER: Role.ValueType  # 1
+"""Read numbers, and messages without what identifies a person."""
+ROLE_SENDER: Role.ValueType  # 2
+"""Record messages, acts, conversions; write campaigns."""
+ROLE_ADMIN: Role.ValueType  # 3
+"""Everything of the tenant: accounts, keys, addresses in clear, erasure."""
+ROLE_OPERATOR: Role.ValueType  # 4
+"""Run the installation: what was set aside for no tenant, rebuilds."""
+Global___Role: _TypeAlias = Role  # noqa: Y015
+
+class _FileFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FileFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FileFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FILE_FORMAT_UNSPECIFIED: _FileFormat.ValueType  # 0
+    """Not said; CSV."""
+    FILE_FORMAT_CSV: _FileFormat.ValueType  # 1
+    """Comma-separated values, RFC 4180, UTF-8; cells that a spreadsheet would run are made harmless."""
+    FILE_FORMAT_PARQUET: _FileFormat.ValueType  # 2
+    """Apache Parquet, with the version of its schema in the metadata."""
+
+class FileFormat(_FileFormat, metaclass=_FileFormatEnumTypeWrapper):
+    """Form of a file."""
+
+FILE_FORMAT_UNSPECIFIED: FileFormat.ValueType  # 0
+"""Not said; CSV."""
+FILE_FORMAT_CSV: FileFormat.ValueType  # 1
+"""Comma-separated values, RFC 4180, UTF-8; cells that a spreadsheet would run are made harmless."""
+FILE_FORMAT_PARQUET: FileFormat.ValueType  # 2
+"""Apache Parquet, with the version of its schema in the metadata."""
+Global___FileFormat: _TypeAlias = FileFormat  # noqa: Y015
+
+class _ExportKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExportKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPORT_KIND_UNSPECIFIED: _ExportKind.ValueType  # 0
+    """Not said; SUMMARY."""
+    EXPORT_KIND_SUMMARY: _ExportKind.ValueType  # 1
+    """A row a number."""
+    EXPORT_KIND_DETAILED: _ExportKind.ValueType  # 2
+    """A row a message."""
+
+class ExportKind(_ExportKind, metaclass=_ExportKindEnumTypeWrapper):
+    """What a file holds."""
+
+EXPORT_KIND_UNSPECIFIED: ExportKind.ValueType  # 0
+"""Not said; SUMMARY."""
+EXPORT_KIND_SUMMARY: ExportKind.ValueType  # 1
+"""A row a number."""
+EXPORT_KIND_DETAILED: ExportKind.ValueType  # 2
+"""A row a message."""
+Global___ExportKind: _TypeAlias = ExportKind  # noqa: Y015
+
+@_typing.final
+class TimeRange(_message.Message):
+    """A stretch of time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """First instant, inclusive; absent: from the beginning. A whole quarter of an hour, UTC."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Last instant, exclusive; absent: to the end. A whole quarter of an hour, UTC."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeRange: _TypeAlias = TimeRange  # noqa: Y015
 
 @_typing.final
 class Money(_message.Message):

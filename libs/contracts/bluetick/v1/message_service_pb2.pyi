@@ -263,6 +263,66 @@ class HistoryEntry(_message.Message):
 Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
 
 @_typing.final
+class Attempt(_message.Message):
+    """One attempt to get a message to its person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    PROVIDER_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MILESTONES_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    PRICING_FIELD_NUMBER: _builtins.int
+    IS_STANDING_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Provider."""
+    account: _builtins.str
+    """Account at the provider."""
+    provider_message_id: _builtins.str
+    """The provider's id; empty if never handed over."""
+    channel: _common_pb2.Channel.ValueType
+    """Channel."""
+    state: _common_pb2.MessageState.ValueType
+    """State of this attempt."""
+    is_standing: _builtins.bool
+    """The message stands where this attempt stands."""
+    @_builtins.property
+    def milestones(self) -> Global___Milestones:
+        """Milestones of this attempt."""
+
+    @_builtins.property
+    def failure(self) -> Global___Failure:
+        """Set if it failed."""
+
+    @_builtins.property
+    def pricing(self) -> _event_pb2.Pricing:
+        """What the provider said it charges; absent: not said."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+        provider_message_id: _builtins.str = ...,
+        channel: _common_pb2.Channel.ValueType = ...,
+        state: _common_pb2.MessageState.ValueType = ...,
+        milestones: Global___Milestones | None = ...,
+        failure: Global___Failure | None = ...,
+        pricing: _event_pb2.Pricing | None = ...,
+        is_standing: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "milestones", b"milestones", "pricing", b"pricing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "channel", b"channel", "failure", b"failure", "is_standing", b"is_standing", "milestones", b"milestones", "pricing", b"pricing", "provider", b"provider", "provider_message_id", b"provider_message_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Attempt: _TypeAlias = Attempt  # noqa: Y015
+
+@_typing.final
 class Message(_message.Message):
     """One message."""
 
@@ -289,6 +349,7 @@ class Message(_message.Message):
     TAP_COUNT_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     IS_HISTORY_CUT_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """Identity inside Bluetick, hexadecimal."""
     message_ref: _builtins.str
@@ -341,6 +402,10 @@ class Message(_message.Message):
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]:
         """Everything told about it, oldest first, repeats once."""
 
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
+        """All attempts, the standing one first. One attempt or none: empty, the fields above tell it."""
+
     def __init__(
         self,
         *,
@@ -365,10 +430,11 @@ class Message(_message.Message):
         tap_count: _builtins.int = ...,
         history: _abc.Iterable[Global___HistoryEntry] | None = ...,
         is_history_cut: _builtins.bool = ...,
+        attempts: _abc.Iterable[Global___Attempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "milestones", b"milestones", "pricing", b"pricing", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "click_count", b"click_count", "failure", b"failure", "history", b"history", "is_deliver_inferred", b"is_deliver_inferred", "is_history_cut", b"is_history_cut", "is_read_inferred", b"is_read_inferred", "is_recovered", b"is_recovered", "is_registered", b"is_registered", "message_id", b"message_id", "message_ref", b"message_ref", "milestones", b"milestones", "pricing", b"pricing", "provider", b"provider", "provider_message_id", b"provider_message_id", "registration", b"registration", "reply_count", b"reply_count", "state", b"state", "tap_count", b"tap_count", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "attempts", b"attempts", "click_count", b"click_count", "failure", b"failure", "history", b"history", "is_deliver_inferred", b"is_deliver_inferred", "is_history_cut", b"is_history_cut", "is_read_inferred", b"is_read_inferred", "is_recovered", b"is_recovered", "is_registered", b"is_registered", "message_id", b"message_id", "message_ref", b"message_ref", "milestones", b"milestones", "pricing", b"pricing", "provider", b"provider", "provider_message_id", b"provider_message_id", "registration", b"registration", "reply_count", b"reply_count", "state", b"state", "tap_count", b"tap_count", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -399,34 +465,122 @@ class GetMessageResponse(_message.Message):
 Global___GetMessageResponse: _TypeAlias = GetMessageResponse  # noqa: Y015
 
 @_typing.final
-class MessageFilter(_message.Message):
-    """What messages behind a number have in common. All fields that are set must hold."""
+class AttributeFilter(_message.Message):
+    """One attribute of the contact at send time."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    STATE_FIELD_NUMBER: _builtins.int
-    METRIC_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    PROVIDER_CODE_FIELD_NUMBER: _builtins.int
-    state: _common_pb2.MessageState.ValueType
-    """State."""
-    metric: _builtins.str
-    """Name of a counter ("delivered")."""
-    reason: _common_pb2.FailureReason.ValueType
-    """Failure reason."""
-    provider_code: _builtins.str
-    """Failure code."""
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name."""
+    value: _builtins.str
+    """Value."""
     def __init__(
         self,
         *,
-        state: _common_pb2.MessageState.ValueType = ...,
-        metric: _builtins.str = ...,
-        reason: _common_pb2.FailureReason.ValueType = ...,
-        provider_code: _builtins.str = ...,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "provider_code", b"provider_code", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttributeFilter: _TypeAlias = AttributeFilter  # noqa: Y015
+
+@_typing.final
+class MessageFilter(_message.Message):
+    """What messages behind a number have in common. All fields that are set must hold; a list holds when
+    one of its values does.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    PROVIDER_CODE_FIELD_NUMBER: _builtins.int
+    LINK_ID_FIELD_NUMBER: _builtins.int
+    BUTTON_ID_FIELD_NUMBER: _builtins.int
+    CARD_INDEX_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
+    FLOW_ID_FIELD_NUMBER: _builtins.int
+    BRANCH_ID_FIELD_NUMBER: _builtins.int
+    STEP_ID_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    CONTACT_ID_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """Name of a counter ("delivered"): messages that it counts."""
+    provider_code: _builtins.str
+    """Failure code, as the provider wrote it."""
+    link_id: _builtins.str
+    """A click on this link."""
+    button_id: _builtins.str
+    """A tap on this button or list choice."""
+    card_index: _builtins.int
+    """An act on this carousel card, from 1; 0: any."""
+    variant: _builtins.str
+    """Variant of an A/B test."""
+    flow_id: _builtins.str
+    """Flow."""
+    branch_id: _builtins.str
+    """Branch of the flow."""
+    step_id: _builtins.str
+    """Step of the flow."""
+    segment: _builtins.str
+    """Audience segment."""
+    country: _builtins.str
+    """ISO 3166-1 alpha-2 country of the address."""
+    contact_id: _builtins.str
+    """The person, as the sender names it."""
+    provider: _builtins.str
+    """Provider of an attempt."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.MessageState.ValueType]:
+        """States; at most 10."""
+
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.FailureReason.ValueType]:
+        """Failure reasons; at most 30."""
+
+    @_builtins.property
+    def attribute(self) -> Global___AttributeFilter:
+        """Attribute of the contact."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Channel.ValueType]:
+        """Channels; at most 10."""
+
+    def __init__(
+        self,
+        *,
+        states: _abc.Iterable[_common_pb2.MessageState.ValueType] | None = ...,
+        metric: _builtins.str = ...,
+        reasons: _abc.Iterable[_common_pb2.FailureReason.ValueType] | None = ...,
+        provider_code: _builtins.str = ...,
+        link_id: _builtins.str = ...,
+        button_id: _builtins.str = ...,
+        card_index: _builtins.int = ...,
+        variant: _builtins.str = ...,
+        flow_id: _builtins.str = ...,
+        branch_id: _builtins.str = ...,
+        step_id: _builtins.str = ...,
+        segment: _builtins.str = ...,
+        attribute: Global___AttributeFilter | None = ...,
+        country: _builtins.str = ...,
+        contact_id: _builtins.str = ...,
+        channels: _abc.Iterable[_common_pb2.Channel.ValueType] | None = ...,
+        provider: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "branch_id", b"branch_id", "button_id", b"button_id", "card_index", b"card_index", "channels", b"channels", "contact_id", b"contact_id", "country", b"country", "flow_id", b"flow_id", "link_id", b"link_id", "metric", b"metric", "provider", b"provider", "provider_code", b"provider_code", "reasons", b"reasons", "segment", b"segment", "states", b"states", "step_id", b"step_id", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,9 +599,9 @@ class ListMessagesRequest(_message.Message):
     campaign_id: _builtins.str
     """Campaign."""
     page_size: _builtins.int
-    """0: 100; at most 1,000."""
+    """Messages a page, at most 1,000; 0: 100."""
     page_token: _builtins.str
-    """From the answer before."""
+    """From the answer before, with the same question."""
     @_builtins.property
     def where(self) -> Global___MessageFilter:
         """Filter."""
@@ -476,21 +630,37 @@ class ListMessagesResponse(_message.Message):
 
     MESSAGES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    COMPLETE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
+    total_count: _builtins.int
+    """Messages on all pages together."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
         """The messages, without history."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was read."""
+
+    @_builtins.property
+    def complete_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Everything answered OK before this time is included; later things may be. Absent: not known."""
 
     def __init__(
         self,
         *,
         messages: _abc.Iterable[Global___Message] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_count: _builtins.int = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        complete_until_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "complete_until_time", b"complete_until_time", "messages", b"messages", "next_page_token", b"next_page_token", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -504,19 +674,37 @@ class ExportMessagesRequest(_message.Message):
 
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    WHERE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    WITH_BYTE_ORDER_MARK_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
     """Campaign."""
-    format: _builtins.str
-    """"csv" or "parquet"."""
+    format: _common_pb2.FileFormat.ValueType
+    """Form of the file."""
+    kind: _common_pb2.ExportKind.ValueType
+    """What the file holds."""
+    cursor: _builtins.str
+    """Go on behind this place, from the answer before; empty: from the start."""
+    with_byte_order_mark: _builtins.bool
+    """CSV only: begin with a byte order mark, which some spreadsheets need to see UTF-8."""
+    @_builtins.property
+    def where(self) -> Global___MessageFilter:
+        """Filter."""
+
     def __init__(
         self,
         *,
         campaign_id: _builtins.str = ...,
-        format: _builtins.str = ...,
+        format: _common_pb2.FileFormat.ValueType = ...,
+        kind: _common_pb2.ExportKind.ValueType = ...,
+        where: Global___MessageFilter | None = ...,
+        cursor: _builtins.str = ...,
+        with_byte_order_mark: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["where", b"where"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "format", b"format"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "cursor", b"cursor", "format", b"format", "kind", b"kind", "where", b"where", "with_byte_order_mark", b"with_byte_order_mark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -529,20 +717,76 @@ class ExportMessagesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DATA_FIELD_NUMBER: _builtins.int
+    ROW_COUNT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """Bytes."""
+    row_count: _builtins.int
+    """Rows in all pieces so far."""
+    cursor: _builtins.str
+    """Where to go on behind this piece."""
+    sha256: _builtins.bytes
+    """SHA-256 of all pieces together; on the last one only."""
     def __init__(
         self,
         *,
         data: _builtins.bytes = ...,
+        row_count: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+        sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "data", b"data", "row_count", b"row_count", "sha256", b"sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportMessagesResponse: _TypeAlias = ExportMessagesResponse  # noqa: Y015
+
+@_typing.final
+class ChangeFilter(_message.Message):
+    """Which changes to watch. All fields that are set must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAMPAIGN_IDS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    IS_STATE_MOVED_ONLY_FIELD_NUMBER: _builtins.int
+    IS_FINAL_ONLY_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    is_state_moved_only: _builtins.bool
+    """Only changes that moved the state."""
+    is_final_only: _builtins.bool
+    """Only changes into a state that no report is expected to move: DROPPED, UNDELIVERED, READ."""
+    @_builtins.property
+    def campaign_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Campaigns, at most 100; empty: of all."""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.MessageState.ValueType]:
+        """Into one of these states; empty: into any."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Channel.ValueType]:
+        """Channels; empty: all."""
+
+    def __init__(
+        self,
+        *,
+        campaign_ids: _abc.Iterable[_builtins.str] | None = ...,
+        states: _abc.Iterable[_common_pb2.MessageState.ValueType] | None = ...,
+        is_state_moved_only: _builtins.bool = ...,
+        is_final_only: _builtins.bool = ...,
+        channels: _abc.Iterable[_common_pb2.Channel.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_ids", b"campaign_ids", "channels", b"channels", "is_final_only", b"is_final_only", "is_state_moved_only", b"is_state_moved_only", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeFilter: _TypeAlias = ChangeFilter  # noqa: Y015
 
 @_typing.final
 class WatchChangesRequest(_message.Message):
@@ -551,16 +795,30 @@ class WatchChangesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    IS_COALESCING_FIELD_NUMBER: _builtins.int
+    CHANGES_MAX_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """From an earlier answer; empty: from now."""
+    is_coalescing: _builtins.bool
+    """Of several changes of one message that wait for a slow reader, send the last one only."""
+    changes_max: _builtins.int
+    """Changes an answer, 1 to 1,000; 0: 100."""
+    @_builtins.property
+    def filter(self) -> Global___ChangeFilter:
+        """Filter."""
+
     def __init__(
         self,
         *,
         cursor: _builtins.str = ...,
+        filter: Global___ChangeFilter | None = ...,
+        is_coalescing: _builtins.bool = ...,
+        changes_max: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes_max", b"changes_max", "cursor", b"cursor", "filter", b"filter", "is_coalescing", b"is_coalescing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -568,27 +826,37 @@ Global___WatchChangesRequest: _TypeAlias = WatchChangesRequest  # noqa: Y015
 
 @_typing.final
 class WatchChangesResponse(_message.Message):
-    """One change."""
+    """Changes, or a sign of life."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGE_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    COMPLETE_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    IS_ENDING_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where to go on."""
+    """Where to go on behind this answer."""
+    is_ending: _builtins.bool
+    """The stream ends now; go on with `cursor`."""
     @_builtins.property
-    def change(self) -> _change_pb2.MessageChanged:
-        """The change."""
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.MessageChanged]:
+        """The changes, in the order of `version` within a message. None: a sign of life."""
+
+    @_builtins.property
+    def complete_until_time(self) -> _timestamp_pb2.Timestamp:
+        """Everything stored before this time was sent."""
 
     def __init__(
         self,
         *,
-        change: _change_pb2.MessageChanged | None = ...,
+        changes: _abc.Iterable[_change_pb2.MessageChanged] | None = ...,
         cursor: _builtins.str = ...,
+        complete_until_time: _timestamp_pb2.Timestamp | None = ...,
+        is_ending: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_until_time", b"complete_until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "complete_until_time", b"complete_until_time", "cursor", b"cursor", "is_ending", b"is_ending"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -601,18 +869,28 @@ class EraseContactRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTACT_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     contact_id: _builtins.str
-    """The person."""
+    """As the sender names it."""
+    address: _builtins.str
+    """Phone number (E.164 with "+") or mailbox."""
+    request_id: _builtins.str
+    """A retry with the same request id answers as the first did; at most 128 characters."""
     def __init__(
         self,
         *,
         contact_id: _builtins.str = ...,
+        address: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "contact_id", b"contact_id", "person", b"person"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_id", b"contact_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "contact_id", b"contact_id", "person", b"person", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_person: _TypeAlias = _typing.Literal["contact_id", "address"]  # noqa: Y015
+    _WhichOneofArgType_person: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_person) -> _WhichOneofReturnType_person | None: ...
 
 Global___EraseContactRequest: _TypeAlias = EraseContactRequest  # noqa: Y015
 
