@@ -26,6 +26,7 @@ from services.ingest.domain.record_rules import (
     check_attributes,
     check_required,
     check_texts,
+    check_time_zone,
     occur_time_us,
     provider_name,
 )
@@ -47,13 +48,15 @@ TEXT_LIMITS: Final = (
     ("flow_id", 128),
     ("step_id", 128),
     ("segment", 128),
+    ("branch_id", 128),
+    ("time_zone", 64),
 )
 DROPPED_TEXT_LIMITS: Final = (("provider_code", 64), ("detail", 1_000))
 REASONS: Final = frozenset(pb.FailureReason.values())
 # What a registration has under the same name as the record.
 _COPIED: Final = (
     "campaign_id", "contact_id", "channel", "sender", "template", "language", "category",
-    "variant", "flow_id", "step_id", "segment",
+    "variant", "flow_id", "step_id", "segment", "branch_id", "time_zone",
 )  # fmt: skip
 
 
@@ -147,6 +150,7 @@ def _check(record: MessageRecord) -> tuple[str, str]:
     check_required("message_ref", record.message_ref, "send your own id of the message.")
     check_texts(record, TEXT_LIMITS)
     check_attributes(record.attributes)
+    check_time_zone(record.time_zone)
     provider = provider_name(record.provider)
     if record.channel not in (pb.CHANNEL_WHATSAPP, pb.CHANNEL_SMS, pb.CHANNEL_EMAIL):
         reason = "CHANNEL_UNKNOWN" if record.channel else "CHANNEL_MISSING"

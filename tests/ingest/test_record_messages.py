@@ -104,15 +104,16 @@ async def test_the_reason_is_the_senders_or_the_codes_or_said_to_be_unknown(
 async def test_the_registration_carries_every_dimension() -> None:
     """Numbers are broken down by what the sender said here, and by nothing else."""
     names = ("sender", "template", "language", "category", "variant", "flow_id", "step_id",
-             "segment")  # fmt: skip
+             "segment", "branch_id")  # fmt: skip
     fields: dict[str, Any] = {name: f"a {name}" for name in names}
 
-    event = await _event(an_accepted(**fields, attributes={"city": "Ulm"}))
+    event = await _event(an_accepted(**fields, attributes={"city": "Ulm"}, time_zone="Asia/Kathmandu"))
 
     said = event.registration
     assert {name: getattr(said, name) for name in names} == fields
     assert (said.campaign_id, said.contact_id) == ("camp-1", "contact-1")
     assert said.channel == pb.CHANNEL_WHATSAPP
+    assert said.time_zone == "Asia/Kathmandu"
     assert dict(said.attributes) == {"city": "Ulm"}
 
 
@@ -179,6 +180,7 @@ async def test_a_dropped_message_may_have_any_address(address: str) -> None:
         (an_accepted(attributes={"n" * 65: "x"}), "ATTRIBUTES_NAME_TOO_LONG"),
         (an_accepted(attributes={"n": "x" * 257}), "ATTRIBUTES_VALUE_TOO_LONG"),
         (an_accepted(attributes={f"n{i}": "" for i in range(33)}), "ATTRIBUTES_TOO_MANY"),
+        (an_accepted(time_zone="Mars/Olympus"), "TIME_ZONE_UNKNOWN"),
         (
             an_accepted(accepted=Accepted(accept_time=Timestamp(seconds=1))),
             "TIME_OUT_OF_RANGE",

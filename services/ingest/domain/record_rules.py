@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
+from zoneinfo import available_timezones
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.ingest.domain.times import EARLIEST_US, SECOND_US, is_believable
 
 _PROVIDER = re.compile(r"[a-z0-9_]{1,32}")
+_TIME_ZONES: Final = available_timezones()
 # Messages without a provider's id are keyed by the word "ref" in the provider's place.
 _RESERVED_PROVIDERS: Final = frozenset({"ref"})
 
@@ -59,6 +61,19 @@ def check_required(name: str, value: object, cure: str) -> None:
     """
     if not value:
         raise Faulty(f"{_word(name)}_MISSING", f"{name}: empty; {cure}")
+
+
+def check_time_zone(name: str) -> None:
+    """Check that ``name`` is empty or a zone of the IANA database.
+
+    Raises:
+        Faulty: it is neither.
+    """
+    if name and name not in _TIME_ZONES:
+        raise Faulty(
+            "TIME_ZONE_UNKNOWN",
+            'time_zone: no IANA zone; send a name such as "Europe/Berlin", or leave it out.',
+        )
 
 
 def check_attributes(attributes: Mapping[str, str]) -> None:
