@@ -107,7 +107,9 @@ async def test_the_registration_carries_every_dimension() -> None:
              "segment", "branch_id")  # fmt: skip
     fields: dict[str, Any] = {name: f"a {name}" for name in names}
 
-    event = await _event(an_accepted(**fields, attributes={"city": "Ulm"}, time_zone="Asia/Kathmandu"))
+    event = await _event(
+        an_accepted(**fields, attributes={"city": "Ulm"}, time_zone="Asia/Kathmandu")
+    )
 
     said = event.registration
     assert {name: getattr(said, name) for name in names} == fields
