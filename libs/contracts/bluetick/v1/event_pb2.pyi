@@ -8,6 +8,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CallbackProof:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CallbackProofEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallbackProof.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CALLBACK_PROOF_UNSPECIFIED: _CallbackProof.ValueType  # 0
+    """No callback: a sender's record, or a click at our own door."""
+    CALLBACK_PROOF_SIGNATURE: _CallbackProof.ValueType  # 1
+    """The provider signed it."""
+    CALLBACK_PROOF_CREDENTIAL: _CallbackProof.ValueType  # 2
+    """It brought the credential that the operator had put into the address or a header."""
+    CALLBACK_PROOF_NOTHING: _CallbackProof.ValueType  # 3
+    """Nothing did; the account says that it takes such callbacks."""
+
+class CallbackProof(_CallbackProof, metaclass=_CallbackProofEnumTypeWrapper):
+    """What proved that a callback came from its provider."""
+
+CALLBACK_PROOF_UNSPECIFIED: CallbackProof.ValueType  # 0
+"""No callback: a sender's record, or a click at our own door."""
+CALLBACK_PROOF_SIGNATURE: CallbackProof.ValueType  # 1
+"""The provider signed it."""
+CALLBACK_PROOF_CREDENTIAL: CallbackProof.ValueType  # 2
+"""It brought the credential that the operator had put into the address or a header."""
+CALLBACK_PROOF_NOTHING: CallbackProof.ValueType  # 3
+"""Nothing did; the account says that it takes such callbacks."""
+Global___CallbackProof: _TypeAlias = CallbackProof  # noqa: Y015
 
 @_typing.final
 class Pricing(_message.Message):
@@ -81,6 +110,7 @@ class Engagement(_message.Message):
     BY_FAILURE_FIELD_NUMBER: _builtins.int
     IS_EXTERNAL_BUTTON_FIELD_NUMBER: _builtins.int
     LINK_LABEL_FIELD_NUMBER: _builtins.int
+    IS_REPLACEABLE_FIELD_NUMBER: _builtins.int
     fact_id: _builtins.str
     """Identity of the act, unique per message; the same act told twice has the same id."""
     link_id: _builtins.str
@@ -109,6 +139,10 @@ class Engagement(_message.Message):
     """The link is a button that opens an external platform."""
     link_label: _builtins.str
     """The sender's name of the link for reports, else empty."""
+    is_replaceable: _builtins.bool
+    """A choice that a person may make again (a reaction): of several acts with this `fact_id` the
+    last to happen counts, and if that one is withdrawn, none does.
+    """
     def __init__(
         self,
         *,
@@ -126,10 +160,11 @@ class Engagement(_message.Message):
         by_failure: _builtins.bool = ...,
         is_external_button: _builtins.bool = ...,
         link_label: _builtins.str = ...,
+        is_replaceable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_id", b"button_id", "button_title", b"button_title", "by_failure", b"by_failure", "card_index", b"card_index", "fact_id", b"fact_id", "inbound_type", b"inbound_type", "is_external_button", b"is_external_button", "is_machine", b"is_machine", "is_tap", b"is_tap", "is_withdrawn", b"is_withdrawn", "link_id", b"link_id", "link_label", b"link_label", "machine_rule", b"machine_rule", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_id", b"button_id", "button_title", b"button_title", "by_failure", b"by_failure", "card_index", b"card_index", "fact_id", b"fact_id", "inbound_type", b"inbound_type", "is_external_button", b"is_external_button", "is_machine", b"is_machine", "is_replaceable", b"is_replaceable", "is_tap", b"is_tap", "is_withdrawn", b"is_withdrawn", "link_id", b"link_id", "link_label", b"link_label", "machine_rule", b"machine_rule", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -268,8 +303,19 @@ class Event(_message.Message):
     REGISTRATION_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
     IS_TIME_CLAMPED_FIELD_NUMBER: _builtins.int
+    BATCH_KEY_FIELD_NUMBER: _builtins.int
+    ALSO_KNOWN_AS_FIELD_NUMBER: _builtins.int
+    OWN_ADDRESS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    IS_TIME_UNTOLD_FIELD_NUMBER: _builtins.int
+    PART_ID_FIELD_NUMBER: _builtins.int
+    PART_COUNT_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     message_key: _builtins.bytes
-    """16 bytes: hash of (tenant, provider, provider message id), or of (tenant, "ref", message_ref)."""
+    """16 bytes: hash of (tenant, provider, provider message id), or of (tenant, "ref", message_ref).
+    Of the id's canonical spelling, with the account where ids are unique in one account only and
+    with the recipient where one id covers several.
+    """
     kind: _common_pb2.EventKind.ValueType
     """What happened."""
     tenant_id: _builtins.str
@@ -302,6 +348,25 @@ class Event(_message.Message):
     """The part of the callback that this event was read from, kept for words never seen before."""
     is_time_clamped: _builtins.bool
     """The provider's time was missing or beyond belief, and the time of receipt stands for it."""
+    batch_key: _builtins.bytes
+    """16 bytes: as `message_key`, without the recipient; empty where an id names one message alone.
+    An event whose key meets no record is of the one message recorded under this, if it is one:
+    mail that was forwarded, or answered from another mailbox.
+    """
+    own_address: _builtins.str
+    """What was written to: our own number, mailbox, page or app at the provider; empty: not told."""
+    channel: _common_pb2.Channel.ValueType
+    """Channel, where the callback tells it."""
+    is_time_untold: _builtins.bool
+    """The provider tells no time of this event: that of receipt stands for it. No latency is measured
+    by it, and a repeat is the same event although it was received later.
+    """
+    part_id: _builtins.str
+    """The part of the message that is told of, by the provider's id of it; empty: all of it."""
+    part_count: _builtins.int
+    """How many parts the message has; 0: not told."""
+    proof: Global___CallbackProof.ValueType
+    """What proved the callback."""
     @_builtins.property
     def pricing(self) -> Global___Pricing:
         """What the provider charges; absent when it does not say."""
@@ -313,6 +378,12 @@ class Event(_message.Message):
     @_builtins.property
     def registration(self) -> Global___Registration:
         """What the sender said; present on a sender's record only."""
+
+    @_builtins.property
+    def also_known_as(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other names of the person at `address` that the same callback tells: a phone, a business-scoped
+        user id, the number or id before a change. At most 8.
+        """
 
     def __init__(
         self,
@@ -336,10 +407,18 @@ class Event(_message.Message):
         registration: Global___Registration | None = ...,
         raw: _builtins.bytes = ...,
         is_time_clamped: _builtins.bool = ...,
+        batch_key: _builtins.bytes = ...,
+        also_known_as: _abc.Iterable[_builtins.str] | None = ...,
+        own_address: _builtins.str = ...,
+        channel: _common_pb2.Channel.ValueType = ...,
+        is_time_untold: _builtins.bool = ...,
+        part_id: _builtins.str = ...,
+        part_count: _builtins.int = ...,
+        proof: Global___CallbackProof.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engagement", b"engagement", "pricing", b"pricing", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "detail", b"detail", "engagement", b"engagement", "is_time_clamped", b"is_time_clamped", "kind", b"kind", "message_key", b"message_key", "message_ref", b"message_ref", "occur_time_us", b"occur_time_us", "pricing", b"pricing", "provider", b"provider", "provider_code", b"provider_code", "provider_message_id", b"provider_message_id", "provider_word", b"provider_word", "raw", b"raw", "reason", b"reason", "receive_time_us", b"receive_time_us", "registration", b"registration", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "also_known_as", b"also_known_as", "batch_key", b"batch_key", "channel", b"channel", "detail", b"detail", "engagement", b"engagement", "is_time_clamped", b"is_time_clamped", "is_time_untold", b"is_time_untold", "kind", b"kind", "message_key", b"message_key", "message_ref", b"message_ref", "occur_time_us", b"occur_time_us", "own_address", b"own_address", "part_count", b"part_count", "part_id", b"part_id", "pricing", b"pricing", "proof", b"proof", "provider", b"provider", "provider_code", b"provider_code", "provider_message_id", b"provider_message_id", "provider_word", b"provider_word", "raw", b"raw", "reason", b"reason", "receive_time_us", b"receive_time_us", "registration", b"registration", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,6 +442,7 @@ class Quarantined(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     IS_PART_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_US_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     quarantine_key: _builtins.bytes
     """16 bytes: hash of account and content; the same content is kept once."""
     tenant_id: _builtins.str
@@ -387,6 +467,8 @@ class Quarantined(_message.Message):
     """`body` is a part of the callback; its neighbours were applied."""
     receive_time_us: _builtins.int
     """When Bluetick took it: microseconds since 1970, UTC."""
+    proof: Global___CallbackProof.ValueType
+    """What proved the callback."""
     def __init__(
         self,
         *,
@@ -402,14 +484,45 @@ class Quarantined(_message.Message):
         body: _builtins.bytes = ...,
         is_part: _builtins.bool = ...,
         receive_time_us: _builtins.int = ...,
+        proof: Global___CallbackProof.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "content_type", b"content_type", "detail", b"detail", "is_part", b"is_part", "method", b"method", "provider", b"provider", "quarantine_key", b"quarantine_key", "query", b"query", "reason", b"reason", "receive_time_us", b"receive_time_us", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "content_type", b"content_type", "detail", b"detail", "is_part", b"is_part", "method", b"method", "proof", b"proof", "provider", b"provider", "quarantine_key", b"quarantine_key", "query", b"query", "reason", b"reason", "receive_time_us", b"receive_time_us", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Quarantined: _TypeAlias = Quarantined  # noqa: Y015
+
+@_typing.final
+class DoorRefusals(_message.Message):
+    """Requests that were refused at one door for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    CURE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Stable word ("SIGNATURE_WRONG")."""
+    cure: _builtins.str
+    """What the operator may do about it; never a value of the request."""
+    count: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        cure: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "cure", b"cure", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoorRefusals: _TypeAlias = DoorRefusals  # noqa: Y015
 
 @_typing.final
 class DoorReport(_message.Message):
@@ -426,6 +539,7 @@ class DoorReport(_message.Message):
     REFUSED_COUNT_FIELD_NUMBER: _builtins.int
     LAST_RECEIVE_TIME_US_FIELD_NUMBER: _builtins.int
     LAG_US_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     report_id: _builtins.bytes
     """Identity, 16 bytes; a report that is sent again keeps it."""
     tenant_id: _builtins.str
@@ -446,6 +560,10 @@ class DoorReport(_message.Message):
     """Median over a sample of the events: microseconds from the provider's time to the receipt.
     Absent: no event had a time of the provider's.
     """
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___DoorRefusals]:
+        """Why requests were refused, most frequent first, at most 8 reasons."""
+
     def __init__(
         self,
         *,
@@ -458,10 +576,11 @@ class DoorReport(_message.Message):
         refused_count: _builtins.int = ...,
         last_receive_time_us: _builtins.int = ...,
         lag_us: _builtins.int | None = ...,
+        refusals: _abc.Iterable[Global___DoorRefusals] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_lag_us", b"_lag_us", "lag_us", b"lag_us"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lag_us", b"_lag_us", "account", b"account", "callback_count", b"callback_count", "lag_us", b"lag_us", "last_receive_time_us", b"last_receive_time_us", "provider", b"provider", "refused_count", b"refused_count", "report_id", b"report_id", "report_time_us", b"report_time_us", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lag_us", b"_lag_us", "account", b"account", "callback_count", b"callback_count", "lag_us", b"lag_us", "last_receive_time_us", b"last_receive_time_us", "provider", b"provider", "refusals", b"refusals", "refused_count", b"refused_count", "report_id", b"report_id", "report_time_us", b"report_time_us", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__lag_us: _TypeAlias = _typing.Literal["lag_us"]  # noqa: Y015
     _WhichOneofArgType__lag_us: _TypeAlias = _typing.Literal["_lag_us", b"_lag_us"]  # noqa: Y015

@@ -457,6 +457,8 @@ class EngagementRecord(_message.Message):
     BUTTON_TITLE_FIELD_NUMBER: _builtins.int
     CARD_INDEX_FIELD_NUMBER: _builtins.int
     IS_MACHINE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     engagement_id: _builtins.str
     """Identity of the act, unique per tenant, 1 to 256 characters; a repeat is counted once."""
     kind: Global___EngagementKind.ValueType
@@ -479,6 +481,14 @@ class EngagementRecord(_message.Message):
     """Position of the carousel card, from 1; 0 outside a carousel."""
     is_machine: _builtins.bool
     """The sender's systems think a machine did it."""
+    account: _builtins.str
+    """Account at the provider; needed with `provider_message_id` where ids are unique in one account
+    only and the tenant has several.
+    """
+    address: _builtins.str
+    """Recipient of the message: needed with the `provider_message_id` of an email, since one id may
+    cover many.
+    """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When. Empty: now."""
@@ -498,10 +508,12 @@ class EngagementRecord(_message.Message):
         button_title: _builtins.str = ...,
         card_index: _builtins.int = ...,
         is_machine: _builtins.bool = ...,
+        account: _builtins.str = ...,
+        address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_id", b"button_id", "button_title", b"button_title", "card_index", b"card_index", "engagement_id", b"engagement_id", "is_machine", b"is_machine", "kind", b"kind", "link_id", b"link_id", "message_ref", b"message_ref", "occur_time", b"occur_time", "provider", b"provider", "provider_message_id", b"provider_message_id", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "button_id", b"button_id", "button_title", b"button_title", "card_index", b"card_index", "engagement_id", b"engagement_id", "is_machine", b"is_machine", "kind", b"kind", "link_id", b"link_id", "message_ref", b"message_ref", "occur_time", b"occur_time", "provider", b"provider", "provider_message_id", b"provider_message_id", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -891,19 +903,23 @@ class CallbackRefused(_message.Message):
 
     REASON_FIELD_NUMBER: _builtins.int
     HTTP_STATUS_FIELD_NUMBER: _builtins.int
+    CURE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Stable word ("SIGNATURE_MISSING")."""
     http_status: _builtins.int
     """HTTP status that the door would answer."""
+    cure: _builtins.str
+    """What the operator may do about it; empty where the reason says it all."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
         http_status: _builtins.int = ...,
+        cure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_status", b"http_status", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cure", b"cure", "http_status", b"http_status", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -928,6 +944,13 @@ class CallbackEvent(_message.Message):
     ENGAGEMENT_FIELD_NUMBER: _builtins.int
     IS_TIME_CLAMPED_FIELD_NUMBER: _builtins.int
     TOPIC_FIELD_NUMBER: _builtins.int
+    ALSO_KNOWN_AS_FIELD_NUMBER: _builtins.int
+    OWN_ADDRESS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    IS_TIME_UNTOLD_FIELD_NUMBER: _builtins.int
+    PART_ID_FIELD_NUMBER: _builtins.int
+    PART_COUNT_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     kind: _common_pb2.EventKind.ValueType
     """Kind."""
     provider_message_id: _builtins.str
@@ -948,6 +971,18 @@ class CallbackEvent(_message.Message):
     """The time was missing or beyond belief; the time of receipt stands for it."""
     topic: _common_pb2.FailureTopic.ValueType
     """What the reason of the failure does not say."""
+    own_address: _builtins.str
+    """Our own number, mailbox, page or app that was written to."""
+    channel: _common_pb2.Channel.ValueType
+    """Channel, where the callback tells it."""
+    is_time_untold: _builtins.bool
+    """The provider tells no time of this event."""
+    part_id: _builtins.str
+    """The provider's id of the part that is told of; empty: all of the message."""
+    part_count: _builtins.int
+    """How many parts the message has; 0: not told."""
+    proof: _event_pb2.CallbackProof.ValueType
+    """What proved the callback."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -959,6 +994,10 @@ class CallbackEvent(_message.Message):
     @_builtins.property
     def engagement(self) -> _event_pb2.Engagement:
         """What a person did."""
+
+    @_builtins.property
+    def also_known_as(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other names of the person that the callback tells."""
 
     def __init__(
         self,
@@ -976,10 +1015,17 @@ class CallbackEvent(_message.Message):
         engagement: _event_pb2.Engagement | None = ...,
         is_time_clamped: _builtins.bool = ...,
         topic: _common_pb2.FailureTopic.ValueType = ...,
+        also_known_as: _abc.Iterable[_builtins.str] | None = ...,
+        own_address: _builtins.str = ...,
+        channel: _common_pb2.Channel.ValueType = ...,
+        is_time_untold: _builtins.bool = ...,
+        part_id: _builtins.str = ...,
+        part_count: _builtins.int = ...,
+        proof: _event_pb2.CallbackProof.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engagement", b"engagement", "occur_time", b"occur_time", "pricing", b"pricing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "detail", b"detail", "engagement", b"engagement", "is_time_clamped", b"is_time_clamped", "kind", b"kind", "message_ref", b"message_ref", "occur_time", b"occur_time", "pricing", b"pricing", "provider_code", b"provider_code", "provider_message_id", b"provider_message_id", "provider_word", b"provider_word", "reason", b"reason", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "also_known_as", b"also_known_as", "channel", b"channel", "detail", b"detail", "engagement", b"engagement", "is_time_clamped", b"is_time_clamped", "is_time_untold", b"is_time_untold", "kind", b"kind", "message_ref", b"message_ref", "occur_time", b"occur_time", "own_address", b"own_address", "part_count", b"part_count", "part_id", b"part_id", "pricing", b"pricing", "proof", b"proof", "provider_code", b"provider_code", "provider_message_id", b"provider_message_id", "provider_word", b"provider_word", "reason", b"reason", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

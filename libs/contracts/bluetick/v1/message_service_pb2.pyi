@@ -31,22 +31,30 @@ class GetMessageRequest(_message.Message):
     MESSAGE_REF_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
     PROVIDER_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
     message_ref: _builtins.str
     """The sender's id."""
     provider: _builtins.str
     """Provider ("meta")."""
     provider_message_id: _builtins.str
     """The provider's id."""
+    account: _builtins.str
+    """Account at the provider, where ids are unique in one account only."""
+    recipient: _builtins.str
+    """Recipient, where one id covers several, as an email's does."""
     def __init__(
         self,
         *,
         message_ref: _builtins.str = ...,
         provider: _builtins.str = ...,
         provider_message_id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        recipient: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_ref", b"message_ref", "provider", b"provider", "provider_message_id", b"provider_message_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "message_ref", b"message_ref", "provider", b"provider", "provider_message_id", b"provider_message_id", "recipient", b"recipient"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
