@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Iterator
 
 import msgspec
-from bluetick.v1.change_pb2 import MessageChanged, MessageChangedBatch, MessageImage
+from bluetick.v1.change_pb2 import (
+    CHANGE_CAUSE_CORRECTION,
+    CHANGE_CAUSE_LATE,
+    CHANGE_CAUSE_LIVE,
+    CHANGE_CAUSE_RECORD,
+    ChangeCause,
+    MessageChanged,
+    MessageChangedBatch,
+    MessageImage,
+)
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_ACCEPTED,
     EVENT_KIND_CANCELED,
@@ -18,14 +27,17 @@ from bluetick.v1.common_pb2 import (
     MessageState,
 )
 
+from services.status.domain.dimensions import dimension_bytes
 from services.status.domain.facts import Fact, fact_bytes
 from services.status.domain.gather import Key
 from services.status.domain.image import image
 from services.status.domain.message import Message
 from services.status.domain.wire import field_bytes
 
-# Bytes of acts repeated in one change; keeps a change far below what the broker takes.
-REPEATED_BYTES_MAX = 256 * 1024
+# Bytes of acts in one part of a change; keeps a part far below what the broker takes.
+PART_FACT_BYTES_MAX = 256 * 1024
+# What happened longer before it was stored than this counts as told late.
+LATE_AFTER_US = 15 * 60 * 1_000_000
 
 _OLD_IMAGE = MessageChanged.OLD_IMAGE_FIELD_NUMBER
 _NEW_IMAGE = MessageChanged.NEW_IMAGE_FIELD_NUMBER
@@ -47,6 +59,7 @@ _MOVERS = (
     ("pricing_time_us", EVENT_KIND_PRICED),
 )
 
+_TIMES = (*(name for name, _ in _MOVERS), "read_time_us")
 _NOTHING = Message()
 
 
@@ -87,12 +100,12 @@ class ChangesOfState(msgspec.Struct, frozen=True, gc=False):
 def needs_all_facts(old: Message | None, new: Message) -> bool:
     """Return whether the change must tell acts that were counted before.
 
-    Counts of people and links fold single acts; when the campaign of those acts changes, or
+    Counts of people and links fold single acts; when the dimensions of those acts change, or
     whether they count at all, the change must say which acts these are.
     """
     if old is None:
         return False
-    return old.is_counted != new.is_counted or _registration(old) != _registration(new)
+    return old.is_counted != new.is_counted or dimension_bytes(old) != dimension_bytes(new)
 
 
 def moved_by(old: Message | None, new: Message, facts: Iterable[Fact] = ()) -> list[int]:
@@ -112,11 +125,32 @@ def moved_by(old: Message | None, new: Message, facts: Iterable[Fact] = ()) -> l
     return sorted(kinds)
 
 
-def change_bytes(change: Change, new_image: MessageImage, change_time_us: int) -> bytes:
-    """Return the serialized ``MessageChanged``; ``new_image`` is that of ``change.new``."""
+def cause_of(change: Change, change_time_us: int) -> ChangeCause.ValueType:
+    """Return why the message moved; of several causes, the one that explains most."""
     old, new = change.old, change.new
+    was_recorded = old is not None and old.record is not None
+    if change.retracted_facts or new.is_superseded != (old is not None and old.is_superseded):
+        return CHANGE_CAUSE_CORRECTION
+    if new.record is not None and (old is None or new.record != old.record):
+        return CHANGE_CAUSE_CORRECTION if was_recorded else CHANGE_CAUSE_RECORD
+    before = _NOTHING if old is None else old
+    times = [getattr(new, name) for name in _TIMES if getattr(new, name) != getattr(before, name)]
+    times += [fact.occur_time_us for fact in change.new_facts]
+    if times and max(times) < change_time_us - LATE_AFTER_US:
+        return CHANGE_CAUSE_LATE
+    return CHANGE_CAUSE_LIVE
+
+
+def change_parts(change: Change, new_image: MessageImage, change_time_us: int) -> list[bytes]:
+    """Return the change as serialized ``MessageChanged``, in as many parts as its acts need.
+
+    ``new_image`` is that of ``change.new``.
+    """
+    old, new = change.old, change.new
+    old_image = image(old) if old is not None else None
     tenant_id, message_key = change.key
     record = new.record
+    pieces = _pieces(change)
     head = MessageChanged(
         message_key=message_key,
         tenant_id=tenant_id,
@@ -127,20 +161,25 @@ def change_bytes(change: Change, new_image: MessageImage, change_time_us: int) -
         provider_message_id=new.provider_message_id,
         moved_by=moved_by(old, new, (*change.new_facts, *change.retracted_facts)),  # type: ignore[arg-type]
         change_time_us=change_time_us,
+        cause=cause_of(change, change_time_us),
+        is_state_moved=new_image.state != (old_image.state if old_image is not None else 0),
+        part_count=len(pieces) if len(pieces) > 1 else 0,
     )
     parts = [
         head.SerializeToString(),
         field_bytes(_NEW_IMAGE, new_image.SerializeToString()),
     ]
-    if old is not None:
-        parts.append(field_bytes(_OLD_IMAGE, image(old).SerializeToString()))
+    if old is not None and old_image is not None:
+        parts.append(field_bytes(_OLD_IMAGE, old_image.SerializeToString()))
         if old.record is not None and _registration(old) != _registration(new):
             parts.append(field_bytes(_OLD_REGISTRATION, old.record.registration))
     if record is not None:
         parts.append(field_bytes(_REGISTRATION, record.registration))
-    if change.new_facts or change.retracted_facts or change.repeated_facts:
-        parts += _facts(change)
-    return b"".join(parts)
+    told = b"".join(parts)
+    return [
+        told + piece + (MessageChanged(part=n).SerializeToString() if n else b"")
+        for n, piece in enumerate(pieces)
+    ]
 
 
 def by_state(
@@ -152,13 +191,13 @@ def by_state(
     for change in changes:
         new_image = image(change.new)
         group = (change.key[0], new_image.state)
-        data = change_bytes(change, new_image, change_time_us)
-        size = sizes.get(group, 0)
-        if size and size + len(data) > batch_bytes_max:
-            yield ChangesOfState(*group, groups.pop(group))
-            size = 0
-        groups.setdefault(group, []).append(data)
-        sizes[group] = size + len(data)
+        for data in change_parts(change, new_image, change_time_us):
+            size = sizes.get(group, 0)
+            if size and size + len(data) > batch_bytes_max:
+                yield ChangesOfState(*group, groups.pop(group))
+                size = 0
+            groups.setdefault(group, []).append(data)
+            sizes[group] = size + len(data)
     for group, members in groups.items():
         yield ChangesOfState(*group, members)
 
@@ -167,18 +206,28 @@ def _registration(message: Message) -> bytes | None:
     return message.record.registration if message.record else None
 
 
+def _pieces(change: Change) -> list[bytes]:
+    """Return the acts that the change tells, serialized, cut where a part is full."""
+    if not (change.new_facts or change.retracted_facts or change.repeated_facts):
+        return [b""]
+    pieces: list[list[bytes]] = [[]]
+    room = PART_FACT_BYTES_MAX
+    for part in _facts(change):
+        if len(part) > room and pieces[-1]:
+            pieces.append([])
+            room = PART_FACT_BYTES_MAX
+        pieces[-1].append(part)
+        room -= len(part)
+    return [b"".join(piece) for piece in pieces]
+
+
 def _facts(change: Change) -> Iterator[bytes]:
     for fact in sorted(change.new_facts, key=_in_time):
         yield field_bytes(_FACTS, fact_bytes(fact))
     for fact in sorted(change.retracted_facts, key=_in_time):
         yield field_bytes(_FACTS, fact_bytes(fact, is_retracted=True))
-    room = REPEATED_BYTES_MAX
     for fact in sorted(change.repeated_facts, key=_in_time):
-        part = field_bytes(_FACTS, fact_bytes(fact, is_repeated=True))
-        room -= len(part)
-        if room < 0:
-            return
-        yield part
+        yield field_bytes(_FACTS, fact_bytes(fact, is_repeated=True))
 
 
 def _in_time(fact: Fact) -> tuple[int, str]:

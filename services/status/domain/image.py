@@ -2,7 +2,7 @@
 
 import copy
 
-from bluetick.v1.change_pb2 import MessageImage
+from bluetick.v1.change_pb2 import MessageImage, Price
 from bluetick.v1.common_pb2 import (
     FAILURE_STAGE_DROPPED,
     FAILURE_STAGE_UNDELIVERED,
@@ -10,9 +10,12 @@ from bluetick.v1.common_pb2 import (
     MESSAGE_STATE_DROPPED,
     MESSAGE_STATE_UNDELIVERED,
     MessageState,
+    Money,
 )
+from bluetick.v1.event_pb2 import Pricing
 
 from services.status.domain.attributed import whole
+from services.status.domain.dimensions import dimension_bytes
 from services.status.domain.message import Message, earliest, split_codes, state_of
 
 
@@ -53,7 +56,52 @@ def image(message: Message) -> MessageImage:
             fields["is_recovered"] = True
     if message.is_counted:
         fields["is_counted"] = True
-    return MessageImage(**fields)  # type: ignore[arg-type]
+    if message.pricing_time_us:
+        fields["final_price"] = _price(message.pricing)
+    seen = MessageImage(**fields)  # type: ignore[arg-type]
+    seen.cohort_time_us = _cohort_time_us(seen)
+    seen.MergeFromString(dimension_bytes(message))
+    return seen
+
+
+def _price(told: bytes) -> Price:
+    pricing = Pricing.FromString(told)
+    money = pricing.price
+    return Price(
+        currency_code=money.currency_code,
+        amount_micros=_micros(money),
+        is_billable=pricing.billable if pricing.HasField("billable") else None,
+        model=pricing.model,
+        type=pricing.type,
+        category=pricing.category,
+    )
+
+
+def _micros(money: Money) -> int:
+    """Return an amount in millionths; what is beyond an int64 stands at its end."""
+    amount = money.units * _MICROS + int(money.nanos / _NANOS_A_MICRO)
+    return max(-_MICROS_MAX, min(amount, _MICROS_MAX))
+
+
+_MICROS = 1_000_000
+_NANOS_A_MICRO = 1_000
+_MICROS_MAX = 2**63 - 1
+
+
+def _cohort_time_us(seen: MessageImage) -> int:
+    """Return the time by which the send is counted: that of the way which the message took."""
+    if seen.state == MESSAGE_STATE_DROPPED:
+        return seen.drop_time_us or seen.queue_time_us
+    if seen.state < MESSAGE_STATE_DROPPED:
+        return seen.queue_time_us
+    return (
+        seen.accept_time_us
+        or seen.send_time_us
+        or seen.undeliver_time_us
+        or seen.deliver_time_us
+        or seen.read_time_us
+        or seen.queue_time_us
+    )
 
 
 _SAME_IN_IMAGE = (
