@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from libs.cli.up_view import print_ready, say
-from libs.embedded.data_folder import TemporaryFolder
+from libs.embedded.data_folder import TemporaryFolder, keep
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.machine import Description, Machine
 
@@ -31,6 +31,8 @@ def up(
 ) -> None:
     """Run database, broker and all services here, until Ctrl-C."""
     temporary = TemporaryFolder() if ephemeral else None
+    if not ephemeral:
+        keep(data_dir)
     folder = temporary.path / "data" if temporary else data_dir
     try:
         asyncio.run(_run(folder, is_ephemeral=ephemeral, as_json=as_json))

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Command:
 
     ``death_signal`` is what the kernel sends the child when the thread that started it is gone,
     even by kill -9 (Linux). ``log`` is appended to; above 16 MiB it is set aside at start.
+    ``standard_input`` is a file for it to read; nothing unless given.
     """
 
     arguments: Sequence[str]
@@ -36,6 +37,7 @@ class Command:
     directory: Path | None = None
     identity: Identity = AS_WE_ARE
     death_signal: signal.Signals = signal.SIGKILL
+    standard_input: Path = Path(os.devnull)
 
 
 class ChildProcess:
@@ -48,18 +50,18 @@ class ChildProcess:
     async def start(cls, command: Command) -> ChildProcess:
         """Start ``command``; it may still fail on its own, see ``exit_code``."""
         set_aside_if_large(command.log)
-        descriptor = os.open(command.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
+        with (
+            _opened(command.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as log,
+            _opened(command.standard_input, os.O_RDONLY) as standard_input,
+        ):
             process = await asyncio.create_subprocess_exec(
                 *launched(command),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
+                stdin=standard_input,
+                stdout=log,
+                stderr=log,
                 env=dict(command.environment),
                 start_new_session=True,  # Ctrl-C reaches us alone: we stop the parts in order
             )
-        finally:
-            os.close(descriptor)
         return cls(process)
 
     @property
@@ -100,14 +102,15 @@ async def output_of(command: Command, *, patience_s: float) -> tuple[int, str]:
     Raises:
         TimeoutError: it took longer than ``patience_s``; it has been killed.
     """
-    process = await asyncio.create_subprocess_exec(
-        *launched(command),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=dict(command.environment),
-        start_new_session=True,
-    )
+    with _opened(command.standard_input, os.O_RDONLY) as standard_input:
+        process = await asyncio.create_subprocess_exec(
+            *launched(command),
+            stdin=standard_input,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=dict(command.environment),
+            start_new_session=True,
+        )
     try:
         printed, _ = await asyncio.wait_for(process.communicate(), patience_s)
     except TimeoutError:
@@ -116,6 +119,16 @@ async def output_of(command: Command, *, patience_s: float) -> tuple[int, str]:
         raise
     assert process.returncode is not None
     return process.returncode, printed.decode(errors="replace").strip()
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor of ``path`` for a child to inherit; closed here at the end."""
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def set_aside_if_large(log: Path) -> None:
@@ -133,7 +146,6 @@ def launched(command: Command) -> list[str]:
         "directory": str(command.directory) if command.directory else None,
         "uid": identity.uid,
         "gid": identity.gid,
-        "capability": identity.capability,
         "namespace": identity.namespace,
     }
     return [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(plan), *command.arguments]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -15,6 +16,7 @@ from libs.embedded.errors import EmbeddedError
 
 _LOCK_NAME = "lock"
 _TEMPORARY_PREFIX = "bluetick-"
+_TEMPORARY_MARK = "made_to_be_removed"
 # Between the making of a temporary folder and its lock it looks abandoned; it is not, yet.
 _ABANDONED_AGE_S = 60.0
 
@@ -98,36 +100,80 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 class TemporaryFolder:
-    """A folder in the system's temporary place, locked while we live, gone with ``remove``.
+    """A folder in a temporary place, locked while we live, gone with ``remove``.
 
-    What a killed process could not remove, the next one does.
+    What a killed process could not remove, the next one does. ``place`` is the system's temporary
+    folder unless it is given.
+
+    Raises:
+        OSError: no folder can be made there.
     """
 
-    def __init__(self) -> None:
-        remove_abandoned()
-        self.path = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX)).resolve()
+    def __init__(self, place: Path | None = None) -> None:
+        place = place or Path(tempfile.gettempdir())
+        remove_abandoned(place)
+        self.path = Path(tempfile.mkdtemp(prefix=_TEMPORARY_PREFIX, dir=place)).resolve()
         self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
         self._lock = FolderLock(self.path)
         self._lock.acquire()
+        (self.path / _TEMPORARY_MARK).touch(mode=0o600)
 
     def remove(self) -> None:
         """Remove it with all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove_tree(self.path)
         self._lock.release()
 
 
-def remove_abandoned() -> None:
-    """Remove temporary folders of ours whose process is gone."""
-    for folder in Path(tempfile.gettempdir()).glob(_TEMPORARY_PREFIX + "*"):
+def remove_abandoned(place: Path) -> None:
+    """Remove temporary folders of ours in ``place`` whose process is gone.
+
+    Only what a ``TemporaryFolder`` made bears its mark: a data folder that somebody keeps in the
+    temporary place may have the same kind of name and the same kind of lock.
+    """
+    for folder in place.glob(_TEMPORARY_PREFIX + "*"):
         try:
             status = folder.lstat()
             if status.st_uid != os.geteuid() or time.time() - status.st_mtime < _ABANDONED_AGE_S:
                 continue
-            if not (folder / _LOCK_NAME).is_file():  # not one of these folders
+            if folder.is_symlink() or not (folder / _TEMPORARY_MARK).is_file():
                 continue
             lock = FolderLock(folder)
             if lock.acquire():
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove_tree(folder)
                 lock.release()
         except OSError:
             continue  # another process was quicker
+
+
+def keep(folder: Path) -> None:
+    """Take the mark from ``folder``: somebody chose it for data that stays."""
+    for marked in (folder, folder.absolute().parent):
+        (marked / _TEMPORARY_MARK).unlink(missing_ok=True)
+
+
+def _remove_tree(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        # PostgreSQL's part belongs to its own user, and root may lack the right to look inside.
+        with contextlib.suppress(OSError):
+            change_owner(folder, os.geteuid(), os.getegid())
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def change_owner(path: Path, uid: int, gid: int) -> None:
+    """Give ``path`` and all that is in it to a user.
+
+    Raises:
+        PermissionError: that is not ours to do.
+    """
+    # Folders before what is in them: once one is ours it can be listed without special rights.
+    if path.lstat().st_uid != uid:
+        os.chown(path, uid, gid, follow_symlinks=False)
+    if not path.is_dir() or path.is_symlink():
+        return
+    try:
+        entries = list(path.iterdir())
+    except PermissionError:
+        return  # a root without special rights gave it away before and cannot look inside
+    for entry in entries:
+        change_owner(entry, uid, gid)

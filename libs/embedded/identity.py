@@ -1,4 +1,4 @@
-"""Under which user PostgreSQL runs: it refuses to be root, and it must reach its files."""
+"""Under which user PostgreSQL runs: it refuses to be root, and initdb wants a user with a name."""
 
 from __future__ import annotations
 
@@ -6,26 +6,31 @@ import os
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 _NOBODY = 65534
-_CAP_DAC_OVERRIDE = 1
-_CAP_DAC_READ_SEARCH = 2
+# What root needs to run a child as another user and to look after its files, by the kernel's
+# numbers.
+CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """How a child process presents itself to the kernel.
 
-    ``uid`` and ``gid`` are None for "as we are". ``capability`` is one Linux capability number
-    kept across the change of user. ``namespace`` means the uid is only seen inside a new user
-    namespace, while files keep belonging to the user who started us.
+    ``uid`` and ``gid`` are None for "as we are". ``namespace`` means the uid is only seen inside a
+    new user namespace, while files keep belonging to the user who started us.
     """
 
     name: str
     uid: int | None = None
     gid: int | None = None
-    capability: int | None = None
     namespace: bool = False
+
+    @property
+    def is_stranger(self) -> bool:
+        """True when it reaches only what everybody may reach, and what it was given."""
+        return self.uid is not None and not self.namespace
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -39,26 +44,36 @@ AS_WE_ARE = Identity(name="as we are")
 
 
 def unprivileged() -> Iterator[Identity]:
-    """Identities to try for a program that refuses root, the least powerful first.
+    """Identities to try for a program that refuses root, the least unusual first.
 
-    A folder below a closed one (a checkout in /root, mode 700) cannot be reached by another
-    user: there the right to pass through folders is kept, as the one capability. Where the
-    kernel or a container denies that too, a user namespace hides that we are root. The same
-    namespace serves a user without an entry in passwd, whom initdb refuses.
+    Where a container denies root the change of user, a user namespace hides that we are root. The
+    same namespace serves a user without an entry in the user database, whom initdb refuses.
     """
-    nobody = _nobody()
-    if os.geteuid() != 0:
-        if _is_named(os.geteuid()):
-            yield AS_WE_ARE
-    else:
-        uid, gid = nobody
+    uid, gid = _nobody()
+    if os.geteuid() == 0:
         yield Identity(name="nobody", uid=uid, gid=gid)
-        for name, capability in (
-            ("nobody, passing closed folders", _CAP_DAC_READ_SEARCH),
-            ("nobody, opening closed folders", _CAP_DAC_OVERRIDE),
-        ):
-            yield Identity(name=name, uid=uid, gid=gid, capability=capability)
-    yield Identity(name="user namespace", uid=nobody[0], gid=nobody[1], namespace=True)
+    elif is_named(os.geteuid()):
+        yield AS_WE_ARE
+    yield Identity(name="user namespace", uid=uid, gid=gid, namespace=True)
+
+
+def missing_capabilities() -> list[str]:
+    """Names of the rights that root lacks here to run a child as another user (Linux)."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
+    held = next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), -1)
+    return [name for name, number in CAPABILITIES.items() if not held >> number & 1]
+
+
+def is_named(uid: int) -> bool:
+    """True when the user database of this machine knows ``uid``."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _nobody() -> tuple[int, int]:
@@ -67,11 +82,3 @@ def _nobody() -> tuple[int, int]:
     except KeyError:
         return _NOBODY, _NOBODY
     return entry.pw_uid, entry.pw_gid
-
-
-def _is_named(uid: int) -> bool:
-    try:
-        pwd.getpwuid(uid)
-    except KeyError:
-        return False
-    return True

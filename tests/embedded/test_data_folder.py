@@ -9,6 +9,7 @@ import pytest
 from libs.embedded.data_folder import (
     FolderLock,
     TemporaryFolder,
+    keep,
     lock_folder,
     remove_abandoned,
     write_secret,
@@ -73,12 +74,22 @@ def test_a_temporary_folder_goes(temporary_place: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_by_the_next(temporary_place: Path) -> None:
     """kill -9 runs no clean-up of its own."""
-    left = temporary_place / "bluetick-left"
-    left.mkdir()
-    (left / "lock").touch()
+    program = (
+        "import os; from libs.embedded.data_folder import *;"
+        "print(TemporaryFolder().path, flush=True); os.kill(os.getpid(), 9)"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": str(temporary_place)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    ).stdout
+    left = Path(printed.strip())
+    assert left.parent == temporary_place
     _age(left)
 
-    remove_abandoned()
+    remove_abandoned(temporary_place)
 
     assert not left.exists()
 
@@ -88,15 +99,37 @@ def test_only_abandoned_folders_of_ours_are_removed(temporary_place: Path) -> No
     living = TemporaryFolder()
     stranger = temporary_place / "bluetick-notes"
     stranger.mkdir()
-    young = temporary_place / "bluetick-young"
-    young.mkdir()
-    (young / "lock").touch()
+    young = TemporaryFolder()
+    young._lock.release()
     for folder in (living.path, stranger):
         _age(folder)
 
-    remove_abandoned()
+    remove_abandoned(temporary_place)
 
-    assert {living.path.name, "bluetick-notes", "bluetick-young"} == {
+    assert {living.path.name, "bluetick-notes", young.path.name} == {
         entry.name for entry in temporary_place.iterdir()
     }
     living.remove()
+
+
+def test_a_stopped_data_folder_in_the_temporary_place_stays(temporary_place: Path) -> None:
+    """Its name and its lock look like a temporary folder's; what is in it is somebody's data."""
+    kept = temporary_place / "bluetick-data"
+    lock_folder(kept).release()
+    _age(kept)
+
+    TemporaryFolder().remove()
+
+    assert kept.is_dir()
+
+
+def test_a_temporary_folder_that_somebody_chose_to_keep_stays(temporary_place: Path) -> None:
+    """`--data-dir` may name what a killed `--ephemeral` left: from then on it holds data."""
+    left = TemporaryFolder()
+    left._lock.release()
+
+    keep(left.path / "data")
+    _age(left.path)
+    remove_abandoned(temporary_place)
+
+    assert left.path.is_dir()
