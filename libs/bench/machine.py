@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,9 +12,13 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 import psutil
+
+from libs.embedded.child_process import Command, launched
+from libs.embedded.surroundings import without_servers
 
 UP = (sys.executable, "-m", "libs.cli.main", "up", "--ephemeral", "--json")
 SERVICES = ("ingest", "status", "analytics", "gateway")
@@ -70,13 +75,25 @@ class RunningMachine:
 def ephemeral_machine() -> Iterator[RunningMachine]:
     """Run `bluetick up --ephemeral`; everything is gone when the block ends.
 
+    It brings its own database and broker, whatever the environment names.
+
     Raises:
         MachineFailed: it ended before it was ready.
     """
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as log:
+        command = Command(
+            arguments=UP,
+            log=Path(os.devnull),
+            environment=without_servers(os.environ),
+            death_signal=signal.SIGTERM,  # it ends with us, in order, also when we are killed
+        )
         process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            UP, stdout=subprocess.PIPE, stderr=log, text=True
+            launched(command),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=dict(command.environment),
         )
         try:
             assert process.stdout is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from libs.bench.results import Row, Target, Unit, rows_json
 from libs.bench.run import machine_facts, run_benchmarks
 from libs.bench.sizes import FULL, QUICK, TINY, Sizes
 from libs.cli.plain_terminal import tolerate_plain_terminals
+from libs.embedded.surroundings import forget_servers
 
 # How the paths of the rows about providers' formats begin.
 _DIALECT = "door: "
@@ -37,6 +39,7 @@ def bench(
         raise typer.BadParameter("choose one of --quick and --full")
     sizes = FULL if full else TINY if tiny else QUICK
     tolerate_plain_terminals()
+    forget_servers(os.environ)  # a benchmark fills nobody's database
     console = Console()
     facts = machine_facts()
     try:

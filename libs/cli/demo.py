@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from libs.cli.plain_terminal import tolerate_plain_terminals
 from libs.cli.report import fetch_page
 from libs.cli.simulate import print_verdict, run_with_progress
 from libs.embedded.demo_accounts import signing_secret
+from libs.embedded.surroundings import forget_servers
 from libs.simulator.run import Simulation, Verdict
 
 _CAMPAIGN = "spring-sale"
@@ -26,6 +28,7 @@ def demo(
     """Show it all in one go: start everything, send a campaign through the real doors with
     callbacks reordered and repeated, print the report, compare it with the truth, stop."""
     tolerate_plain_terminals()
+    forget_servers(os.environ)  # a demo writes into nobody's database
     console = Console()
     started = time.monotonic()
     try:

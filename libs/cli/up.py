@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from libs.cli.up_view import print_ready, say
 from libs.embedded.data_folder import TemporaryFolder, keep
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.machine import Description, Machine
+from libs.embedded.surroundings import forget_postgres_defaults
 
 
 def up(
@@ -33,6 +35,8 @@ def up(
     temporary = TemporaryFolder() if ephemeral else None
     if not ephemeral:
         keep(data_dir)
+    if not os.environ.get("BLUETICK_DATABASE_URL"):
+        forget_postgres_defaults(os.environ)
     folder = temporary.path / "data" if temporary else data_dir
     try:
         asyncio.run(_run(folder, is_ephemeral=ephemeral, as_json=as_json))

@@ -18,6 +18,7 @@ Each xdist worker has its own. They end with the session, and also when it is ki
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ import pytest_asyncio
 from libs.embedded.data_folder import TemporaryFolder
 from libs.embedded.nats_server import NatsServer
 from libs.embedded.postgres_server import PostgresServer
+from libs.embedded.surroundings import forget_servers
 from libs.runtime.broker import Broker
 from libs.runtime.settings import RuntimeSettings
 from libs.testkit.clock import ManualClock
@@ -35,6 +37,11 @@ from libs.testkit.streams import delete_streams
 
 # A test kills processes, never the machine, so its commits need not reach the disk.
 _POSTGRES_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
+
+
+def pytest_configure() -> None:
+    """Forget the servers that the caller's shell names: tests write, and delete streams."""
+    forget_servers(os.environ)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from libs.embedded.child_process import Command, launched
+from libs.embedded.surroundings import without_servers
 
 _START_PATIENCE_S = 90.0
 _END_PATIENCE_S = 60.0
@@ -42,16 +43,15 @@ class Up:
 async def running_up(*options: str, **environment: str) -> AsyncIterator[Up]:
     """Run it with ``options`` until the block ends; ``said`` is its line of JSON.
 
-    No ``BLUETICK_*`` variable of the caller reaches it, only those given here.
+    No server that the caller's environment names reaches it, only what is given here.
 
     Raises:
         UpFailed: it did not start.
     """
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("BLUETICK_")}
     command = Command(
         arguments=[sys.executable, "-m", "libs.cli.main", "up", "--json", *options],
         log=Path(os.devnull),
-        environment={**clean, **environment},
+        environment={**without_servers(os.environ), **environment},
         death_signal=signal.SIGTERM,
     )
     process = await asyncio.create_subprocess_exec(

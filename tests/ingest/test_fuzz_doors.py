@@ -27,7 +27,7 @@ NAMES = [provider.name for provider in PROVIDERS]
 TARGETS = targets()
 # What the door may answer to what somebody sends; 503 is for our own troubles.
 ANSWERS = REFUSALS | {200, 404, 413}
-FUZZ_S = float(os.environ.get("BLUETICK_FUZZ_S", "600"))
+FUZZ_S = float(os.environ.get("FUZZ_S", "600"))
 BODY_BYTES_MAX = 20_000
 
 

@@ -1,5 +1,10 @@
+import os
+import subprocess
+import sys
+
 import asyncpg
 import nats
+import pytest
 from nats.js.api import StreamConfig
 
 from libs.runtime.broker import EVENTS_STREAM, Broker
@@ -54,3 +59,32 @@ def test_a_sync_test_may_use_the_servers_too(nats_url: str, database_url: str) -
     """Hypothesis tests are not coroutines."""
     assert nats_url.startswith("nats://")
     assert database_url.startswith("postgresql://")
+
+
+def test_no_test_hears_of_the_callers_servers() -> None:
+    """A shell that has the address of production is where people type `make test`."""
+    named = [name for name in os.environ if name.startswith(("BLUETICK_", "PG", "NATS_"))]
+
+    assert named == []
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_they_are_forgotten_before_the_first_test(workers: str) -> None:
+    """Run with them, by hand and as a worker."""
+    hostile = {
+        "BLUETICK_DATABASE_URL": "postgresql://production/bluetick",
+        "BLUETICK_NATS_URL": "nats://production",
+        "PGHOST": "production",
+        "NATS_URL": "nats://production",
+    }
+    test = f"{__file__}::{test_no_test_hears_of_the_callers_servers.__name__}"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", workers, "-p", "no:cacheprovider", test],
+        env=os.environ | hostile,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "1 passed" in done.stdout, done.stdout
