@@ -1,24 +1,27 @@
 """The gRPC server of a service: health, reflection, the gateway's token, errors in one place."""
 
-import asyncio
 import hmac
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2
 
 from libs.runtime import logs, metrics
 from libs.runtime.broker import BrokerUnavailable
 from libs.runtime.database import DatabaseUnavailable
 from libs.runtime.lifecycle import Scope
+from libs.runtime.rpc_ages import CONNECTION_AGE_S, server_options
 from libs.runtime.rpc_context import INTERNAL_TOKEN, REQUEST_ID
+from libs.runtime.rpc_drain import Drain
 from libs.runtime.rpc_errors import RpcError, Unauthenticated, Unavailable, Unimplemented, abort
+from libs.runtime.rpc_handlers import ByPath, Methods, decoded, health_and_reflection
+from libs.runtime.rpc_streams import until_drained
 
 _log = logs.get_logger()
-_OPEN = ("/grpc.health.v1.", "/grpc.reflection.")
 _DRAIN_S = 10.0
 _RETRY_S = 1.0
 
@@ -29,68 +32,74 @@ _rpc_seconds = metrics.histogram(
 Add = Callable[[Any, Any], None]
 
 
-class _Guard(grpc.aio.ServerInterceptor):
+class _Guard:
     """Outermost: lets nobody past without the token, and no exception out with its text."""
 
-    def __init__(self, internal_token: str) -> None:
+    def __init__(self, internal_token: str, drain: Drain) -> None:
         self._token = internal_token.encode()
+        self._drain = drain
 
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], details: Any
-    ) -> Any:
-        handler = await continuation(details)
-        if handler is None or details.method.startswith(_OPEN):
-            return handler
+    def wrap(self, path: str, handler: Any) -> Any:
+        """Return the handler of one method, guarded."""
         if handler.unary_unary is not None:
-            guarded = self._unary(handler.unary_unary, details.method)
-            return grpc.unary_unary_rpc_method_handler(
-                guarded, handler.request_deserializer, handler.response_serializer
-            )
+            return grpc.unary_unary_rpc_method_handler(self._unary(path, handler))
         if handler.unary_stream is not None:
-            stream = self._stream(handler.unary_stream)
-            return grpc.unary_stream_rpc_method_handler(
-                stream, handler.request_deserializer, handler.response_serializer
-            )
-        return handler
+            return grpc.unary_stream_rpc_method_handler(self._stream(path, handler))
+        raise ValueError(f"{path} streams its requests; no service of ours does")
 
     def _check(self, context: Any) -> None:
-        shown = dict(context.invocation_metadata() or ()).get(INTERNAL_TOKEN, "")
+        shown = _metadata_of(context, INTERNAL_TOKEN)
         # An unset token must not be matched by an unset header.
         if not self._token or not hmac.compare_digest(shown.encode(), self._token):
             raise Unauthenticated("Call through the gateway.", reason="INTERNAL_TOKEN_WRONG")
 
-    def _unary(self, handler: Callable[..., Awaitable[Any]], method: str) -> Any:
-        name = method.rsplit("/", 1)[-1]
+    def _unary(self, path: str, handler: Any) -> Any:
+        name = path.rsplit("/", 1)[-1]
+        respond, ok_seconds = handler.unary_unary, _rpc_seconds.labels(name, "OK")
+        decode, encode = handler.request_deserializer, handler.response_serializer
 
-        async def call(request: Any, context: Any) -> Any:
-            loop = asyncio.get_running_loop()
-            start, code = loop.time(), "OK"
+        async def call(raw: bytes, context: Any) -> Any:
+            start, seconds = time.perf_counter(), ok_seconds
+            await self._drain.enter()
             try:
                 self._check(context)
-                return await handler(request, context)
+                return encode(await respond(decoded(raw, decode, path), context))
             except Exception as error:
                 answer = _answer_to(error, context)
-                code = answer.code.name
-                await abort(context, answer, _request_id(context))
+                seconds = _rpc_seconds.labels(name, answer.code.name)
+                await abort(context, answer, _metadata_of(context, REQUEST_ID))
             finally:
-                _rpc_seconds.labels(name, code).observe(loop.time() - start)
+                self._drain.leave()
+                seconds.observe(time.perf_counter() - start)
 
         return call
 
-    def _stream(self, handler: Callable[..., Any]) -> Any:
-        async def call(request: Any, context: Any) -> Any:
+    def _stream(self, path: str, handler: Any) -> Any:
+        respond, decode = handler.unary_stream, handler.request_deserializer
+        encode = handler.response_serializer
+
+        async def call(raw: bytes, context: Any) -> Any:
+            await self._drain.enter()
             try:
                 self._check(context)
-                async for item in handler(request, context):
-                    yield item
+                items = respond(decoded(raw, decode, path), context)
+                async with aclosing(until_drained(items, self._drain)) as told:
+                    async for item in told:
+                        yield encode(item)
             except Exception as error:
-                await abort(context, _answer_to(error, context), _request_id(context))
+                answer = _answer_to(error, context)
+                await abort(context, answer, _metadata_of(context, REQUEST_ID))
+            finally:
+                self._drain.leave()
 
         return call
 
 
-def _request_id(context: Any) -> str:
-    return str(dict(context.invocation_metadata() or ()).get(REQUEST_ID, ""))
+def _metadata_of(context: Any, name: str) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == name:
+            return str(value)
+    return ""
 
 
 def _answer_to(error: Exception, context: Any) -> RpcError:
@@ -123,29 +132,28 @@ class RpcServer:
         internal_token: str,
         services: Sequence[tuple[Add, Any, str]],
         request_bytes_max: int = 4 * 1024 * 1024,
+        connection_age_s: float = CONNECTION_AGE_S,
     ) -> None:
         """Build it; ``services`` are (generated add function, servicer, full service name)."""
         self._server = grpc.aio.server(
-            interceptors=[_Guard(internal_token)],
             options=[
                 ("grpc.max_receive_message_length", request_bytes_max),
                 ("grpc.max_send_message_length", 16 * 1024 * 1024),
                 # Two services on one port by mistake must fail, not share it silently.
                 ("grpc.so_reuseport", 0),
-                # Old connections end, so that new replicas get their share.
-                ("grpc.max_connection_age_ms", 300_000),
-                ("grpc.max_connection_age_grace_ms", 30_000),
+                *server_options(connection_age_s),
             ],
         )
+        self._drain = Drain()
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [name for _, _, name in services]
+        self._names = [name for _, _, name in services]
+        ours = Methods()
         for add, servicer, _ in services:
-            add(servicer, self._server)
-        reflection.enable_server_reflection(
-            (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
-        self._names = ["", *names]
+            add(servicer, ours)
+        guard = _Guard(internal_token, self._drain)
+        handlers = health_and_reflection(self._health, self._names).by_path
+        handlers |= {path: guard.wrap(path, handler) for path, handler in ours.by_path.items()}
+        self._server.add_generic_rpc_handlers((ByPath(handlers),))
 
     async def start(self, host: str, port: int, scope: Scope) -> int:
         """Listen, and close with ``scope``; return the port.
@@ -155,11 +163,11 @@ class RpcServer:
         """
         bound = self._server.add_insecure_port(f"{host}:{port}")
         await self._server.start()
-        for name in self._names:
+        for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         scope.defer(self._stop)
         return bound
 
     async def _stop(self) -> None:
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(_DRAIN_S)
+        await self._drain.stop(self._server, _DRAIN_S)

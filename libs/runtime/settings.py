@@ -103,6 +103,10 @@ def load(cls: type[SettingsT]) -> SettingsT:
     except ValidationError as problems:
         print("The settings cannot be used:", file=sys.stderr)
         for problem in problems.errors(include_url=False, include_input=False):
-            name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"  {name}: {problem['msg']}", file=sys.stderr)
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            # A problem of several settings together has no name; its text says them.
+            print(
+                f"  {PREFIX}{name}: {problem['msg']}" if name else f"  {problem['msg']}",
+                file=sys.stderr,
+            )
         sys.exit(2)

@@ -137,3 +137,49 @@ async def test_health_is_open_and_says_serving(channel: grpc.aio.Channel) -> Non
     answer = await stub.Check(health_pb2.HealthCheckRequest(service=NAME), timeout=5)
 
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+class TestUndecodable:
+    """Bytes that are no message of the request's type."""
+
+    @pytest.mark.parametrize("rpc", ["GetMessage", "WatchChanges"])
+    async def test_is_the_callers_mistake_and_says_so(
+        self, channel: grpc.aio.Channel, rpc: str
+    ) -> None:
+        """A client that is told INTERNAL waits for our repair, and for ever."""
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _send(channel, f"/{NAME}/{rpc}", b"\xff\xff no message", GATEWAY)
+
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        info = _error_info(caught.value)
+        assert info.reason == "REQUEST_UNDECODABLE"
+        assert info.metadata["rpc"] == f"{NAME}/{rpc}"
+
+    async def test_tells_nothing_to_who_may_not_call(self, channel: grpc.aio.Channel) -> None:
+        """The token comes first; nothing of a stranger's bytes is looked at."""
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _send(channel, f"/{NAME}/GetMessage", b"\xff\xff no message", ())
+
+        assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+    @pytest.mark.parametrize("rpc", ["Check", "Watch"])
+    async def test_is_the_same_for_health(self, channel: grpc.aio.Channel, rpc: str) -> None:
+        """A probe that is set up wrongly is told so."""
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _send(channel, f"/grpc.health.v1.Health/{rpc}", b"\xff\xff", ())
+
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def _send(channel: grpc.aio.Channel, path: str, request: bytes, metadata: tuple) -> object:
+    if path.rpartition("/")[2].startswith("Watch"):
+        return await channel.unary_stream(path)(request, metadata=metadata, timeout=5).read()
+    return await channel.unary_unary(path)(request, metadata=metadata, timeout=5)
+
+
+def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
+    status = rpc_status.from_call(error)
+    assert status is not None
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in status.details)
+    return info
