@@ -31,6 +31,8 @@ _DATABASE_PATIENCE_S = 30.0
 _SHUTDOWN_DEFAULT_S = 10.0
 # Over what a service allows itself, before it is killed.
 _SHUTDOWN_GRACE_S = 2.0
+# Of these, what the gateway needs to close its web doors after its calls.
+_WEB_DOORS_S = 3.0
 # Doors first, so that nothing is taken that nobody can work on.
 _STOP_ORDER = ("gateway", "ingest", "status", "analytics", "nats", "postgres")
 # A service alone in its container listens on every address; here only this machine may call.
@@ -242,8 +244,7 @@ class Machine:
             "BLUETICK_API_KEYS_FILE": self._api_keys_file(),
             "BLUETICK_LINK_KEYS": os.environ.get("BLUETICK_LINK_KEYS")
             or ensure_link_keys(self._folder / "link_keys"),
-            "BLUETICK_SHUTDOWN_S": os.environ.get("BLUETICK_SHUTDOWN_S")
-            or str(_SHUTDOWN_DEFAULT_S),
+            **_stopping(),
         }
 
     def _accounts_file(self) -> str:
@@ -262,6 +263,18 @@ class Machine:
         path = self._folder / _API_KEYS_FILE
         self._api_keys = ensure_api_keys(path, self._folder / "api_keys_clear.json")
         return str(path)
+
+
+def _stopping() -> dict[str, str]:
+    """Return how long services take to stop, as they are told, or as fits one machine."""
+    shutdown_s = os.environ.get("BLUETICK_SHUTDOWN_S") or str(_SHUTDOWN_DEFAULT_S)
+    drain_s = max(0.0, float(shutdown_s) - _WEB_DOORS_S)
+    return {
+        "BLUETICK_SHUTDOWN_S": shutdown_s,
+        # No balancer is in front that would have to look away first.
+        "BLUETICK_GATEWAY_UNREADY_S": os.environ.get("BLUETICK_GATEWAY_UNREADY_S") or "0",
+        "BLUETICK_GATEWAY_DRAIN_S": os.environ.get("BLUETICK_GATEWAY_DRAIN_S") or str(drain_s),
+    }
 
 
 async def _all_of(starts: list[Coroutine[Any, Any, Any]]) -> None:

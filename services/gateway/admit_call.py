@@ -56,8 +56,8 @@ class Gatekeeper:
         self._keys = keys
         self._token = (INTERNAL_TOKEN, internal_token)
 
-    def admit(self, route: Route, api_key: str, request_id: str) -> Metadata:
-        """Return the metadata that the owning service gets.
+    def admit(self, route: Route, api_key: str) -> ApiKey:
+        """Return what the key gives.
 
         Raises:
             Unauthenticated: no key, or one that nobody knows.
@@ -76,6 +76,10 @@ class Gatekeeper:
                 f"{rpc} is described, but no service of this version serves it.",
                 metadata={"rpc": route.path.lstrip("/")},
             )
+        return key
+
+    def metadata(self, key: ApiKey, request_id: str) -> Metadata:
+        """Return what the owning service is told about the caller."""
         return (
             (TENANT, key.tenant_id),
             (ROLE, key.role.name),

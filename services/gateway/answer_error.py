@@ -54,6 +54,12 @@ class LimitReached(RpcError):
     reason = "LIMIT_REACHED"
 
 
+class StreamAged(Unavailable):
+    """The stream lived as long as streams do; nothing is wrong. gRPC code: UNAVAILABLE."""
+
+    reason = "STREAM_AGED"
+
+
 class ServicePlain(RpcError):
     """A service's own code and text; it gave no reason, so the code is the reason."""
 

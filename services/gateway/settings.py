@@ -1,10 +1,17 @@
 """Settings of the gateway: each with unit, range, default and what it protects."""
 
-from pydantic import Field
+from typing import Self
 
-from libs.runtime.settings import RuntimeSettings
+from pydantic import Field, model_validator
+
+from libs.runtime.rpc_ages import CONNECTION_AGE_S, STREAM_MAX_S
+from libs.runtime.settings import PREFIX, RuntimeSettings
+from services.gateway.domain.budgets import BudgetLimits, Limit
 from services.gateway.domain.deadlines import DeadlineLimits
 from services.gateway.domain.routes import Upstream
+
+# What closing the web doors may take after the drain, seconds.
+_WEB_DOORS_S = 2.0
 
 
 class GatewaySettings(RuntimeSettings):
@@ -68,9 +75,16 @@ class GatewaySettings(RuntimeSettings):
     gateway_stream_max_s: float = Field(
         3600.0,
         gt=0,
+        le=STREAM_MAX_S,
+        description="Seconds that a stream lives; then it ends with STREAM_AGED and callers resume "
+        "after what they have, so that load moves to new replicas.",
+    )
+    gateway_connection_age_s: float = Field(
+        CONNECTION_AGE_S,
+        ge=1,
         le=86400,
-        description="Seconds that a stream lives at most; callers resume, so that load moves to "
-        "new replicas.",
+        description="Seconds after which callers are asked to open a new connection, give or take "
+        "a tenth; calls and streams on the old one go on. Spreads load over new replicas.",
     )
     gateway_request_bytes_max: int = Field(
         4 * 1024**2,
@@ -88,17 +102,56 @@ class GatewaySettings(RuntimeSettings):
         2000,
         ge=1,
         le=100_000,
-        description="Calls and streams at once, else RESOURCE_EXHAUSTED; bounds memory and waits.",
+        description="Unary calls at once, else RESOURCE_EXHAUSTED; bounds memory and waits. Health "
+        "and reflection are never refused.",
+    )
+    gateway_tenant_calls_in_flight_max: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description="The same for one tenant; keeps one from taking every other's place.",
+    )
+    gateway_streams_open_max: int = Field(
+        10_000,
+        ge=1,
+        le=100_000,
+        description="Streams open at once, else RESOURCE_EXHAUSTED; bounds memory (an idle one "
+        "takes about 60 KiB).",
+    )
+    gateway_tenant_streams_open_max: int = Field(
+        2000,
+        ge=1,
+        le=100_000,
+        description="The same for one tenant.",
     )
     gateway_upstream_check_s: float = Field(
         2.0, gt=0, le=60, description="Seconds between health checks of the services behind."
+    )
+    gateway_unready_s: float = Field(
+        3.0,
+        ge=0,
+        le=300,
+        description="Seconds between SIGTERM, when health and /readyz say no, and the drain; all "
+        "calls are served meanwhile, so that load balancers can look away first.",
     )
     gateway_drain_s: float = Field(
         10.0,
         ge=0,
         le=300,
-        description="Seconds that running calls get at shut-down; less than BLUETICK_SHUTDOWN_S.",
+        description="Seconds that running calls get after that; streams are told to go elsewhere. "
+        "Both together stay 2 s under BLUETICK_SHUTDOWN_S.",
     )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        needed_s = self.gateway_unready_s + self.gateway_drain_s + _WEB_DOORS_S
+        if needed_s > self.shutdown_s:
+            raise ValueError(
+                f"{PREFIX}GATEWAY_UNREADY_S + {PREFIX}GATEWAY_DRAIN_S + {_WEB_DOORS_S:g} s for the "
+                f"web doors make {needed_s:g} s, and {PREFIX}SHUTDOWN_S is {self.shutdown_s:g} s, "
+                "so calls would be cut: raise the last or lower the others."
+            )
+        return self
 
     def targets(self) -> dict[Upstream, str]:
         """Return the gRPC address of each service."""
@@ -115,3 +168,25 @@ class GatewaySettings(RuntimeSettings):
             max_s=self.gateway_deadline_max_s,
             stream_max_s=self.gateway_stream_max_s,
         )
+
+    def call_budget(self) -> BudgetLimits:
+        """Return the bounds of unary calls."""
+        return BudgetLimits(
+            kind="calls",
+            total=self._limit("gateway_calls_in_flight_max", "CALLS_EXHAUSTED"),
+            tenant=self._limit("gateway_tenant_calls_in_flight_max", "TENANT_CALLS_EXHAUSTED"),
+            retry_s=1.0,
+        )
+
+    def stream_budget(self) -> BudgetLimits:
+        """Return the bounds of streams."""
+        return BudgetLimits(
+            kind="streams",
+            total=self._limit("gateway_streams_open_max", "STREAMS_EXHAUSTED"),
+            tenant=self._limit("gateway_tenant_streams_open_max", "TENANT_STREAMS_EXHAUSTED"),
+            # A stream lives for long; who asks every second gets no other answer.
+            retry_s=10.0,
+        )
+
+    def _limit(self, field: str, reason: str) -> Limit:
+        return Limit(value=getattr(self, field), setting=f"{PREFIX}{field.upper()}", reason=reason)

@@ -1,20 +1,28 @@
 """Puts the gateway together."""
 
 import gc
+from collections.abc import Mapping
 
-from libs.runtime import logs
+from libs.runtime import logs, metrics
 from libs.runtime.api_keys import load_api_keys
 from libs.runtime.lifecycle import Scope
+from libs.runtime.rpc_drain import Drain
 from services.gateway.adapters.rpc_door import RpcDoor
 from services.gateway.adapters.upstreams import Upstreams
 from services.gateway.adapters.web_door import open_web_door
 from services.gateway.admit_call import Gatekeeper, RequestIds
-from services.gateway.domain.routes import health_owners, routes
-from services.gateway.forward_call import Forwarder
+from services.gateway.domain.budgets import Budget
+from services.gateway.domain.routes import Route, health_owners, routes
+from services.gateway.forward_call import CallForwarder
+from services.gateway.forward_stream import StreamForwarder
+from services.gateway.receive_call import Reception
 from services.gateway.settings import GatewaySettings
 from services.gateway.watch_upstreams import UpstreamWatch
 
 _log = logs.get_logger()
+
+_calls_in_flight = metrics.gauge("gateway_calls_in_flight", "Unary calls that run now")
+_streams_open = metrics.gauge("gateway_streams_open", "Streams that are open now")
 
 
 async def build(scope: Scope, settings: GatewaySettings) -> int:
@@ -34,23 +42,14 @@ async def build(scope: Scope, settings: GatewaySettings) -> int:
         response_bytes_max=settings.gateway_response_bytes_max,
     )
     scope.defer(upstreams.close)
-    gatekeeper, request_ids = Gatekeeper(keys, settings.internal_token), RequestIds()
-    forwarders = {
-        path: Forwarder(
-            route,
-            gatekeeper=gatekeeper,
-            upstreams=upstreams,
-            limits=settings.deadlines(),
-            request_ids=request_ids,
-        )
-        for path, route in known.items()
-    }
+    drain = Drain()
     door = RpcDoor(
         known,
-        forwarders,
+        _forwarders(known, upstreams, Gatekeeper(keys, settings.internal_token), drain, settings),
+        drain,
         request_bytes_max=settings.gateway_request_bytes_max,
         response_bytes_max=settings.gateway_response_bytes_max,
-        calls_in_flight_max=settings.gateway_calls_in_flight_max,
+        connection_age_s=settings.gateway_connection_age_s,
         reuse_port=settings.gateway_reuse_port,
     )
     watch = UpstreamWatch(upstreams, door, health_owners())
@@ -64,6 +63,31 @@ async def build(scope: Scope, settings: GatewaySettings) -> int:
     gc.freeze()
     scope.ready()
     return port
+
+
+def _forwarders(
+    known: Mapping[str, Route],
+    upstreams: Upstreams,
+    gatekeeper: Gatekeeper,
+    drain: Drain,
+    settings: GatewaySettings,
+) -> dict[str, CallForwarder | StreamForwarder]:
+    calls, streams = Budget(settings.call_budget()), Budget(settings.stream_budget())
+    _calls_in_flight.set_function(lambda: calls.taken)
+    _streams_open.set_function(lambda: streams.taken)
+    request_ids, limits = RequestIds(), settings.deadlines()
+    made: dict[str, CallForwarder | StreamForwarder] = {}
+    for path, route in known.items():
+        reception = Reception(
+            route,
+            gatekeeper=gatekeeper,
+            budget=streams if route.is_stream else calls,
+            drain=drain,
+            request_ids=request_ids,
+        )
+        kind = StreamForwarder if route.is_stream else CallForwarder
+        made[path] = kind(reception, upstreams=upstreams, limits=limits)
+    return made
 
 
 async def _open_web_doors(scope: Scope, settings: GatewaySettings, watch: UpstreamWatch) -> None:
@@ -80,7 +104,7 @@ async def _open_rpc_door(scope: Scope, settings: GatewaySettings, door: RpcDoor)
     port = await door.open(settings.gateway_grpc_host, settings.gateway_grpc_port)
 
     async def close() -> None:
-        await door.close(settings.gateway_drain_s)
+        await door.close(settings.gateway_unready_s, settings.gateway_drain_s)
 
     scope.defer(close)
     _log.info("door.opened", grpc=f"{settings.gateway_grpc_host}:{port}")

@@ -57,6 +57,7 @@ def settings(backend: Backend, api_keys_file: Path) -> GatewaySettings:
         gateway_status_target=backend.status.target,
         gateway_analytics_target=backend.analytics.target,
         gateway_upstream_check_s=0.2,
+        gateway_unready_s=0,
         gateway_drain_s=3,
     )
 

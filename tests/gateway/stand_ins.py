@@ -8,6 +8,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
 Respond = Callable[[bytes, Any], Awaitable[bytes | None]]
+Stream = Callable[[bytes, Any], Awaitable[None]]
 
 
 @dataclass
@@ -31,7 +32,8 @@ class StandIn(grpc.GenericRpcHandler):
 
     name: str
     respond: Respond = echo
-    stream: Callable[[bytes, Any], Awaitable[None]] | None = None
+    stream: Stream | None = None  # if set, every RPC is a stream
+    stream_of: dict[str, Stream] = field(default_factory=dict)  # by path; the others are calls
     received: list[Received] = field(default_factory=list)
     target: str = ""
     _server: Any = None
@@ -48,10 +50,10 @@ class StandIn(grpc.GenericRpcHandler):
 
         async def stream(request: bytes, context: Any) -> None:
             self._note(path, request, context)
-            assert self.stream is not None
-            await self.stream(request, context)
+            await answers(request, context)
 
-        if self.stream is not None:
+        answers = self.stream_of.get(path, self.stream)
+        if answers is not None:
             return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(unary)
 

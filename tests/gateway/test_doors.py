@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -21,8 +20,9 @@ from libs.runtime.lifecycle import Scope
 from services.gateway.log_events import LogEvent
 from services.gateway.settings import GatewaySettings
 from services.gateway.wiring import build
-from tests.gateway.conftest import TOKEN
 from tests.gateway.errors import failure_of
+from tests.gateway.ports import free_port
+from tests.gateway.processes import running_gateway
 from tests.gateway.stand_ins import Backend, call
 
 _GET_MESSAGE = "/bluetick.v1.MessageService/GetMessage"
@@ -31,13 +31,6 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _SERVICES = {
     f"bluetick.v1.{name}Service" for name in ("Ingest", "Message", "Campaign", "Analytics", "Admin")
 }
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _health(channel: grpc.aio.Channel, service: str) -> int:
@@ -176,22 +169,6 @@ async def test_gateways_may_share_a_port_if_told_to(
     await second.close()
 
 
-def _environment(settings: GatewaySettings, api_keys_file: Path) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "BLUETICK_INTERNAL_TOKEN": TOKEN,
-        "BLUETICK_API_KEYS_FILE": str(api_keys_file),
-        "BLUETICK_GATEWAY_GRPC_HOST": "127.0.0.1",
-        "BLUETICK_GATEWAY_WEB_HOST": "127.0.0.1",
-        "BLUETICK_GATEWAY_GRPC_PORT": str(free_port()),
-        "BLUETICK_GATEWAY_WEB_PORT": str(free_port()),
-        "BLUETICK_GATEWAY_PROBE_PORT": str(free_port()),
-        "BLUETICK_GATEWAY_INGEST_TARGET": settings.gateway_ingest_target,
-        "BLUETICK_GATEWAY_STATUS_TARGET": settings.gateway_status_target,
-        "BLUETICK_GATEWAY_ANALYTICS_TARGET": settings.gateway_analytics_target,
-    }
-
-
 async def test_sigterm_lets_a_running_call_finish_and_ends_well(
     settings: GatewaySettings, api_keys_file: Path, backend: Backend
 ) -> None:
@@ -204,26 +181,15 @@ async def test_sigterm_lets_a_running_call_finish_and_ends_well(
         return request
 
     backend.status.respond = slow
-    environment = _environment(settings, api_keys_file)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.gateway",
-        env=environment,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    port = environment["BLUETICK_GATEWAY_GRPC_PORT"]
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        await asyncio.wait_for(channel.channel_ready(), 20)
-        answer = asyncio.create_task(call(channel, _GET_MESSAGE, b"in flight"))
+    async with running_gateway(settings, api_keys_file) as gateway:
+        answer = asyncio.create_task(call(gateway.channel, _GET_MESSAGE, b"in flight"))
         await asyncio.wait_for(running.wait(), 5)
 
-        process.send_signal(signal.SIGTERM)
+        gateway.process.send_signal(signal.SIGTERM)
 
         assert await answer == b"in flight"
-    _, log = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 0
-    events = [json.loads(line)["event"] for line in log.splitlines()]
+        assert await gateway.end() == 0
+    events = [json.loads(line)["event"] for line in gateway.log.splitlines()]
     assert "door.opened" in events
     assert events[-1] == "service.stopped"
 

@@ -110,3 +110,19 @@ async def test_two_different_internal_tokens_are_our_trouble_not_the_callers(
 
     assert failure.code is grpc.StatusCode.UNAVAILABLE
     assert failure.reason == "SERVICE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("rpc_name", ["GetMessage", "WatchChanges"])
+async def test_bytes_that_are_no_request_are_the_callers_mistake(
+    channel: grpc.aio.Channel, rpc_name: str
+) -> None:
+    """The gateway forwards bytes as they come; the service says what is wrong with them."""
+    path = f"/bluetick.v1.MessageService/{rpc_name}"
+    start = channel.unary_stream(path) if rpc_name == "WatchChanges" else channel.unary_unary(path)
+
+    started = start(b"\xff\xff no message", metadata=_READER, timeout=5)
+    failure = await failure_of(started.read() if rpc_name == "WatchChanges" else started)
+
+    assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert failure.reason == "REQUEST_UNDECODABLE"
+    assert failure.request_id == "trace-9"

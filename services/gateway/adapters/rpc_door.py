@@ -1,30 +1,35 @@
 """The public gRPC server: our RPCs are forwarded, health and reflection are answered here."""
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2
 
+from libs.runtime.rpc_ages import server_options
+from libs.runtime.rpc_drain import Drain
 from libs.runtime.rpc_errors import Unimplemented, abort
+from libs.runtime.rpc_handlers import ByPath, health_and_reflection
 from services.gateway.domain.routes import Route
-from services.gateway.forward_call import Forwarder
 
 _OURS = "/bluetick."
 
 
-class _Routes(grpc.GenericRpcHandler):
+class Forwarder(Protocol):
+    """Forwards the calls of one RPC."""
+
+    async def forward(self, request: bytes, context: Any) -> bytes | None:
+        """Forward a call: return its answer, or write its answers and return None."""
+
+
+class _Routes(ByPath):
     """Finds the handler of an RPC by its path; handlers are made once, not for each call."""
 
-    def __init__(self, routes: Mapping[str, Route], forwarders: Mapping[str, Forwarder]) -> None:
-        self._handlers = {path: _handler(routes[path], forwarders[path]) for path in routes}
-
     def service(self, handler_call_details: Any) -> Any:
-        """Return the handler; None leaves the call to health and reflection."""
-        path = handler_call_details.method
-        handler = self._handlers.get(path)
-        if handler is None and path.startswith(_OURS):
+        """Return the handler; what looks like ours and is not gets our words."""
+        handler = super().service(handler_call_details)
+        if handler is None and handler_call_details.method.startswith(_OURS):
             return grpc.unary_unary_rpc_method_handler(_no_such_rpc)
         return handler
 
@@ -32,8 +37,8 @@ class _Routes(grpc.GenericRpcHandler):
 def _handler(route: Route, forwarder: Forwarder) -> Any:
     # Without serializers, bytes go through as they are.
     if route.is_stream:
-        return grpc.unary_stream_rpc_method_handler(forwarder.forward_stream)
-    return grpc.unary_unary_rpc_method_handler(forwarder.forward_unary)
+        return grpc.unary_stream_rpc_method_handler(forwarder.forward)
+    return grpc.unary_unary_rpc_method_handler(forwarder.forward)
 
 
 async def _no_such_rpc(_request: bytes, context: Any) -> None:
@@ -47,31 +52,28 @@ class RpcDoor:
         self,
         routes: Mapping[str, Route],
         forwarders: Mapping[str, Forwarder],
+        drain: Drain,
         *,
         request_bytes_max: int,
         response_bytes_max: int,
-        calls_in_flight_max: int,
+        connection_age_s: float,
         reuse_port: bool,
     ) -> None:
+        """Build it. Budgets are the forwarders'; gRPC's own would refuse health as well."""
         self._server = grpc.aio.server(
-            maximum_concurrent_rpcs=calls_in_flight_max,
             options=(
                 ("grpc.max_receive_message_length", request_bytes_max),
                 ("grpc.max_send_message_length", response_bytes_max),
                 ("grpc.so_reuseport", int(reuse_port)),
-                # Old connections end, so that new replicas get their share.
-                ("grpc.max_connection_age_ms", 300_000),
-                # Callers may notice a vanished gateway within a minute.
-                ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+                *server_options(connection_age_s),
             ),
         )
-        self._server.add_generic_rpc_handlers((_Routes(routes, forwarders),))
+        self._drain = drain
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         services = sorted({route.service for route in routes.values()})
-        reflection.enable_server_reflection(
-            (*services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        handlers = health_and_reflection(self._health, services).by_path
+        handlers |= {path: _handler(route, forwarders[path]) for path, route in routes.items()}
+        self._server.add_generic_rpc_handlers((_Routes(handlers),))
 
     async def open(self, host: str, port: int) -> int:
         """Listen; return the port.
@@ -88,7 +90,8 @@ class RpcDoor:
         states = health_pb2.HealthCheckResponse
         await self._health.set(service, states.SERVING if is_serving else states.NOT_SERVING)
 
-    async def close(self, drain_s: float) -> None:
-        """Turn health down, take no new calls, let running ones end within ``drain_s``."""
+    async def close(self, unready_s: float, drain_s: float) -> None:
+        """Turn health down, serve on for ``unready_s``, then end within ``drain_s``."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(drain_s)
+        await asyncio.sleep(unready_s)
+        await self._drain.stop(self._server, drain_s)

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from libs.runtime.rpc_ages import channel_options
 from services.gateway.domain.routes import Route, Upstream
 
 # Every address that the name resolves to gets its share of the calls.
@@ -28,9 +29,8 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.dns_min_time_between_resolutions_ms", 2_000),
-    # A peer that vanished without a word is noticed; more often, and servers would object.
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A peer that vanished without a word is noticed, also behind an idle stream.
+    *channel_options(),
 )
 
 
