@@ -11,6 +11,10 @@ BIN := $(VENV)/bin
 PACKAGES := libs/contracts libs/runtime libs/catalogue libs/embedded libs/testkit libs/simulator \
 	libs/bench services/ingest services/status services/analytics services/gateway libs/cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Dozens of processes are started; each would compile our code anew.
+export PYTHONDONTWRITEBYTECODE :=
+# A worker a core, of which each has a broker and a database of its own.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4
 CODE := libs services tests tools
 
 help: ## Say what can be made
@@ -20,7 +24,7 @@ demo: install ## A campaign of 12,000 messages, from signed callbacks to the pri
 	@$(BIN)/bluetick demo
 
 test: install-dev lint ## Everything that must hold, in some minutes
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --durations 15 --durations-min 5
 
 install: $(VENV)/.installed ## What it takes to run Bluetick, into .venv
 install-dev: $(VENV)/.installed-dev ## The same, with what it takes to work on it

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from libs.simulator.registry import every_channel
+
+pytestmark = pytest.mark.early
 
 PATHS = (
     "up: from nothing to ready",

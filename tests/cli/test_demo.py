@@ -5,8 +5,11 @@ import sys
 
 import asyncpg
 import nats
+import pytest
 
 from libs.embedded.surroundings import without_servers
+
+pytestmark = pytest.mark.early
 
 # Each alone would keep our clients from our servers.
 _HOSTILE = {

@@ -24,6 +24,8 @@ from libs.runtime.broker import EVENTS_SUBJECT
 from libs.testkit import builders
 from libs.testkit.up import Up, running_up
 
+pytestmark = pytest.mark.early
+
 _PATIENCE_S = 20.0
 
 

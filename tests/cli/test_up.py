@@ -15,6 +15,8 @@ from libs.embedded.http_probe import answers_200
 from libs.embedded.port_plan import free_ports
 from libs.testkit.up import Up, UpFailed, running_up
 
+pytestmark = pytest.mark.early
+
 _SERVICES = ("ingest", "status", "analytics", "gateway")
 _SERVERS = ("nats", "postgres")
 
@@ -82,7 +84,7 @@ async def test_a_killed_process_comes_back_at_its_old_address(up: Up, name: str)
     up.said["pids"][name] = _REPLACED
 
 
-async def test_data_keys_and_addresses_survive_a_restart(tmp_path: Path) -> None:
+async def test_data_keys_and_addresses_survive_a_restart_of_the_one_owner(tmp_path: Path) -> None:
     """``bluetick up`` tomorrow is the machine of today; and Ctrl-C is a clean end."""
     ports = _environment_of_free_ports()
     folder = tmp_path / "data"
@@ -91,6 +93,10 @@ async def test_data_keys_and_addresses_survive_a_restart(tmp_path: Path) -> None
         connection = await asyncpg.connect(first["postgres"])
         await connection.execute("CREATE TABLE kept (a int)")
         await connection.close()
+        # Two machines in one folder would share one database.
+        with pytest.raises(UpFailed, match="in use by another bluetick"):
+            async with running_up("--data-dir", str(folder), **ports):
+                pass
         code, errors = await up.end(signal.SIGINT)
         assert code == 0, errors
 
@@ -133,16 +139,6 @@ async def test_servers_of_ones_own_win(
     assert (said["postgres"], said["nats"]) == (empty_database_url, nats_url)
     assert said["pids"]["postgres"] is None
     assert said["pids"]["nats"] is None
-
-
-async def test_a_folder_in_use_is_told_in_one_sentence(tmp_path: Path) -> None:
-    """Two machines in one folder would share one database."""
-    ports = _environment_of_free_ports()
-    async with running_up("--data-dir", str(tmp_path / "data"), **ports) as up:
-        with pytest.raises(UpFailed, match="in use by another bluetick"):
-            async with running_up("--data-dir", str(tmp_path / "data"), **ports):
-                pass
-        await up.end()
 
 
 _REPLACED = -1

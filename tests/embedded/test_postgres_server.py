@@ -13,12 +13,24 @@ from libs.embedded.identity import unprivileged
 from libs.embedded.postgres_server import PostgresServer
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[PostgresServer]:
-    server = PostgresServer(tmp_path / "postgres")
-    await server.start()
+@pytest.fixture(scope="module")
+async def module_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
+    server = PostgresServer(tmp_path_factory.mktemp("module") / "postgres")
     yield server
     await server.stop()
+
+
+@pytest.fixture
+async def server(module_server: PostgresServer) -> PostgresServer:
+    """A running server; making its files takes a second, so tests share them."""
+    if module_server.pid is None:
+        await module_server.start()
+    return module_server
+
+
+@pytest.fixture
+def folder(server: PostgresServer) -> Path:
+    return server._folder
 
 
 async def _ask(url: str, question: str) -> object:
@@ -63,10 +75,8 @@ async def test_a_wrong_password_is_refused(server: PostgresServer) -> None:
         await _ask(f"postgresql://bluetick:guess@127.0.0.1:{server.port}/bluetick", "SELECT 1")
 
 
-async def test_the_password_is_for_the_owners_eyes(server: PostgresServer, tmp_path: Path) -> None:
+async def test_the_password_is_for_the_owners_eyes(folder: Path) -> None:
     """The file with the password is closed to others, and no other copy is left."""
-    folder = tmp_path / "postgres"
-
     assert (folder / "connection.json").stat().st_mode & 0o777 == 0o600
     assert not (folder / "initial_password").exists()
     assert (folder / "cluster").stat().st_mode & 0o777 == 0o700
@@ -132,10 +142,10 @@ async def test_an_interrupted_first_start_is_done_again(tmp_path: Path) -> None:
     await server.stop()
 
 
-async def test_two_servers_never_share_a_folder(server: PostgresServer, tmp_path: Path) -> None:
+async def test_two_servers_never_share_a_folder(server: PostgresServer, folder: Path) -> None:
     """Two would destroy each other's data."""
     with pytest.raises(EmbeddedError, match="in use by another"):
-        await PostgresServer(tmp_path / "postgres").start()
+        await PostgresServer(folder).start()
 
     assert await _ask(server.url, "SELECT 1") == 1
 

@@ -4,9 +4,13 @@ import asyncio
 import os
 import signal
 
+import pytest
+
 from libs.testkit.up import running_up
 from tests.system.load import Load
 from tests.system.outside import Outside
+
+pytestmark = pytest.mark.early
 
 SETTLE_S = 3.0
 

@@ -16,6 +16,8 @@ from libs.embedded.ports import free_port
 from tests.system.load import Load
 from tests.system.outside import Outside
 
+pytestmark = pytest.mark.early
+
 
 @pytest.fixture
 async def second_replicas(machine: dict) -> AsyncIterator[list[subprocess.Popen[bytes]]]:

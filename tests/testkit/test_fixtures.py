@@ -4,7 +4,6 @@ import sys
 
 import asyncpg
 import nats
-import pytest
 from nats.js.api import StreamConfig
 
 from libs.runtime.broker import EVENTS_STREAM, Broker
@@ -68,9 +67,8 @@ def test_no_test_hears_of_the_callers_servers() -> None:
     assert named == []
 
 
-@pytest.mark.parametrize("workers", ["0", "1"])
-def test_they_are_forgotten_before_the_first_test(workers: str) -> None:
-    """Run with them, by hand and as a worker."""
+def test_they_are_forgotten_before_the_first_test() -> None:
+    """The same with such a shell, where a worker runs it."""
     hostile = {
         "BLUETICK_DATABASE_URL": "postgresql://production/bluetick",
         "BLUETICK_NATS_URL": "nats://production",
@@ -80,7 +78,7 @@ def test_they_are_forgotten_before_the_first_test(workers: str) -> None:
     test = f"{__file__}::{test_no_test_hears_of_the_callers_servers.__name__}"
 
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", workers, "-p", "no:cacheprovider", test],
+        [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", test],
         env=os.environ | hostile,
         capture_output=True,
         text=True,
