@@ -123,7 +123,7 @@ def _look_at_room(signs: Signs, subject: str, found: StreamInfo) -> None:
     if room > 0:
         says += f", {fill:.0%} full"
     cure = (
-        "Raise BLUETICK_STREAM_BYTES_MAX and the stream's limit, or lower the hours of retention; "
+        f"Raise BLUETICK_{config.name}_BYTES_MAX and restart, or lower the hours of retention; "
         "a full stream refuses, and doors answer 503."
     )
     if fill >= _FILL_WRONG:

@@ -1,7 +1,6 @@
 """NATS JetStream: a connection that heals, publishing that ends, streams that never forget."""
 
 import asyncio
-import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,35 +8,45 @@ from dataclasses import dataclass, field
 import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, PubAck, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import APIError, NotFoundError
-from nats.js.errors import Error as JetStreamError
 
 from libs.runtime import logs
-from libs.runtime.broker_checks import BrokerUnsuitable, check_durability, wait_for_port
+from libs.runtime.broker_checks import check_durability, wait_for_port
+from libs.runtime.publishing import BrokerRefused, BrokerUnavailable, Publisher, Stored, stored
 from libs.runtime.settings import RuntimeSettings
+from libs.runtime.streams import (
+    CHANGES_STREAM,
+    CHANGES_SUBJECTS,
+    EVENTS_STREAM,
+    EVENTS_SUBJECT,
+    EVENTS_SUBJECTS,
+    SET_ASIDE_STREAM,
+    SET_ASIDE_SUBJECT,
+    Streams,
+    changes_subject,
+)
+
+__all__ = [
+    "CHANGES_STREAM",
+    "CHANGES_SUBJECTS",
+    "EVENTS_STREAM",
+    "EVENTS_SUBJECT",
+    "EVENTS_SUBJECTS",
+    "SET_ASIDE_STREAM",
+    "SET_ASIDE_SUBJECT",
+    "Broker",
+    "BrokerRefused",
+    "BrokerUnavailable",
+    "OutboundMessage",
+    "changes_subject",
+]
 
 _log = logs.get_logger()
 
-EVENTS_STREAM = "EVENTS"
-CHANGES_STREAM = "CHANGES"
-# A lane only spreads load over streams at size; one lane is the default and nothing depends on it.
-EVENTS_SUBJECT = "bluetick.events.v1.0"
-EVENTS_SUBJECTS = "bluetick.events.v1.>"
-CHANGES_SUBJECTS = "bluetick.changes.v1.>"
-
 _ATOMIC_MESSAGES_MAX = 1_000
+# Codes from here on are the broker's trouble, below they are about the message.
+_BROKER_TROUBLE = 500
 _WATCH_EVERY_S = 3.0
 _RTT_LIMIT_S = 2.0
-
-
-def changes_subject(tenant_id: str, state: str) -> str:
-    """Return the subject of changes into ``state`` (lower case: ``delivered``)."""
-    return f"bluetick.changes.v1.{tenant_id}.{state}"
-
-
-class BrokerUnavailable(Exception):
-    """The broker did not acknowledge. Whether it stored the message is unknown: send it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class Broker:
         self._settings = settings
         self.client = client
         self.jetstream = context
+        self.streams = Streams(context, settings)
+        self._publisher = Publisher(client)
         self._healthy = True
         self._watching: asyncio.Task[None] | None = None
         # Called after each reconnect: pull requests do not survive the connection.
@@ -88,6 +99,7 @@ class Broker:
             disconnected_cb=broker._say_disconnected,
             reconnected_cb=broker._say_reconnected,
         )
+        await broker._publisher.open()
         broker._watching = asyncio.create_task(broker._watch(), name="broker_watchdog")
         return broker
 
@@ -102,54 +114,12 @@ class Broker:
         return self.client.max_payload
 
     async def ensure_streams(self) -> None:
-        """Create the two streams if they are missing.
+        """Return when the streams are there as the settings want them; see Streams.ensure.
 
         Raises:
-            BrokerUnsuitable: a stream of that name exists and could lose acknowledged data.
+            BrokerUnsuitable: the broker refuses one, or it could lose acknowledged data.
         """
-        settings = self._settings
-        wanted = (
-            (EVENTS_STREAM, EVENTS_SUBJECTS, settings.events_retention_h),
-            (CHANGES_STREAM, CHANGES_SUBJECTS, settings.changes_retention_h),
-        )
-        for name, subjects, retention_h in wanted:
-            config = StreamConfig(
-                name=name,
-                subjects=[subjects],
-                retention=RetentionPolicy.LIMITS,
-                # A full stream must say no: with "old" it would delete what was acknowledged.
-                discard=DiscardPolicy.NEW,
-                storage=StorageType.FILE,
-                max_age=retention_h * 3600.0,
-                max_bytes=settings.stream_bytes_max,
-                num_replicas=settings.nats_replicas,
-                duplicate_window=120.0,
-                allow_atomic=name == CHANGES_STREAM,
-                allow_direct=False,
-            )
-            await self._ensure_stream(config)
-
-    async def _ensure_stream(self, config: StreamConfig) -> None:
-        name = config.name or ""
-        while True:
-            try:
-                found = (await self.jetstream.stream_info(name)).config
-                break
-            except NotFoundError:
-                try:
-                    await self.jetstream.add_stream(config)
-                except APIError as error:
-                    # Another replica was faster; look again.
-                    _log.info("stream.creation_lost", stream=name, error=str(error.description))
-                    await asyncio.sleep(0.1)
-            except (JetStreamError, nats.errors.Error) as error:
-                _log.warning("stream.unreachable", stream=name, error=str(error))
-                await asyncio.sleep(0.5)
-        if found.discard != DiscardPolicy.NEW or found.retention != RetentionPolicy.LIMITS:
-            raise BrokerUnsuitable(
-                f"Stream {name} exists with retention {found.retention} and discard "
-                f"{found.discard}; it needs limits and new, or acknowledged data may be deleted."
-            )
+        await self.streams.ensure()
 
     async def publish(
         self,
@@ -159,24 +129,21 @@ class Broker:
         msg_id: str,
         stream: str,
         headers: dict[str, str] | None = None,
-    ) -> PubAck:
+    ) -> Stored:
         """Publish one message and return the broker's acknowledgement: it is on disk.
 
         Raises:
+            BrokerRefused: the broker says no (a full stream, a full disk), at once.
             BrokerUnavailable: no acknowledgement within ``nats_publish_timeout_s``.
         """
-        try:
-            async with asyncio.timeout(self._settings.nats_publish_timeout_s):
-                # A new dict each time: the client writes into it.
-                future = await self.jetstream.publish_async(
-                    subject,
-                    payload,
-                    stream=stream,
-                    headers={**(headers or {}), "Nats-Msg-Id": msg_id},
-                )
-                return await future
-        except (TimeoutError, nats.errors.Error, JetStreamError, OSError) as error:
-            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+        told = {**(headers or {}), "Nats-Msg-Id": msg_id, "Nats-Expected-Stream": stream}
+        timeout_s = self._settings.nats_publish_timeout_s
+        return await self._publisher.publish(subject, payload, told, timeout_s)
+
+    @property
+    def publishing_count(self) -> int:
+        """Publishes that the broker has not answered yet."""
+        return self._publisher.waiting_count
 
     async def publish_all(self, messages: list[OutboundMessage], stream: str) -> None:
         """Publish messages that belong together; returns when all are on disk.
@@ -227,9 +194,12 @@ class Broker:
                     )
         except (TimeoutError, nats.errors.Error, OSError) as error:
             raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
-        answer = json.loads(reply.data)
-        if "error" in answer:
-            _log.info("atomic_batch.refused", error=answer["error"].get("description", ""))
+        try:
+            stored(reply)
+        except BrokerRefused as refusal:
+            if refusal.code >= _BROKER_TROUBLE:
+                raise  # full, or broken: one by one they would meet the same
+            _log.info("atomic_batch.refused", error=str(refusal))
             return False
         return True
 
@@ -257,6 +227,8 @@ class Broker:
         _log.debug("broker.error", error=f"{type(error).__name__}: {error}")
 
     async def _say_disconnected(self) -> None:
+        # What is under way gets no answer any more; whoever waits for it need not wait on.
+        self._publisher.give_up("the connection broke")
         _log.warning("broker.disconnected")
 
     async def _say_reconnected(self) -> None:

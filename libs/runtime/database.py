@@ -1,4 +1,4 @@
-"""PostgreSQL: one pool per process, time-outs everywhere, outages as one error."""
+"""PostgreSQL: one pool per process, time-outs everywhere, each trouble under its own name."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,42 +7,39 @@ from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from libs.runtime import logs
+from libs.runtime.database_errors import (
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    PoolExhausted,
+    RowsLocked,
+    StatementOverdue,
+    named,
+)
+
+__all__ = [
+    "Database",
+    "DatabaseMisconfigured",
+    "DatabaseUnavailable",
+    "PoolExhausted",
+    "RowsLocked",
+    "StatementOverdue",
+    "async_url",
+]
 
 _log = logs.get_logger()
 ResultT = TypeVar("ResultT")
 
 _CONNECT_TIMEOUT_S = 5.0
-_LOCK_TIMEOUT_S = 10
+_POOL_TIMEOUT_S = 5.0
 _TRANSACTION_ATTEMPTS = 5
-
-
-class DatabaseUnavailable(Exception):
-    """PostgreSQL cannot be reached or is ending connections. Trying again later helps."""
-
 
 # Serialization failures and deadlocks: the same transaction may succeed at once.
 _RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-_OUTAGE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.OutOfMemoryError,
-    asyncpg.DiskFullError,
-    asyncpg.InterfaceError,
-    OperationalError,
-    InterfaceError,
-    ConnectionError,
-    TimeoutError,
-    OSError,
-)
 
 
 def async_url(url: str) -> str:
@@ -64,13 +61,19 @@ class Database:
         *,
         pool_size: int = 4,
         statement_timeout_s: float = 20.0,
+        lock_timeout_s: float = 2.0,
         application: str = "bluetick",
     ) -> "Database":
-        """Return a pool that works, waiting with backoff for a database that is still starting."""
+        """Return a pool that works, waiting with backoff for a database that is still starting.
+
+        Raises:
+            DatabaseMisconfigured: it answers, and refuses us: waiting would not help.
+        """
         database = cls.lazy(
             url,
             pool_size=pool_size,
             statement_timeout_s=statement_timeout_s,
+            lock_timeout_s=lock_timeout_s,
             application=application,
         )
         delay_s = 0.1
@@ -79,6 +82,9 @@ class Database:
                 async with database.transaction() as connection:
                     await connection.fetchval("SELECT 1")
                 return database
+            except DatabaseMisconfigured:
+                await database.close()
+                raise
             except DatabaseUnavailable as error:
                 _log.warning("database.unreachable", error=str(error), retry_s=delay_s)
                 await asyncio.sleep(delay_s)
@@ -91,6 +97,7 @@ class Database:
         *,
         pool_size: int = 4,
         statement_timeout_s: float = 20.0,
+        lock_timeout_s: float = 2.0,
         application: str = "bluetick",
     ) -> "Database":
         """Return a pool that connects when it is first used, and may then find no database."""
@@ -98,7 +105,7 @@ class Database:
             async_url(url),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=statement_timeout_s,
+            pool_timeout=min(_POOL_TIMEOUT_S, statement_timeout_s),
             # A connection that a restart of the server has cut is noticed before it is used.
             pool_pre_ping=True,
             connect_args={
@@ -107,7 +114,7 @@ class Database:
                 "server_settings": {
                     "application_name": application,
                     "statement_timeout": str(int(statement_timeout_s * 1000)),
-                    "lock_timeout": str(_LOCK_TIMEOUT_S * 1000),
+                    "lock_timeout": str(int(lock_timeout_s * 1000)),
                     "idle_in_transaction_session_timeout": "60000",
                     # Plans by unnest are the same for every batch; JIT costs more than it gives.
                     "jit": "off",
@@ -123,22 +130,37 @@ class Database:
         Leaving commits; an exception rolls back.
 
         Raises:
-            DatabaseUnavailable: there is no connection, or it broke.
+            DatabaseUnavailable: there is no connection, it broke, or a time-out was reached.
         """
+        is_connected = False
         try:
             async with self.engine.connect() as pooled:
                 raw = (await pooled.get_raw_connection()).driver_connection
                 assert raw is not None
+                is_connected = True
                 async with raw.transaction():
                     yield raw
-        except _OUTAGE as error:
-            raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
-        except DBAPIError as error:
-            # SQLAlchemy wraps what the driver said; a server that is recovering is an outage too.
-            said = error.orig.__cause__ if error.orig else None
-            if error.connection_invalidated or isinstance(said, _OUTAGE):
-                raise DatabaseUnavailable(str(error.orig)) from error
-            raise
+        except (
+            PoolTimeoutError,
+            DBAPIError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            OSError,  # TimeoutError is one
+        ) as error:
+            trouble = named(error, is_connected=is_connected)
+            if trouble is None:
+                raise
+            raise trouble from error
+
+    @property
+    def pool_in_use(self) -> int:
+        """Connections that are at work just now."""
+        return int(self.engine.pool.checkedout())  # type: ignore[attr-defined]
+
+    @property
+    def pool_size(self) -> int:
+        """Connections that there can be."""
+        return int(self.engine.pool.size())  # type: ignore[attr-defined]
 
     async def run(self, work: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
         """Run ``work(connection)`` in one transaction, again if it met a deadlock.

@@ -41,7 +41,11 @@ def configure(service: str, settings: RuntimeSettings) -> None:
         _hide_phone_numbers,
     ]
     if settings.log_format == "console":
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        # Tracebacks without the values of variables: among them are bodies and addresses.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        processors.append(renderer)
     else:
         processors.append(_render)
     structlog.configure(

@@ -60,12 +60,15 @@ class PullRequests:
         self._slots = [_Slot() for _ in range(_SLOTS)]
         self._waiting: deque[Msg] = deque()
         self._arrived = asyncio.Event()
+        # Set when nobody answers for the consumer: it, or its stream, may be gone.
+        self.missing = asyncio.Event()
         self._closed = False
+        self._paused = False
         self._watchdog: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Start to ask."""
-        self._on_reconnect.append(self._ask_again)
+        self._on_reconnect.append(self.ask_again)
         self._watchdog = asyncio.create_task(self._watch(), name=f"{self._durable}_pull_watchdog")
         await self.ask_where_idle()
 
@@ -90,6 +93,10 @@ class PullRequests:
             batch.append(message)
         return batch
 
+    def waiting(self) -> list[Msg]:
+        """Return what has arrived and was not taken."""
+        return list(self._waiting)
+
     async def close(self) -> list[Msg]:
         """Stop asking; return what arrived and was not taken, to be given back.
 
@@ -98,12 +105,26 @@ class PullRequests:
         self._closed = True
         if self._watchdog is not None:
             self._watchdog.cancel()
-            self._on_reconnect.remove(self._ask_again)
+            self._on_reconnect.remove(self.ask_again)
+        return await self._withdraw()
+
+    async def pause(self) -> list[Msg]:
+        """Take back all requests until ``resume``; return what arrived and was not taken."""
+        self._paused = True
+        return await self._withdraw()
+
+    async def resume(self) -> None:
+        """Ask again."""
+        self._paused = False
+        await self.ask_where_idle()
+
+    async def _withdraw(self) -> list[Msg]:
         for slot in self._slots:
-            if slot.subscription is not None and self._client.is_connected:
+            subscription, slot.subscription, slot.remaining = slot.subscription, None, 0
+            if subscription is not None and self._client.is_connected:
                 try:
                     # Drained, not just left: what the broker has sent already comes in first.
-                    draining = slot.subscription.drain()  # type: ignore[no-untyped-call]
+                    draining = subscription.drain()  # type: ignore[no-untyped-call]
                     await asyncio.wait_for(draining, _GIVE_BACK_S)
                 except (nats.errors.Error, OSError, TimeoutError) as error:
                     _log.debug("pull.abandoned", consumer=self._durable, error=str(error))
@@ -115,7 +136,7 @@ class PullRequests:
         """Keep requests under way, unless enough is waiting already."""
         now = time.monotonic()
         for slot in self._slots:
-            if self._closed or len(self._waiting) > self._waiting_max:
+            if self._closed or self._paused or len(self._waiting) > self._waiting_max:
                 return
             if slot.remaining > 0 and now - slot.touched < _SILENCE_MAX_S:
                 continue
@@ -172,6 +193,13 @@ class PullRequests:
             slot.remaining = 0
             if status == "503":
                 # Nobody answers yet; the watchdog asks again.
+                self.missing.set()
+                return
+            why = (message.headers or {}).get("Description", "")
+            if status == "409" and "MaxBytes" not in why:
+                # The consumer is gone, or moves. (Full of the bytes asked for is a plain end.)
+                _log.info("pull.refused", consumer=self._durable, why=why)
+                self.missing.set()
                 return
         else:
             slot.remaining -= 1
@@ -180,7 +208,8 @@ class PullRequests:
         if slot.remaining <= 0:
             asyncio.get_running_loop().create_task(self.ask_where_idle())
 
-    def _ask_again(self) -> None:
+    def ask_again(self) -> None:
+        """Send all requests again: the broker, or another consumer, has forgotten them."""
         for slot in self._slots:
             slot.touched = 0.0
         asyncio.get_running_loop().create_task(self.ask_where_idle())

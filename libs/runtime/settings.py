@@ -43,11 +43,25 @@ class RuntimeSettings(BaseSettings):
     changes_retention_h: int = Field(
         168, ge=1, le=8760, description="Hours that changes stay in the stream, for late consumers."
     )
-    stream_bytes_max: int = Field(
+    # The rule behind the defaults is in docs/operations.md ("How much the streams must hold").
+    events_bytes_max: int = Field(
         8 * 1024**3,
         ge=1024**2,
+        le=64 * 1024**4,
+        description="Bytes that EVENTS may hold; a full stream refuses, it never forgets.",
+    )
+    changes_bytes_max: int = Field(
+        24 * 1024**3,
+        ge=1024**2,
+        le=64 * 1024**4,
+        description="Bytes that CHANGES may hold, about 1.1 KB a message and state; as above.",
+    )
+    set_aside_bytes_max: int = Field(
+        1024**3,
+        ge=1024**2,
         le=1024**4,
-        description="Bytes that each stream may hold; a full stream refuses, it never forgets.",
+        description="Bytes that the operator's quarantine may hold; full, consumers stop instead "
+        "of setting more aside.",
     )
     database_url: str = Field(
         "postgresql://bluetick@127.0.0.1:5432/bluetick",
@@ -58,6 +72,13 @@ class RuntimeSettings(BaseSettings):
     )
     database_statement_timeout_s: float = Field(
         20.0, gt=0, le=600, description="Seconds that one statement may take."
+    )
+    database_lock_timeout_s: float = Field(
+        2.0,
+        gt=0,
+        le=600,
+        description="Seconds that a statement waits for rows that somebody else has locked; then "
+        "only their messages and campaigns wait on.",
     )
     internal_token: str = Field(
         "",

@@ -52,9 +52,6 @@ class FoldTransaction(Protocol):
     async def add(self, cells: Cells, now_us: int) -> None:
         """Add the sums to the tables, and create campaigns that nobody created."""
 
-    async def reject(self, rejected: Sequence[Rejected], now_us: int) -> None:
-        """Keep messages that cannot be folded; the same one again changes nothing."""
-
 
 class FoldStore(Protocol):
     """Where cells are kept."""
@@ -84,8 +81,6 @@ async def fold_changes(messages: Sequence[Incoming], store: FoldStore, now_us: i
         await _fold([batch for key, batch in batches.items() if key in new], folder)
         if folder.change_count:
             await transaction.add(folder.cells(), now_us)
-        if rejected:
-            await transaction.reject(rejected, now_us)
         return folder.change_count
 
     return Folded(await store.in_transaction(work), rejected)

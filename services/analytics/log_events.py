@@ -5,9 +5,6 @@ from typing import Literal
 LogEvent = Literal[
     # info. Consumers run and the gRPC server listens. Fields: grpc_port, workers, shard.
     "analytics.opened",
-    # error. A broker message is no batch of changes; it is kept in rejected_batches.
-    # Fields: stream_seq, reason.
-    "batch.rejected",
     # warning. How far the flow has come could not be learned; reports say the older time.
     # Once when it begins. Fields: error.
     "progress.unknown",

@@ -3,9 +3,6 @@
 from libs.runtime import metrics
 
 CHANGES_FOLDED = metrics.counter("analytics_changes_folded", "Changes folded for the first time")
-BATCHES_REJECTED = metrics.counter(
-    "analytics_batches_rejected", "Broker messages that are no batch of changes", ("reason",)
-)
 FOLD_SECONDS = metrics.histogram(
     "analytics_fold_duration_seconds", "From pulled messages to commit"
 )

@@ -51,6 +51,7 @@ async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None =
         # Each worker holds one while it folds; reports must not wait for them.
         pool_size=settings.database_pool_size + settings.analytics_workers,
         statement_timeout_s=settings.database_statement_timeout_s,
+        lock_timeout_s=settings.database_lock_timeout_s,
         application="bluetick-analytics",
     )
     scope.defer(database.close)
@@ -59,11 +60,14 @@ async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None =
     await broker.ensure_streams()
     watermark = Watermark()
     port = await _serve_rpc(scope, settings, database, watermark, clock)
-    _consume(scope, settings, database, broker, clock)
+    consumers = _consume(scope, settings, database, broker, clock)
     _do_chores(scope, settings, database, broker, watermark, clock)
 
     def probe() -> tuple[bool, str]:
-        return (True, "") if broker.healthy else (False, "the broker does not answer")
+        faults = [one.fault for one in consumers if one.fault]
+        if not broker.healthy:
+            faults.append("the broker does not answer")
+        return not faults, "; ".join(faults)
 
     host = settings.analytics_probe_host
     await start_probe_server(scope, host, settings.analytics_probe_port, probe)
@@ -100,7 +104,8 @@ async def _serve_rpc(
 
 def _consume(
     scope: Scope, settings: AnalyticsSettings, database: Database, broker: Broker, clock: Clock
-) -> None:
+) -> list[PullConsumer]:
+    consumers = []
     for worker in range(settings.analytics_workers):
         changes = ChangeConsumer(CellStore(database, settings.shard_of(worker)), clock)
         consumer = PullConsumer(
@@ -108,14 +113,13 @@ def _consume(
             stream=CHANGES_STREAM,
             durable=DURABLE,
             handle=changes.handle,
-            quarantine=changes.quarantine,
             batch_messages_max=settings.analytics_batch_messages_max,
             batch_bytes_max=settings.analytics_batch_bytes_max,
-            # Longer than a transaction may take: an early redelivery is harmless, and idle work.
-            ack_wait_s=settings.database_statement_timeout_s + 10,
         )
         scope.spawn(consumer.run(), f"change_consumer_{worker}")
         scope.defer(consumer.stop)
+        consumers.append(consumer)
+    return consumers
 
 
 def _do_chores(

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from libs.runtime import logs
 from libs.runtime.broker import BrokerUnavailable, changes_subject
 from libs.runtime.clock import Clock
-from libs.runtime.consumer import Delivery, TryAgain
+from libs.runtime.consumer import Delivery, Refused, TryAgain
 from services.status import measures
 from services.status.attribute_acts import attribute_acts, note_sends
 from services.status.domain.account_hours import moves
@@ -21,14 +21,13 @@ from services.status.domain.gather import Gathered, gather
 from services.status.domain.merging import repeat_facts, told_by, wanting_all_facts
 from services.status.domain.states import word
 from services.status.domain.unknown_words import unknown_words
-from services.status.isolate_poison import Piece, pieces_of, set_aside, unreadable
+from services.status.isolate_poison import Piece, pieces_of, set_aside
 from services.status.move_messages import move_messages
 from services.status.ports import Outbox, OutboxEntry, Store, StoreRefused, Transactions
 from services.status.resolve_refs import resolve_refs
 
 _log = logs.get_logger()
 
-_RETRY_S = 1.0
 # Cells of health are few and hot; replicas that write different shards do not wait for another.
 _SHARDS = 16
 
@@ -64,22 +63,27 @@ class ApplyEvents:
         self._reply_window_us = reply_window_us
         self._change_batch_bytes_max = change_batch_bytes_max
 
-    async def handle(self, deliveries: Sequence[Delivery]) -> None:
+    async def handle(self, deliveries: Sequence[Delivery]) -> list[Refused]:
         """Apply broker messages, however often and on however many replicas they are delivered.
 
         State, history and the changes to publish commit together. The caller acknowledges only
         after this returns, so a crash at any line costs a redelivery, never an event.
 
+        Returns:
+            What is no EventBatch; it is kept for the operator.
+
         Raises:
             TryAgain: the broker does not take the changes; they are committed all the same.
             DatabaseUnavailable: PostgreSQL cannot be reached.
         """
-        for part in self._parts(deliveries):
+        refused: list[Refused] = []
+        for part in self._parts(deliveries, refused):
             oldest_us = min(delivery.stored_time_us for delivery, _ in part)
             try:
                 await self.apply([batch for _, batch in part], oldest_us)
             except StoreRefused:
                 await self._isolate([delivery for delivery, _ in part], oldest_us)
+        return refused
 
     async def apply(self, batches: Sequence[EventBatch], oldest_event_time_us: int) -> None:
         """Apply decoded batches in one transaction and publish its changes. Uses them up.
@@ -128,11 +132,7 @@ class ApplyEvents:
         except BrokerUnavailable as error:
             # The sweeper publishes them. To go on would only grow what it has to do.
             _log.warning("changes.publish_failed", batches=len(entries), error=str(error))
-            raise TryAgain("The broker does not take changes.", _RETRY_S) from error
-
-    async def quarantine(self, delivery: Delivery, reason: str) -> None:
-        """Set a whole broker message aside, after it crashed its handler again and again."""
-        await self.apply([unreadable(delivery, "EVENT_BATCH_CRASHED", reason)], 0)
+            raise TryAgain("The broker does not take changes.") from error
 
     async def _transact(
         self, store: Store, gathered: Gathered, oldest_event_time_us: int
@@ -177,12 +177,18 @@ class ApplyEvents:
             )
         return entries
 
-    def _parts(self, deliveries: Sequence[Delivery]) -> Iterator[list[tuple[Delivery, EventBatch]]]:
+    def _parts(
+        self, deliveries: Sequence[Delivery], refused: list[Refused]
+    ) -> Iterator[list[tuple[Delivery, EventBatch]]]:
         """Decode, and cut into transactions of about ``events_max`` events."""
         part: list[tuple[Delivery, EventBatch]] = []
         size = 0
         for delivery in deliveries:
-            batch = decode(delivery)
+            try:
+                batch = EventBatch.FromString(delivery.data)
+            except DecodeError:
+                refused.append(Refused(delivery, "NOT_AN_EVENT_BATCH"))
+                continue
             part.append((delivery, batch))
             size += len(batch.events)
             if size >= self._events_max:
@@ -193,7 +199,11 @@ class ApplyEvents:
 
     async def _isolate(self, deliveries: Sequence[Delivery], oldest_us: int) -> None:
         """Find by halving what the store refuses; apply its neighbours, set it aside."""
-        pieces = [piece for delivery in deliveries for piece in pieces_of(decode(delivery))]
+        pieces = [
+            piece
+            for delivery in deliveries
+            for piece in pieces_of(EventBatch.FromString(delivery.data))
+        ]
         await self._apply_halves(pieces, oldest_us)
 
     async def _apply_halves(self, pieces: Sequence[Piece], oldest_us: int) -> None:
@@ -209,14 +219,6 @@ class ApplyEvents:
                     continue
                 _log.error("event.refused_by_store", error=type(error.__cause__).__name__)
                 await self.apply([set_aside(half[0], error)], oldest_us)
-
-
-def decode(delivery: Delivery) -> EventBatch:
-    """Return the batch; one that cannot be decoded becomes a batch that quarantines it."""
-    try:
-        return EventBatch.FromString(delivery.data)
-    except DecodeError:
-        return unreadable(delivery, "EVENT_BATCH_UNREADABLE", "It is no EventBatch.")
 
 
 async def _write_registrations(store: Store, changes: Sequence[Change]) -> None:

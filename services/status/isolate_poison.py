@@ -5,11 +5,9 @@ from collections.abc import Iterator
 import msgspec
 from bluetick.v1.event_pb2 import Event, EventBatch, Quarantined
 
-from libs.runtime.consumer import Delivery
 from libs.runtime.keys import content_key
 from services.status.ports import StoreRefused
 
-_DETAIL_CHARS_MAX = 500
 # The body is then no callback, but the event or the part that ingest made of it.
 REFUSED_BY_STORE = "EVENT_REFUSED_BY_STORE"
 
@@ -33,18 +31,6 @@ def pieces_of(batch: EventBatch) -> Iterator[Piece]:
         yield Piece(event=event.SerializeToString())
     for quarantined in batch.quarantined:
         yield Piece(quarantined=quarantined.SerializeToString())
-
-
-def unreadable(delivery: Delivery, reason: str, detail: str) -> EventBatch:
-    """Return a batch that quarantines a whole broker message. It belongs to no tenant."""
-    quarantined = Quarantined(
-        quarantine_key=content_key(b"broker message", delivery.data),
-        reason=reason,
-        detail=detail[:_DETAIL_CHARS_MAX],
-        body=delivery.data,
-        receive_time_us=delivery.stored_time_us,
-    )
-    return EventBatch(quarantined=[quarantined])
 
 
 def set_aside(piece: Piece, error: StoreRefused) -> EventBatch:

@@ -52,6 +52,7 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
         settings.database_url,
         pool_size=settings.database_pool_size + settings.status_workers,
         statement_timeout_s=settings.database_statement_timeout_s,
+        lock_timeout_s=settings.database_lock_timeout_s,
         application="bluetick-status",
     )
     scope.defer(database.close)
@@ -70,13 +71,14 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     callbacks = _callback_rpc(settings, database, broker, clock, apply_events)
     port = await _serve_rpc(scope, settings, MessageRpc(MessageRows(database)), callbacks)  # type: ignore[abstract]
     _sweep(scope, settings, outbox, clock)
-    _consume(scope, settings, broker, apply_events)
+    consumer = _consume(scope, settings, broker, apply_events)
     forgetting = forget_old_reports(HealthRows(database), clock, scope.stopping)
     scope.spawn(forgetting, "old_reports")
     await serve_progress(broker, FlowPositions(broker, database), clock)
 
     def probe() -> tuple[bool, str]:
-        return (True, "") if broker.healthy else (False, "the broker does not answer")
+        why = consumer.fault if broker.healthy else "the broker does not answer"
+        return not why, why
 
     await start_probe_server(scope, settings.status_probe_host, settings.status_probe_port, probe)
     # What is built now lives as long as the process; the collector need not look at it again.
@@ -138,18 +140,16 @@ def _sweep(scope: Scope, settings: StatusSettings, outbox: OutboxStore, clock: C
 
 def _consume(
     scope: Scope, settings: StatusSettings, broker: Broker, apply_events: ApplyEvents
-) -> None:
-    for number in range(settings.status_workers):
-        consumer = PullConsumer(
-            broker,
-            stream=EVENTS_STREAM,
-            durable=DURABLE,
-            handle=apply_events.handle,
-            quarantine=apply_events.quarantine,
-            batch_messages_max=settings.status_batch_messages_max,
-            batch_bytes_max=settings.status_batch_bytes_max,
-            # Longer than a transaction may take: an early redelivery is harmless, and idle work.
-            ack_wait_s=settings.database_statement_timeout_s + 10,
-        )
-        scope.spawn(consumer.run(), f"event_consumer_{number}")
-        scope.defer(consumer.stop)
+) -> PullConsumer:
+    consumer = PullConsumer(
+        broker,
+        stream=EVENTS_STREAM,
+        durable=DURABLE,
+        handle=apply_events.handle,
+        concurrent_max=settings.status_workers,
+        batch_messages_max=settings.status_batch_messages_max,
+        batch_bytes_max=settings.status_batch_bytes_max,
+    )
+    scope.spawn(consumer.run(), "event_consumer")
+    scope.defer(consumer.stop)
+    return consumer

@@ -5,13 +5,12 @@ import grpc
 from bluetick.v1 import analytics_service_pb2 as pb
 from bluetick.v1 import change_pb2
 
-from libs.runtime import progress
-from libs.runtime.broker import CHANGES_STREAM, Broker, changes_subject
+from libs.runtime import progress, set_aside
+from libs.runtime.broker import CHANGES_STREAM, SET_ASIDE_STREAM, Broker, changes_subject
 from libs.runtime.settings import RuntimeSettings
 from tests.analytics import fixture_a
 from tests.analytics.building import CAMPAIGN, T0, TENANT, batches_of
 from tests.analytics.calling import Caller, running
-from tests.analytics.conftest import Cells
 
 # Above the time after which the broker gives an unacknowledged message out again.
 _LIMIT_S = 60
@@ -113,7 +112,7 @@ async def consumed(broker: Broker) -> None:
 
 
 async def test_poison_on_the_stream_does_not_stop_it(
-    broker: Broker, broker_settings: RuntimeSettings, database_url: str, cells: Cells
+    broker: Broker, broker_settings: RuntimeSettings, database_url: str
 ) -> None:
     """It is kept with its reason, and what comes behind it is folded."""
     async with running(broker_settings, database_url) as call:
@@ -124,8 +123,10 @@ async def test_poison_on_the_stream_does_not_stop_it(
         await report_when(call, lambda it: it.counters["targeted"] == 12)
         await consumed(broker)
 
-    kept = await cells.rows("SELECT reason, payload FROM analytics.rejected_batches")
-    assert kept == [{"reason": "NOT_A_BATCH", "payload": b"\xff\xff"}]
+    kept = await broker.jetstream.get_msg(SET_ASIDE_STREAM, 1)
+    assert kept.data == b"\xff\xff"
+    assert kept.headers is not None
+    assert kept.headers[set_aside.REASON] == "NOT_A_BATCH"
 
 
 async def test_a_report_says_until_when_it_is_complete(

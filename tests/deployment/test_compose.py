@@ -211,10 +211,11 @@ def test_the_brokers_configuration_is_valid_and_syncs_before_it_acknowledges(
     assert re.search(r"^\s*sync_interval: always$", configuration.read_text(), re.MULTILINE)
 
 
-def test_the_broker_has_room_for_both_streams() -> None:
+def test_the_broker_has_room_for_all_streams() -> None:
     """A stream reserves what it may hold; without room it cannot be made."""
     configuration = (TOP / "deploy" / "nats.conf").read_text()
     found = re.search(r"max_file_store: (\d+)GB", configuration)
 
     assert found is not None
-    assert int(found.group(1)) * 1000**3 > 2 * default_of("status", "stream_bytes_max")
+    names = ("events_bytes_max", "changes_bytes_max", "set_aside_bytes_max")
+    assert int(found.group(1)) * 1000**3 > sum(default_of("status", name) for name in names)

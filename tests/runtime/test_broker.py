@@ -74,7 +74,7 @@ async def test_a_frozen_broker_gives_an_error_in_bounded_time(
         os.kill(nats_server.pid, signal.SIGCONT)
 
     assert waited < 2
-    assert broker.jetstream.publish_async_pending() == 0
+    assert broker.publishing_count == 0
     await _publish_until_taken(broker)
     await broker.close()
 
@@ -96,7 +96,7 @@ async def test_a_full_stream_refuses_and_keeps_what_it_acknowledged(
 ) -> None:
     """A stream that forgets the oldest would delete what was answered OK."""
     settings = RuntimeSettings(
-        nats_url=nats_url, nats_monitor_url=nats_monitor_url, stream_bytes_max=1024 * 1024
+        nats_url=nats_url, nats_monitor_url=nats_monitor_url, events_bytes_max=1024 * 1024
     )
     broker = await Broker.connect(settings, "test")
     await broker.ensure_streams()

@@ -1,7 +1,6 @@
 """Cells in PostgreSQL: set-based upserts, sorted so that replicas cannot deadlock."""
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any
 
 from bluetick.v1 import campaign_service_pb2 as campaign_pb2
@@ -12,7 +11,7 @@ from services.analytics.adapters.link_cells import add_links
 from services.analytics.domain.cells import Cells
 from services.analytics.domain.counters import DISTINCT_NAMES, PEOPLE, STORED_NAMES
 from services.analytics.domain.dimensions import NAMES
-from services.analytics.fold_changes import Rejected, Work
+from services.analytics.fold_changes import Work
 
 _PEOPLE_NAMES = tuple(counter.name for counter in PEOPLE)
 _DRAFT = campaign_pb2.CAMPAIGN_STATE_DRAFT
@@ -70,12 +69,6 @@ _CLAIM = """
     ON CONFLICT (tenant_id, batch_id) DO NOTHING
     RETURNING tenant_id, batch_id
 """
-_REJECT = """
-    INSERT INTO analytics.rejected_batches
-      (stream_seq, content_key, reason, payload, reject_time_us)
-    SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::bytea[], $5::bigint[])
-    ON CONFLICT (stream_seq, content_key) DO NOTHING
-"""
 _ADD_DIMENSIONS = f"""
     INSERT INTO analytics.dimension_sets (tenant_id, campaign_id, dimension_key, {", ".join(NAMES)})
     SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[],
@@ -120,20 +113,6 @@ class CellTransaction:
             return set()
         rows = await self._connection.fetch(_CLAIM, *turned(batch_ids, 2), now_us)
         return {(row[0], row[1]) for row in rows}
-
-    async def reject(self, rejected: Sequence[Rejected], now_us: int) -> None:
-        """See fold_changes.FoldTransaction.reject."""
-        rows = [
-            (
-                one.incoming.stream_seq,
-                blake2b(one.incoming.data, digest_size=16).digest(),
-                one.reason,
-                one.incoming.data,
-                now_us,
-            )
-            for one in rejected
-        ]
-        await self._connection.execute(_REJECT, *turned(sorted(set(rows)), 5))
 
     async def add(self, cells: Cells, now_us: int) -> None:
         """See fold_changes.FoldTransaction.add.
@@ -211,14 +190,6 @@ class CellStore:
             return await work(CellTransaction(connection, self._shard))
 
         return await self._database.run(run)
-
-    async def reject(self, rejected: Rejected, now_us: int) -> None:
-        """Keep one broker message that cannot be folded."""
-
-        async def run(connection: Any) -> None:
-            await CellTransaction(connection, self._shard).reject([rejected], now_us)
-
-        await self._database.run(run)
 
     async def forget_applied(self, before_us: int, rows_max: int) -> int:
         """Forget batches applied before a time, at most ``rows_max``; return how many."""

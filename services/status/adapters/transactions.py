@@ -3,17 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import asyncpg
-
 from libs.runtime.database import Database
+from libs.runtime.verdicts import is_content
 from services.status.adapters.message_store import MessageStore
 from services.status.ports import Store, StoreRefused
 
 ResultT = TypeVar("ResultT")
-
-# Classes of SQLSTATE that the content is to blame for: data exception, integrity constraint,
-# cardinality, program limit (an index row too large).
-_CONTENT_CLASSES = ("22", "23", "21", "54")
 
 
 class StatusTransactions:
@@ -30,16 +25,7 @@ class StatusTransactions:
 
         try:
             return await self._database.run(in_transaction)
-        except asyncpg.PostgresError as error:
-            if _is_content(error):
+        except Exception as error:
+            if is_content(error):
                 raise StoreRefused(type(error).__name__) from error
             raise
-        except (OverflowError, UnicodeEncodeError) as error:
-            raise StoreRefused(type(error).__name__) from error
-
-
-def _is_content(error: asyncpg.PostgresError) -> bool:
-    # Refused by the driver before it was sent: no SQLSTATE of the server, the class says it.
-    if isinstance(error, asyncpg.DataError):
-        return True
-    return str(error.sqlstate or "").startswith(_CONTENT_CLASSES)
