@@ -138,7 +138,6 @@ async def test_consumers_apply_what_is_in_the_stream_and_progress_says_so(
         stream=EVENTS_STREAM,
         durable=DURABLE,
         handle=published.use_case.handle,
-        quarantine=published.use_case.quarantine,
     )
     running = asyncio.create_task(consumer.run())
     flow = FlowPositions(broker, database)
