@@ -47,10 +47,11 @@ class IngestSettings(RuntimeSettings):
     ingest_retry_after_s: int = Field(
         2, ge=1, le=3600, description="Seconds that a 503 asks the provider to wait."
     )
-    ingest_linger_ms: float = Field(
-        3.0, ge=0, le=1000,
-        description="Milliseconds that events wait for company, so that callbacks share a broker "
-        "message; adds to the latency of a callback.",
+    ingest_answer_patience_ms: float = Field(
+        250.0, gt=0, le=5000,
+        description="Milliseconds that events gather at most while the broker has not answered "
+        "the message before; then theirs leaves beside it. Without one under way they leave at "
+        "once. An answer that is lost holds nobody up for longer.",
     )  # fmt: skip
     ingest_batch_events_max: int = Field(
         2_000, ge=1, le=100_000, description="Events in one broker message."

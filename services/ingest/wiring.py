@@ -15,14 +15,17 @@ from libs.runtime.database import Database
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, answer_probe, serve_until_closed
 from libs.runtime.rpc_server import RpcServer
-from services.ingest.adapters.callback_door import CallbackDoor, DoorLimits
+from services.ingest.adapters.callback_desk import DoorLimits
+from services.ingest.adapters.callback_door import CallbackDoor
 from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
 from services.ingest.adapters.http_server import door_config
 from services.ingest.adapters.link_door import LinkDoor
 from services.ingest.adapters.link_store import LinkStore
+from services.ingest.adapters.message_pieces import PieceLimits
 from services.ingest.adapters.replay_answers import serve_replays
 from services.ingest.adapters.request_body import BodyLimits
 from services.ingest.adapters.rpc_service import IngestRpc
+from services.ingest.adapters.short_way import ShortWay
 from services.ingest.adapters.sns_certificates import SnsCertificates
 from services.ingest.domain.link_token import LinkKeyring, parse_keys
 from services.ingest.log_events import LogEvent
@@ -167,6 +170,7 @@ async def _open_door(
         connections_max=settings.ingest_connections_max,
         request_timeout_s=settings.ingest_request_timeout_s,
         drain_s=max(1, int(settings.ingest_submit_timeout_s) + 1),
+        short_way=ShortWay(door.desk, publisher),
     )
     server = QuietServer(config)
     await serve_until_closed(server, scope, "callback_door")
@@ -192,9 +196,11 @@ def _door_limits(settings: IngestSettings) -> DoorLimits:
 
 def _publish_limits(settings: IngestSettings) -> PublishLimits:
     return PublishLimits(
-        linger_s=settings.ingest_linger_ms / 1000,
-        batch_events_max=settings.ingest_batch_events_max,
-        batch_bytes_max=settings.ingest_batch_bytes_max,
+        pieces=PieceLimits(
+            batch_events_max=settings.ingest_batch_events_max,
+            batch_bytes_max=settings.ingest_batch_bytes_max,
+        ),
+        answer_patience_s=settings.ingest_answer_patience_ms / 1000,
         batches_in_flight_max=settings.ingest_batches_in_flight_max,
         pending_bytes_max=settings.ingest_pending_bytes_max,
         submit_timeout_s=settings.ingest_submit_timeout_s,

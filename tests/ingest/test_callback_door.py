@@ -1,7 +1,9 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -287,31 +289,33 @@ async def test_the_probes_say_alive_ready_and_what_was_counted(door: Door) -> No
 
 
 async def test_callbacks_in_flight_are_answered_before_the_door_closes(
-    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str
+    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str, nats_server: NatsServer
 ) -> None:
     """A restart must not cost a provider its answer: it would send everything again."""
-    async with _open(broker_settings, accounts_file, ingest_linger_ms=500) as door:
-        posting = [asyncio.create_task(door.post(BODY)) for _ in range(20)]
-        await _until_in_flight(20)
-
-        closing = asyncio.create_task(door.scope.close())
+    async with _open(broker_settings, accounts_file) as door:
+        with _frozen(nats_server):
+            posting = [asyncio.create_task(door.post(BODY)) for _ in range(20)]
+            await _until_in_flight(20)
+            closing = asyncio.create_task(door.scope.close())
+            await _until_closed(door.port)
         answers = await asyncio.gather(*posting)
         await closing
 
     assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["connection"] for answer in answers} == {"close"}
     assert len(await stored_events(broker)) == 20
 
 
 async def test_more_callbacks_than_can_be_worked_on_are_asked_to_come_again(
-    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str
+    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str, nats_server: NatsServer
 ) -> None:
     """Memory and waiting are bounded; the provider repeats what was not taken."""
-    limits = {"ingest_linger_ms": 500, "ingest_requests_in_flight_max": 3}
-    async with _open(broker_settings, accounts_file, **limits) as door:
-        posting = [asyncio.create_task(door.post(BODY)) for _ in range(3)]
-        await _until_in_flight(3)
+    async with _open(broker_settings, accounts_file, ingest_requests_in_flight_max=3) as door:
+        with _frozen(nats_server):
+            posting = [asyncio.create_task(door.post(BODY)) for _ in range(3)]
+            await _until_in_flight(3)
 
-        refused = await door.post(BODY)
+            refused = await door.post(BODY)
         answers = await asyncio.gather(*posting)
 
     assert refused.status_code == 503
@@ -336,6 +340,28 @@ async def test_a_broker_that_is_away_is_503_and_not_ready(
     async with asyncio.timeout(30):
         while (await door.post(BODY)).status_code != 200:
             await asyncio.sleep(0.1)
+
+
+@contextmanager
+def _frozen(nats_server: NatsServer) -> Iterator[None]:
+    """Let the broker answer nothing meanwhile."""
+    assert nats_server.pid is not None
+    os.kill(nats_server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(nats_server.pid, signal.SIGCONT)
+
+
+async def _until_closed(port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                return
+            writer.close()
+            await asyncio.sleep(0.01)
 
 
 async def _until_in_flight(count: int) -> None:
