@@ -3,6 +3,7 @@
 from pydantic import Field, field_validator
 
 from libs.runtime.settings import RuntimeSettings
+from libs.runtime.sizes import BODY_BYTES_MAX
 from services.ingest.domain.link_token import parse_keys
 
 
@@ -25,7 +26,7 @@ class IngestSettings(RuntimeSettings):
         50061, ge=0, le=65535, description="Port of the gRPC server; 0: any free one."
     )
     ingest_body_bytes_max: int = Field(
-        3 * 1024 * 1024, ge=1024, le=16 * 1024 * 1024,
+        BODY_BYTES_MAX, ge=1024, le=16 * 1024 * 1024,
         description="Bytes of one callback body; Meta sends up to 3 MiB. More is answered 413.",
     )  # fmt: skip
     ingest_request_timeout_s: float = Field(

@@ -15,6 +15,8 @@ from libs.runtime.database import Database
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, answer_probe, serve_until_closed
 from libs.runtime.rpc_server import RpcServer
+from libs.runtime.settings import PREFIX
+from libs.runtime.sizes import EVENT_ENVELOPE_BYTES, check_sizes
 from services.ingest.adapters.callback_desk import DoorLimits
 from services.ingest.adapters.callback_door import CallbackDoor
 from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
@@ -47,6 +49,7 @@ async def build(
         CatalogueProblem: a table of the operator's cannot be used.
         AccountsProblem: the accounts file cannot be used.
         BrokerUnsuitable: the broker could lose what it acknowledged.
+        SizesUnfit: a limit lets in what the broker does not take.
         OSError, RuntimeError: a port is taken.
     """
     clock = clock or SystemClock()
@@ -54,6 +57,7 @@ async def build(
     accounts = load_accounts(settings.accounts_file)
     broker = await Broker.connect(settings, "ingest")
     scope.defer(broker.close)
+    check_sizes(broker.payload_bytes_max, _largest_messages(settings))
     await broker.ensure_streams()
     publisher = EventPublisher(broker, _publish_limits(settings))
     scope.defer(publisher.close)
@@ -192,6 +196,15 @@ def _door_limits(settings: IngestSettings) -> DoorLimits:
         retry_after_s=settings.ingest_retry_after_s,
         signature_age_s_max=settings.signature_age_max_s,
     )
+
+
+def _largest_messages(settings: IngestSettings) -> list[tuple[str, int]]:
+    prefix = f"{PREFIX}INGEST_"
+    return [
+        # A body that cannot be read travels whole.
+        (f"{prefix}BODY_BYTES_MAX", settings.ingest_body_bytes_max + EVENT_ENVELOPE_BYTES),
+        (f"{prefix}BATCH_BYTES_MAX", settings.ingest_batch_bytes_max + EVENT_ENVELOPE_BYTES),
+    ]
 
 
 def _publish_limits(settings: IngestSettings) -> PublishLimits:

@@ -12,6 +12,7 @@ from bluetick.v1.event_pb2 import EventBatch
 
 from libs.runtime import logs, metrics
 from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker, BrokerUnavailable
+from libs.runtime.sizes import message_bytes_max
 from services.ingest.adapters.message_pieces import PieceLimits, pieces_of
 from services.ingest.adapters.shared_message import Done, SharedMessage
 from services.ingest.log_events import LogEvent
@@ -57,6 +58,7 @@ class EventPublisher:
         """Publish through ``broker`` within ``limits``."""
         self._broker = broker
         self._limits = limits
+        self._item_bytes_max = message_bytes_max(broker.payload_bytes_max) - _ENVELOPE_BYTES
         self._open: SharedMessage | None = None
         self._timer: asyncio.Handle | None = None
         self._sealed: deque[SharedMessage] = deque()
@@ -98,7 +100,7 @@ class EventPublisher:
             > self._broker.payload_bytes_max - _ENVELOPE_BYTES
         ):
             oversize: LogEvent = "item.too_large"
-            _log.error(oversize, limit_bytes=self._broker.payload_bytes_max)
+            _log.error(oversize, limit_bytes=self._item_bytes_max)
             done(BrokerUnavailable("An item is larger than what the broker takes."))
             return
         if len(pieces) > 1:
