@@ -1,49 +1,69 @@
-"""Fill the stream of events, and watch the services empty it."""
+"""Events for the stream, as the doors write them: what status gets when it is measured alone."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from uuid import uuid4
 
 from bluetick.v1 import change_pb2, common_pb2, event_pb2
-from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from libs.runtime.broker import CHANGES_STREAM, EVENTS_SUBJECT
+from libs.bench.broker_control import BrokerControl
+from libs.runtime.broker import CHANGES_STREAM
 from libs.runtime.keys import message_key, person_key
+from libs.simulator.truth import COUNTERS, Truth
 
-EVENTS_PER_MESSAGE = 4
 EVENTS_PER_BATCH = 500  # in one broker message, as a busy door batches them
-_POLL_S = 0.01
-_DRAIN_MAX_S = 120.0
-_FETCH_MAX = 200
+_KINDS = (
+    common_pb2.EVENT_KIND_ACCEPTED,
+    common_pb2.EVENT_KIND_SENT,
+    common_pb2.EVENT_KIND_DELIVERED,
+    common_pb2.EVENT_KIND_READ,
+)
 
 
-class NotDrained(Exception):
-    """A consumer did not empty its stream in time."""
+class Mix(Enum):
+    """How the events of a message lie to one another."""
+
+    EACH = "each event a change of its own"
+    BATCH = "three events of a message in a batch"
+    REPEATS = "repeats"
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """One broker message on CHANGES."""
+class Backlog:
+    """Serialized batches, and what the report of their campaign must say afterwards."""
 
-    subject: str
-    batch: change_pb2.MessageChangedBatch
+    campaign_id: str
+    payloads: list[bytes]
+    event_count: int
+    truth: Truth
 
 
-def event_batches(tenant_id: str, campaign_id: str, messages: int, round_name: str) -> list[bytes]:
-    """Serialized batches: each message recorded, sent, delivered and read, all shuffled."""
+def write_backlog(tenant_id: str, campaign_id: str, messages: int, mix: Mix) -> Backlog:
+    """Every message recorded, (sent,) delivered and read; shuffled unless the mix says otherwise.
+
+    A backlog of repeats is the one of `Mix.EACH` of the same name, told and received anew.
+    """
     now_us = time.time_ns() // 1000
-    events = [
-        event
+    kinds = _KINDS if mix is not Mix.BATCH else (_KINDS[0], *_KINDS[2:])
+    groups = [
+        _events(tenant_id, campaign_id, f"{campaign_id}-{index}", kinds, now_us)
         for index in range(messages)
-        for event in _events(tenant_id, campaign_id, f"{round_name}-{index}", now_us)
     ]
-    random.Random(round_name).shuffle(events)
+    chance = random.Random(campaign_id + mix.value)
+    chance.shuffle(groups)
+    events = [event for group in groups for event in group]
+    if mix is not Mix.BATCH:
+        chance.shuffle(events)
+    return Backlog(campaign_id, payloads_of(events), len(events), _truth(messages))
+
+
+def payloads_of(events: Sequence[event_pb2.Event]) -> list[bytes]:
+    """Broker messages of `EVENTS_PER_BATCH` events."""
     return [
         event_pb2.EventBatch(
             batch_id=uuid4().hex, events=events[start : start + EVENTS_PER_BATCH]
@@ -52,82 +72,26 @@ def event_batches(tenant_id: str, campaign_id: str, messages: int, round_name: s
     ]
 
 
-async def publish_events(stream: JetStreamContext, batches: Sequence[bytes]) -> None:
-    """Publish all and wait until the broker has them on disk."""
-    acks = [await stream.publish_async(EVENTS_SUBJECT, batch) for batch in batches]
-    await asyncio.gather(*acks)
-
-
-async def drain(stream: JetStreamContext, stream_name: str, durable: str) -> None:
-    """Return when the consumer has acknowledged everything in the stream.
-
-    Raises:
-        NotDrained: it did not within two minutes.
-    """
-    deadline = time.monotonic() + _DRAIN_MAX_S
-    while time.monotonic() < deadline:
-        consumer = await stream.consumer_info(stream_name, durable)
-        if consumer.num_pending == 0 and consumer.num_ack_pending == 0:
-            return
-        await asyncio.sleep(_POLL_S)
-    raise NotDrained(f"{durable} did not empty {stream_name} within {_DRAIN_MAX_S:g} s")
-
-
-async def last_sequence(stream: JetStreamContext, stream_name: str) -> int:
-    """Sequence of the newest message in the stream."""
-    return (await stream.stream_info(stream_name)).state.last_seq
-
-
-async def changes_since(stream: JetStreamContext, after_sequence: int) -> list[Changes]:
-    """The broker messages on CHANGES after `after_sequence`."""
-    last = await last_sequence(stream, CHANGES_STREAM)
-    if last <= after_sequence:
-        return []
-    config = ConsumerConfig(
-        deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=after_sequence + 1
-    )
-    reader = await stream.pull_subscribe("", stream=CHANGES_STREAM, config=config)
-    found: list[Changes] = []
-    seen = after_sequence
-    while seen < last:
-        for message in await reader.fetch(min(_FETCH_MAX, last - seen), timeout=5):
-            batch = change_pb2.MessageChangedBatch.FromString(message.data)
-            found.append(Changes(message.subject, batch))
-            seen = message.metadata.sequence.stream
-            await message.ack()
-    await reader.unsubscribe()
-    return found
-
-
-async def publish_again(
-    stream: JetStreamContext, found: Sequence[Changes], campaign_id: str
-) -> int:
-    """Publish the same changes as those of another campaign; returns how many."""
-    acks, count = [], 0
-    for one in found:
-        batch = change_pb2.MessageChangedBatch()
-        batch.CopyFrom(one.batch)
-        batch.batch_id = uuid4().hex
-        for change in batch.changes:
-            change.registration.campaign_id = campaign_id
-        count += len(batch.changes)
-        acks.append(await stream.publish_async(one.subject, batch.SerializeToString()))
-    await asyncio.gather(*acks)
+async def count_changes(control: BrokerControl, after_sequence: int) -> int:
+    """Changes on the stream after a sequence; one in parts counts once."""
+    count = 0
+    async for payload in control.read(CHANGES_STREAM, after_sequence):
+        batch = change_pb2.MessageChangedBatch.FromString(payload)
+        count += sum(change.part == 0 for change in batch.changes)
     return count
 
 
-def _events(tenant_id: str, campaign_id: str, name: str, now_us: int) -> list[event_pb2.Event]:
-    provider_message_id = f"wamid.bench-{name}"
+def _events(
+    tenant_id: str,
+    campaign_id: str,
+    name: str,
+    kinds: Iterable[common_pb2.EventKind.ValueType],
+    now_us: int,
+) -> list[event_pb2.Event]:
+    provider_message_id = f"wamid.{name}"
     key = message_key(tenant_id, "meta", provider_message_id)
     events = []
-    for offset, kind in enumerate(
-        (
-            common_pb2.EVENT_KIND_ACCEPTED,
-            common_pb2.EVENT_KIND_SENT,
-            common_pb2.EVENT_KIND_DELIVERED,
-            common_pb2.EVENT_KIND_READ,
-        )
-    ):
+    for kind in kinds:
         event = event_pb2.Event(
             message_key=key,
             kind=kind,
@@ -135,12 +99,12 @@ def _events(tenant_id: str, campaign_id: str, name: str, now_us: int) -> list[ev
             provider="meta",
             account="acct_1",
             provider_message_id=provider_message_id,
-            occur_time_us=now_us - 10_000_000 + offset * 1_000_000,
+            occur_time_us=now_us - 10_000_000 + _KINDS.index(kind) * 1_000_000,
             receive_time_us=now_us,
             address="+491510000000",
         )
         if kind == common_pb2.EVENT_KIND_ACCEPTED:
-            event.message_ref = f"bench-{name}"
+            event.message_ref = name
             event.registration.CopyFrom(_registration(tenant_id, campaign_id, name))
         events.append(event)
     return events
@@ -158,3 +122,17 @@ def _registration(tenant_id: str, campaign_id: str, name: str) -> event_pb2.Regi
         country="DE",
         person_key=person_key(tenant_id, f"person-{name}"),
     )
+
+
+def _truth(messages: int) -> Truth:
+    told = (
+        "targeted",
+        "sent",
+        "addressable",
+        "delivered",
+        "read",
+        "read_inferred",
+        "people_targeted",
+        "people_reached",
+    )
+    return Truth({name: messages if name in told else 0 for name in COUNTERS}, {})

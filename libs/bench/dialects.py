@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
-import psutil
-
-from libs.bench.door import LoadProcess, Requests, load_process, requests_by
+from libs.bench.broker_control import broker_control
+from libs.bench.door import PATH
+from libs.bench.load_process import LoadProcess, load_process
 from libs.bench.machine import RunningMachine
-from libs.bench.results import Row, Target, Unit
+from libs.bench.processes import cpu_s
+from libs.bench.request_files import RequestFile, request_file
+from libs.bench.results import Floor, Row, Target, Unit
 from libs.bench.sizes import Sizes
 from libs.embedded.demo_accounts import ACCOUNT, signing_secret
-from libs.simulator.facts import Channel
-from libs.simulator.provider import Subscription
+from libs.runtime.broker import EVENTS_STREAM
+from libs.simulator.callback import Callback
+from libs.simulator.chaos import Emission
+from libs.simulator.facts import STATUS_KINDS, Channel
+from libs.simulator.provider import SimulatedProvider, Subscription
 from libs.simulator.registry import PROVIDERS, every_channel
+from libs.simulator.scenario import build_scenario
 
+DIALECT = "door: "  # how the paths of these rows begin
 _META = ("meta", Channel.WHATSAPP)
 _BATCH = 100
 _WITHIN = 0.8  # of Meta's figure
+_PAST_S = 6 * 3600  # callbacks tell of a campaign of some hours ago
+_DRAIN_MAX_S = 600.0
+
+Dialect = tuple[str, Channel]
 
 
-def measure_dialects(machine: RunningMachine, sizes: Sizes, start_time_s: int) -> list[Row]:
+def measure_dialects(machine: RunningMachine, sizes: Sizes) -> list[Row]:
     """Measure one status a request of every provider, and a hundred where it sends so many.
 
     Each short round has one of Meta's before it, so that a slow moment of the machine slows both;
-    the services behind are paused meanwhile. Figures are per CPU second of the door alone.
+    the consumers behind are paused meanwhile. Figures are per CPU second of the door alone.
     """
-    with machine.paused(("status", "analytics", "gateway")), load_process() as load:
+    return asyncio.run(_measure(machine, sizes))
+
+
+async def _measure(machine: RunningMachine, sizes: Sizes) -> list[Row]:
+    async with broker_control(machine.nats) as control:
+        async with control.paused(EVENTS_STREAM):
+            rows = await asyncio.to_thread(_all_rows, machine, sizes)
+        await control.drain(EVENTS_STREAM, _DRAIN_MAX_S)
+    return rows
+
+
+def _all_rows(machine: RunningMachine, sizes: Sizes) -> list[Row]:
+    with load_process() as load:
         door = _Door(machine, sizes, load)
-        return [row for updates in (1, _BATCH) for row in _rows(door, sizes, updates, start_time_s)]
+        return [row for updates in (1, _BATCH) for row in _rows(door, updates)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +68,7 @@ class _Door:
     sizes: Sizes
     load: LoadProcess
 
-    def statuses_per_cpu_s(self, requests: Requests) -> float:
+    def statuses_per_cpu_s(self, requests: RequestFile) -> float:
         """Load it for one round; statuses for each second of the door's CPU time."""
         pid = self.machine.pids["ingest"]
         before = cpu_s(pid)
@@ -53,60 +78,76 @@ class _Door:
             seconds=self.sizes.dialect_round_s,
             # Statuses under way stay within what a round takes.
             connections=max(1, self.sizes.connections // (8 if requests.updates > 1 else 1)),
-            rate=0.0,
         )
         return answer.answered * requests.updates / max(cpu_s(pid) - before, 1e-6)
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds of all threads of a process, as exact as the system has them."""
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-    except (OSError, ValueError):
-        # Another system, or a thread that ended: in steps of ten milliseconds.
-        times = psutil.Process(pid).cpu_times()
-        return times.user + times.system
-
-
-def _rows(door: _Door, sizes: Sizes, updates: int, start_time_s: int) -> Iterator[Row]:
-    with ExitStack() as stack:
-        given = _requests(stack, door.machine, sizes, updates, start_time_s)
-        metas = given.pop(_META)
-        door.statuses_per_cpu_s(metas)
-        for (name, channel), requests in given.items():
+def _rows(door: _Door, updates: int) -> Iterator[Row]:
+    for name, channel in every_channel():
+        provider = _provider(door.machine, name, channel)
+        if (name, channel) == _META or provider.updates_max < updates:
+            continue
+        with ExitStack() as stack:
+            requests = stack.enter_context(_requests(door, provider, updates))
+            metas = stack.enter_context(_requests(door, _provider(door.machine, *_META), updates))
             pairs = [
                 (door.statuses_per_cpu_s(metas), door.statuses_per_cpu_s(requests))
-                for _ in range(sizes.dialect_rounds)
+                for _ in range(door.sizes.dialect_rounds)
             ]
-            meta = median(of_meta for of_meta, _ in pairs)
-            share = median(own / of_meta if of_meta else 0.0 for of_meta, own in pairs)
-            yield _row(name, channel, updates, meta * share, meta)
+        meta = median(of_meta for of_meta, _ in pairs)
+        share = median(own / of_meta if of_meta else 0.0 for of_meta, own in pairs)
+        yield _row(name, channel, updates, meta * share, meta)
+
+
+def _provider(machine: RunningMachine, name: str, channel: Channel) -> SimulatedProvider:
+    url = f"{machine.ingest}/callbacks/{name}/{ACCOUNT}"
+    subscription = Subscription(url=url, secret=signing_secret(name), channel=channel)
+    return PROVIDERS[name](subscription)
 
 
 def _requests(
-    stack: ExitStack, machine: RunningMachine, sizes: Sizes, updates: int, start_time_s: int
-) -> dict[tuple[str, Channel], Requests]:
-    count = max(1, sizes.dialect_requests // (10 if updates > 1 else 1))
-    given = {}
-    for name, channel in every_channel():
-        path = f"/callbacks/{name}/{ACCOUNT}"
-        subscription = Subscription(
-            url=machine.ingest + path, secret=signing_secret(name), channel=channel
-        )
-        provider = PROVIDERS[name](subscription)
-        if provider.updates_max >= updates:
-            written = requests_by(provider, path, updates, count, start_time_s)
-            given[name, channel] = stack.enter_context(written)
-    return given
+    door: _Door, provider: SimulatedProvider, updates: int
+) -> AbstractContextManager[RequestFile]:
+    count = max(1, door.sizes.dialect_requests // (20 if updates > 1 else 1))
+    path = PATH.replace("/meta/", f"/{provider.name}/")
+    callbacks = _callbacks(provider, updates, count)
+    return request_file((_request(callback, path) for callback in callbacks), updates)
+
+
+def _callbacks(provider: SimulatedProvider, updates: int, count: int) -> Iterator[Callback]:
+    scenario = build_scenario(
+        campaign_id=f"bench-door-{provider.name}-{provider.channel.value}-{time.time_ns()}",
+        seed=time.time_ns(),
+        message_count=max(1, updates * count // 2),
+        start_time_s=int(time.time()) - _PAST_S,
+        new_message_id=provider.new_message_id,
+        channel=provider.channel,
+        failures=provider.failures,
+    )
+    chance = random.Random(updates)
+    told = STATUS_KINDS & provider.kinds
+    facts = [fact for fact in scenario.facts if fact.kind in told]
+    emissions = [Emission(fact, 0.0, fact.occur_time_s) for fact in facts]
+    for start in range(0, min(updates * count, len(emissions)), updates):
+        yield provider.render(emissions[start : start + updates], chance)
+
+
+def _request(callback: Callback, path: str) -> bytes:
+    target = f"{path}?{callback.query}" if callback.query else path
+    lines = [
+        f"{callback.method} {target} HTTP/1.1",
+        "Host: bench",
+        f"Content-Length: {len(callback.body)}",
+    ]
+    lines += [f"{name}: {value}" for name, value in callback.headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + callback.body
 
 
 def _row(name: str, channel: Channel, updates: int, ours: float, meta: float) -> Row:
     return Row(
-        path=f"door: {name}, {channel.value}, {updates} a request",
+        path=f"{DIALECT}{name}, {channel.value}, {updates} a request",
         unit=Unit.PER_CPU_SECOND,
         ours=ours,
-        floor=meta,
-        floor_name="Meta's format",
+        floors=(Floor("Meta's format", meta),),
         target=Target(_WITHIN, of_floor=True),
     )

@@ -1,226 +1,221 @@
-"""The callback door beside a bare one: the same requests, in turns, in the same run."""
+"""The callback door beside bare ones: the same work, in turns, in the same run.
+
+The consumers behind are paused meanwhile. Every status answered 200 must lie on the stream in the
+end: a door that answers without keeping is a failed run.
+"""
 
 from __future__ import annotations
 
-import random
+import asyncio
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from statistics import median
-from urllib.parse import urlsplit
 
-import msgspec
-import psutil
+from bluetick.v1 import event_pb2
 
-from libs.bench.load_door import Answer, Order
+from libs.bench.broker_control import broker_control
+from libs.bench.floor_door import FloorServer
+from libs.bench.load_door import Answer
+from libs.bench.load_plan import LoadPlan
+from libs.bench.load_process import LoadProcess, load_process
 from libs.bench.machine import RunningMachine
-from libs.bench.results import Row, Target, Unit
+from libs.bench.meta_bodies import MetaBodies
+from libs.bench.numbers import NumbersDiffer
+from libs.bench.processes import cpu_s, mean_of, microseconds_each
+from libs.bench.request_files import RequestFile, request_file
+from libs.bench.results import Floor, Row, Target, Unit
 from libs.bench.sizes import Sizes
 from libs.embedded.demo_accounts import ACCOUNT, signing_secret
-from libs.simulator.callback import Callback
-from libs.simulator.chaos import Emission
+from libs.runtime.broker import EVENTS_STREAM
 from libs.simulator.facts import STATUS_KINDS
-from libs.simulator.meta import MetaProvider
-from libs.simulator.provider import SimulatedProvider, Subscription
-from libs.simulator.scenario import build_scenario
 
 SECRET = signing_secret("meta")
 PATH = f"/callbacks/meta/{ACCOUNT}"
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """Ready-made HTTP requests in a file, each with `updates` statuses."""
-
-    file: str
-    lengths: list[int]
-    updates: int
+_BATCH = 100
+# More than any door answers in a second, so that no request is ever sent twice.
+_PER_S_MAX = {1: 45_000, _BATCH: 5_000}
+# Half of a bare uvicorn (0.71 of it would be half of granian's own protocol); statuses a second.
+_TARGETS = {1: Target(0.5, of_floor=True), _BATCH: Target(200_000)}
+_STEADY_RATE = 4_000  # statuses a second that a number with 1,000 messages a second brings
+_STEADY_P50_MS, _STEADY_P99_MS = 25, 100
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Medians over the rounds of one door."""
+    """One round of one door."""
 
-    statuses_per_s: float
-    p50_ms: float
-    p99_ms: float
-    cpu_us_per_status: float
+    answer: Answer
+    statuses: int
+    cpu_us: dict[str, float]  # for each status, by process
 
-
-@contextmanager
-def requests_of(updates: int, count: int, start_time_s: int) -> Iterator[Requests]:
-    """Write `count` signed requests of Meta's with `updates` statuses each."""
-    provider = MetaProvider(Subscription(secret=SECRET))
-    with requests_by(provider, PATH, updates, count, start_time_s) as requests:
-        yield requests
+    @property
+    def statuses_per_s(self) -> float:
+        """Statuses answered 200, a second."""
+        return self.statuses / self.answer.seconds
 
 
-@contextmanager
-def requests_by(
-    provider: SimulatedProvider, path: str, updates: int, count: int, start_time_s: int
-) -> Iterator[Requests]:
-    """Write `count` requests of the provider's to `path` with `updates` statuses each."""
-    callbacks = _callbacks(provider, updates, count, start_time_s)
-    bodies = [_request(callback, path) for callback in callbacks]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "requests")
-        file.write_bytes(b"".join(bodies))
-        yield Requests(str(file), [len(body) for body in bodies], updates)
+def meta_requests(name: str, updates: int, count: int) -> Iterator[bytes]:
+    """`count` signed requests of Meta's with `updates` statuses each; no status comes twice."""
+    bodies = MetaBodies(SECRET, PATH)
+    start_time_s = int(time.time()) - 3600
+    plan = LoadPlan(name=name, campaigns=1, start_time_s=start_time_s, spread=1_000)
+    told = (one.told for one in plan.in_order(range(sys.maxsize)) if one.told.kind in STATUS_KINDS)
+    for form in range(count):
+        yield bodies.request(list(islice(told, updates)), form)
 
 
-def measure_door(machine: RunningMachine, sizes: Sizes, start_time_s: int) -> list[Row]:
-    """Measure one and a hundred statuses a POST; the services behind are paused meanwhile."""
-    rows = []
-    with machine.paused(("status", "analytics", "gateway")), _floor_door() as (url, pid):
-        for updates, count in ((1, sizes.door_requests), (100, sizes.door_requests // 20 or 1)):
-            with requests_of(updates, count, start_time_s) as requests:
-                floors, ours = [], []
-                for _ in range(sizes.rounds):
-                    floors.append(_round(url, pid, requests, sizes))
-                    ours.append(_round(machine.ingest, machine.pids["ingest"], requests, sizes))
-            rows.append(_row(updates, _medians(floors), _medians(ours)))
+def measure_door(machine: RunningMachine, sizes: Sizes) -> list[Row]:
+    """Measure one and a hundred statuses a POST, then one a POST at a steady rate.
+
+    Raises:
+        NumbersDiffer: a status that was answered 200 is not on the stream.
+    """
+    return asyncio.run(_measure(machine, sizes))
+
+
+async def _measure(machine: RunningMachine, sizes: Sizes) -> list[Row]:
+    async with broker_control(machine.nats) as control:
+        await control.drain(EVENTS_STREAM)
+        before = await control.last_sequence(EVENTS_STREAM)
+        async with control.paused(EVENTS_STREAM):
+            door = _Doors(machine, sizes)
+            rows = await asyncio.to_thread(door.rows)
+            kept: set[tuple[str, int]] = set()
+            async for payload in control.read(EVENTS_STREAM, before):
+                events = event_pb2.EventBatch.FromString(payload).events
+                kept.update((event.provider_message_id, event.kind) for event in events)
+        if len(kept) < door.answered:
+            raise NumbersDiffer(
+                f"{door.answered} statuses were answered 200, {len(kept)} are on the stream"
+            )
+        await control.drain(EVENTS_STREAM, 600)
     return rows
 
 
-def send(url: str, requests: Requests, *, seconds: float, connections: int, rate: float) -> Answer:
-    """Send from a process of its own; blocks."""
-    with load_process() as load:
-        return load.send(url, requests, seconds=seconds, connections=connections, rate=rate)
+class _Doors:
+    """Ours and the bare ones, loaded in turns."""
 
+    def __init__(self, machine: RunningMachine, sizes: Sizes) -> None:
+        self._machine = machine
+        self._sizes = sizes
+        self._run = f"bench-door-{time.time_ns()}"
+        self.answered = 0  # statuses, by our door
 
-class LoadProcess:
-    """A process that sends; one order after the other."""
+    def rows(self) -> list[Row]:
+        """One status a POST, a hundred, and one at a steady rate."""
+        with load_process() as load, ExitStack() as stack:
+            bare = {server: stack.enter_context(floor_door(server)) for server in FloorServer}
+            rows = [self._row(load, bare, updates) for updates in (1, _BATCH)]
+        return rows + self._steady_rows()
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    def _row(
+        self, load: LoadProcess, bare: Mapping[FloorServer, tuple[str, int]], updates: int
+    ) -> Row:
+        ours: list[Measured] = []
+        floors: dict[FloorServer, list[Measured]] = {server: [] for server in FloorServer}
+        for number in range(self._sizes.rounds):
+            with self._requests(f"{updates}-{number}", updates) as requests:
+                for server, (url, pid) in bare.items():
+                    floors[server].append(self._floor(load, url, pid, requests))
+                    requests.used = 0  # a bare door keeps nothing
+                ours.append(self._ours(load, requests, self._sizes.round_s))
+        return _row(updates, ours, floors)
 
-    def send(
-        self, url: str, requests: Requests, *, seconds: float, connections: int, rate: float
-    ) -> Answer:
-        """Send, and return what came back; blocks."""
-        order = _order(url, requests, seconds=seconds, connections=connections, rate=rate)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
-        self._process.stdin.flush()
-        return msgspec.json.decode(self._process.stdout.readline(), type=Answer)
+    def _steady_rows(self) -> list[Row]:
+        """At the rate that is promised: how long an answer takes from when it was due."""
+        seconds = self._sizes.steady_door_s
+        count = int(seconds * _STEADY_RATE)
+        requests = meta_requests(f"{self._run}-steady", 1, count)
+        with load_process() as load, request_file(requests, 1) as file:
+            answer = self._ours(load, file, seconds, rate=_STEADY_RATE).answer
+        path = f"callback door, {_STEADY_RATE:,} statuses a second, from due to 200"
+        notes = {"p999_ms": answer.p999_ms, "max_ms": answer.max_ms}
+        return [
+            _time_row(f"{path}, p50", answer.p50_ms, Target(_STEADY_P50_MS), notes),
+            _time_row(f"{path}, p99", answer.p99_ms, Target(_STEADY_P99_MS), notes),
+        ]
+
+    @contextmanager
+    def _requests(self, name: str, updates: int) -> Iterator[RequestFile]:
+        count = int(_PER_S_MAX[updates] * self._sizes.round_s) + self._sizes.connections
+        requests = meta_requests(f"{self._run}-{name}", updates, count)
+        with request_file(requests, updates) as file:
+            yield file
+
+    def _ours(
+        self, load: LoadProcess, requests: RequestFile, seconds: float, rate: float = 0.0
+    ) -> Measured:
+        watch = self._machine.watch_cpu(load=load.pid)
+        answer = load.send(
+            self._machine.ingest,
+            requests,
+            seconds=seconds,
+            connections=self._sizes.connections,
+            rate=rate,
+        )
+        statuses = answer.answered * requests.updates
+        self.answered += statuses
+        return Measured(answer, statuses, microseconds_each(watch.stop(), statuses))
+
+    def _floor(self, load: LoadProcess, url: str, pid: int, requests: RequestFile) -> Measured:
+        before = cpu_s(pid)
+        answer = load.send(
+            url,
+            requests,
+            seconds=self._sizes.round_s,
+            connections=self._sizes.connections,
+        )
+        statuses = answer.answered * requests.updates
+        cpu = {"door": cpu_s(pid) - before}
+        return Measured(answer, statuses, microseconds_each(cpu, statuses))
 
 
 @contextmanager
-def load_process() -> Iterator[LoadProcess]:
-    """A sending process, until the block ends."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "libs.bench.load_door"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        try:
-            yield LoadProcess(process)
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
+def floor_door(server: FloorServer) -> Iterator[tuple[str, int]]:
+    """A bare door's URL and pid, until the block ends."""
+    with ExitStack() as stack:
+        process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            [sys.executable, "-m", "libs.bench.floor_door", server.value, SECRET],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        stack.enter_context(process.stdout)
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid
 
 
-def _order(url: str, requests: Requests, *, seconds: float, connections: int, rate: float) -> Order:
-    parts = urlsplit(url)
-    return Order(
-        host=parts.hostname or "",
-        port=parts.port or 80,
-        requests_file=requests.file,
-        lengths=requests.lengths,
-        seconds=seconds,
-        connections=connections,
-        rate=rate,
-    )
-
-
-def _round(url: str, pid: int, requests: Requests, sizes: Sizes) -> Measured:
-    before = psutil.Process(pid).cpu_times()
-    answer = send(url, requests, seconds=sizes.round_s, connections=sizes.connections, rate=0.0)
-    after = psutil.Process(pid).cpu_times()
-    cpu_s = after.user + after.system - before.user - before.system
-    statuses = max(answer.answered * requests.updates, 1)
-    return Measured(
-        statuses_per_s=statuses / answer.seconds,
-        p50_ms=answer.p50_ms,
-        p99_ms=answer.p99_ms,
-        cpu_us_per_status=cpu_s / statuses * 1e6,
-    )
-
-
-def _medians(rounds: Sequence[Measured]) -> Measured:
-    return Measured(
-        statuses_per_s=median(one.statuses_per_s for one in rounds),
-        p50_ms=median(one.p50_ms for one in rounds),
-        p99_ms=median(one.p99_ms for one in rounds),
-        cpu_us_per_status=median(one.cpu_us_per_status for one in rounds),
-    )
-
-
-def _row(updates: int, floor: Measured, ours: Measured) -> Row:
-    # Half of the fastest server known (granian's own protocol, 1.43 times a bare uvicorn).
-    target = Target(0.71, of_floor=True) if updates == 1 else Target(60_000)
+def _row(updates: int, ours: Sequence[Measured], floors: dict[FloorServer, list[Measured]]) -> Row:
     return Row(
         path=f"callback door, {updates} status{'es' if updates > 1 else ''} a POST",
         unit=Unit.PER_SECOND,
-        ours=ours.statuses_per_s,
-        floor=floor.statuses_per_s,
-        floor_name="bare uvicorn: HMAC, decode, 200; nothing stored",
-        target=target,
+        ours=median(one.statuses_per_s for one in ours),
+        floors=tuple(
+            Floor(
+                f"bare {server.value}: HMAC, decode, 200; nothing stored",
+                median(one.statuses_per_s for one in rounds),
+            )
+            for server, rounds in floors.items()
+        ),
+        target=_TARGETS[updates],
+        cpu_us=mean_of(one.cpu_us for one in ours),
+        per="status",
         notes={
-            "p50_ms": ours.p50_ms,
-            "p99_ms": ours.p99_ms,
-            "cpu_us_per_status": ours.cpu_us_per_status,
-            "floor_cpu_us_per_status": floor.cpu_us_per_status,
+            "p50_ms": median(one.answer.p50_ms for one in ours),
+            "p99_ms": median(one.answer.p99_ms for one in ours),
+        }
+        | {
+            f"{server.value}_cpu_us": median(one.cpu_us["door"] for one in rounds)
+            for server, rounds in floors.items()
         },
     )
 
 
-@contextmanager
-def _floor_door() -> Iterator[tuple[str, int]]:
-    process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-        [sys.executable, "-m", "libs.bench.floor_door", SECRET], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def _callbacks(
-    provider: SimulatedProvider, updates: int, count: int, start_time_s: int
-) -> Iterator[Callback]:
-    scenario = build_scenario(
-        campaign_id=f"bench-door-{provider.name}-{provider.channel.value}-{updates}",
-        seed=updates,
-        message_count=max(1, updates * count // 2),
-        start_time_s=start_time_s,
-        new_message_id=provider.new_message_id,
-        channel=provider.channel,
-        failures=provider.failures,
-    )
-    chance = random.Random(updates)
-    told = STATUS_KINDS & provider.kinds
-    facts = [fact for fact in scenario.facts if fact.kind in told]
-    emissions = [Emission(fact, 0.0, fact.occur_time_s) for fact in facts]
-    for start in range(0, min(updates * count, len(emissions)), updates):
-        yield provider.render(emissions[start : start + updates], chance)
-
-
-def _request(callback: Callback, path: str) -> bytes:
-    target = f"{path}?{callback.query}" if callback.query else path
-    lines = [
-        f"{callback.method} {target} HTTP/1.1",
-        "Host: bench",
-        f"Content-Length: {len(callback.body)}",
-    ]
-    lines += [f"{name}: {value}" for name, value in callback.headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + callback.body
+def _time_row(path: str, milliseconds: float, target: Target, notes: dict[str, float]) -> Row:
+    return Row(path=path, unit=Unit.MILLISECONDS, ours=milliseconds, target=target, notes=notes)

@@ -10,18 +10,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import psutil
 
+from libs.bench.processes import CpuWatch, forget_peak, peak_mib
 from libs.embedded.child_process import Command, launched
 from libs.embedded.surroundings import without_servers
 
 UP = (sys.executable, "-m", "libs.cli.main", "up", "--ephemeral", "--json")
 SERVICES = ("ingest", "status", "analytics", "gateway")
+SERVERS = ("nats", "postgres")
 
 _STOP_S = 30.0
 _LOG_TAIL_BYTES = 4000
@@ -42,33 +44,36 @@ class RunningMachine:
     tenant: str
     api_key: str  # of an ADMIN
     pids: dict[str, int]
+    up_pid: int  # of the program that keeps the others running
     start_s: float
 
     def environment(self, service: str) -> dict[str, str]:
         """What the service was given: its ports and the secret between services."""
         return dict(psutil.Process(self.pids[service]).environ())
 
-    def cpu_s(self, part: str) -> float:
-        """CPU seconds that a part has used so far, its living children included."""
-        root = psutil.Process(self.pids[part])
-        total = 0.0
-        for process in (root, *root.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system
-        return total
+    def watch_cpu(self, **senders: int) -> CpuWatch:
+        """CPU time of every process from now on: services, servers, whoever keeps them, and us.
 
-    @contextlib.contextmanager
-    def paused(self, services: Iterable[str]) -> Iterator[None]:
-        """Stop these services from running meanwhile, so that another is measured alone."""
-        pids = [self.pids[service] for service in services]
-        for pid in pids:
-            psutil.Process(pid).send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                psutil.Process(pid).send_signal(signal.SIGCONT)
+        `senders` are the pids of load generators, by name.
+        """
+        alone = {"up": self.up_pid, "bench": os.getpid(), **senders}
+        return CpuWatch({name: self.pids[name] for name in (*SERVICES, *SERVERS)}, alone)
+
+    def forget_peaks(self) -> None:
+        """Let every service's largest memory begin anew."""
+        for name in SERVICES:
+            forget_peak(self.pids[name])
+
+    def peaks_mib(self) -> dict[str, float]:
+        """Largest resident memory of each service, and of the broker, MiB."""
+        return {name: peak_mib(self.pids[name]) for name in (*SERVICES, "nats")}
+
+    def is_compiled(self, service: str) -> bool:
+        """Whether the service runs code of its own that was compiled."""
+        with contextlib.suppress(psutil.Error):
+            files = [one.path for one in psutil.Process(self.pids[service]).memory_maps()]
+            return any(_is_our_extension(file, service) for file in files)
+        return False
 
 
 @contextlib.contextmanager
@@ -100,12 +105,16 @@ def ephemeral_machine() -> Iterator[RunningMachine]:
             line = process.stdout.readline()
             if not line.startswith("{"):
                 raise MachineFailed(_tail(log, line))
-            yield _read(line, time.monotonic() - started)
+            yield _read(line, process.pid, time.monotonic() - started)
         finally:
             _stop(process)
 
 
-def _read(line: str, start_s: float) -> RunningMachine:
+def _is_our_extension(file: str, service: str) -> bool:
+    return file.endswith(".so") and (f"services/{service}/" in file or "bluetick" in file)
+
+
+def _read(line: str, up_pid: int, start_s: float) -> RunningMachine:
     said = json.loads(line)
     return RunningMachine(
         gateway=said["gateway"],
@@ -115,6 +124,7 @@ def _read(line: str, start_s: float) -> RunningMachine:
         tenant=said["tenant"],
         api_key=said["api_keys"]["admin"],
         pids={name: pid for name, pid in said["pids"].items() if pid},
+        up_pid=up_pid,
         start_s=start_s,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -13,8 +13,12 @@ class Unit(Enum):
 
     PER_SECOND = ("/s", True)
     PER_CPU_SECOND = ("/CPU s", True)
+    MICROSECONDS = ("us", False)
     MILLISECONDS = ("ms", False)
     SECONDS = ("s", False)
+    MEBIBYTES = ("MiB", False)
+    TIMES = ("x", False)  # one time as a multiple of another
+    MORE_PER_SECOND = ("more/s", False)  # how fast something grows that should not
 
     @property
     def more_is_better(self) -> bool:
@@ -24,28 +28,38 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At least (or at most, for times) `value`; `of_floor`: as a multiple of the floor."""
+    """At least (or at most, for times) `value`; `of_floor`: as a multiple of the first floor."""
 
     value: float
     of_floor: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The least that any program could do for the same work, in the unit of its row."""
+
+    name: str
+    value: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One path beside its floor, both measured in the same run. None: there is no floor."""
+    """One path beside its floors, all measured in the same run."""
 
     path: str
     unit: Unit
     ours: float
-    floor: float | None = None
-    floor_name: str = ""
+    floors: tuple[Floor, ...] = ()
     target: Target | None = None
-    notes: dict[str, float] = field(default_factory=dict)
+    # CPU microseconds for each `per` ("callback"), by process; empty: not measured here.
+    cpu_us: Mapping[str, float] = field(default_factory=dict)
+    per: str = ""
+    notes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float | None:
-        """Ours divided by the floor; above 1 is better for rates, worse for times."""
-        return self.ours / self.floor if self.floor else None
+        """Ours divided by the first floor; above 1 is better for rates, worse for times."""
+        return self.ours / self.floors[0].value if self.floors and self.floors[0].value else None
 
     @property
     def is_met(self) -> bool | None:
@@ -60,23 +74,48 @@ class Row:
         return measured <= self.target.value
 
 
-def rows_json(rows: Sequence[Row], facts: dict[str, str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A path that was not measured, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass(slots=True)
+class PartResult:
+    """What came of one part of a run. `failure` is empty unless its numbers or its run failed."""
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    failure: str = ""
+    seconds: float = 0.0
+
+
+def parts_json(parts: Sequence[PartResult], facts: dict[str, str]) -> dict[str, Any]:
     """Everything as plain data."""
     return {
         "machine": facts,
-        "rows": [
-            {
-                "path": row.path,
-                "unit": row.unit.value[0],
-                "floor": row.floor,
-                "floor_name": row.floor_name,
-                "ours": row.ours,
-                "ratio": row.ratio,
-                "target": row.target.value if row.target else None,
-                "target_is_of_floor": row.target.of_floor if row.target else False,
-                "is_met": row.is_met,
-                "notes": row.notes,
-            }
-            for row in rows
-        ],
+        "failures": {part.name: part.failure for part in parts if part.failure},
+        "seconds": {part.name: part.seconds for part in parts},
+        "skipped": [{"path": one.path, "why": one.why} for part in parts for one in part.skipped],
+        "rows": [_row_json(part.name, row) for part in parts for row in part.rows],
+    }
+
+
+def _row_json(part: str, row: Row) -> dict[str, Any]:
+    return {
+        "part": part,
+        "path": row.path,
+        "unit": row.unit.value[0],
+        "ours": row.ours,
+        "floors": {floor.name: floor.value for floor in row.floors},
+        "ratio": row.ratio,
+        "target": row.target.value if row.target else None,
+        "target_is_of_floor": row.target.of_floor if row.target else False,
+        "is_met": row.is_met,
+        "cpu_us_per": row.per,
+        "cpu_us": dict(row.cpu_us),
+        "notes": dict(row.notes),
     }

@@ -1,4 +1,4 @@
-"""One run of all benchmarks on one machine that lives as long as the run."""
+"""One run of the benchmarks, each part on its own or one after the other on one machine."""
 
 from __future__ import annotations
 
@@ -6,75 +6,141 @@ import asyncio
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import psutil
 
+from libs.bench.broker_control import NotDrained
 from libs.bench.dialects import measure_dialects
 from libs.bench.door import measure_door
+from libs.bench.growth import measure_stored
 from libs.bench.machine import RunningMachine, ephemeral_machine
+from libs.bench.numbers import NumbersDiffer
 from libs.bench.pipeline import measure_pipeline
-from libs.bench.results import Row
+from libs.bench.processes import ProcessGone
+from libs.bench.records import measure_records
+from libs.bench.report import measure_idle
+from libs.bench.results import PartResult, Row, Skipped, Target, Unit
 from libs.bench.sizes import Sizes
-from libs.bench.whole import measure_end_to_end, measure_report, measure_visible, start_row
+from libs.bench.whole import measure_end_to_end
 
-_PACKAGES = ("grpcio", "protobuf", "msgspec", "uvicorn", "uvloop", "asyncpg", "nats-py")
-_PAST_S = 6 * 3600  # callbacks tell of a campaign of some hours ago
+_PACKAGES = ("grpcio", "protobuf", "msgspec", "uvicorn", "granian", "uvloop", "asyncpg", "nats-py")
+_START_S = 8.0
+
+Measure = Callable[[RunningMachine, Sizes], Sequence[Row | Skipped]]
+
+# By name, in the order of a whole run: what leaves much behind comes last. Value: for people.
+PARTS: dict[str, tuple[str, Measure]] = {
+    "start": ("from nothing to ready", lambda machine, sizes: [start_row(machine)]),
+    "idle": (
+        "one callback at a time, and the report of a small campaign",
+        lambda machine, sizes: asyncio.run(measure_idle(machine, sizes)),
+    ),
+    "records": (
+        "records through the gateway",
+        lambda machine, sizes: asyncio.run(measure_records(machine, sizes)),
+    ),
+    "pipeline": (
+        "status and fold, each alone",
+        lambda machine, sizes: asyncio.run(measure_pipeline(machine, sizes)),
+    ),
+    "whole": (
+        "a steady load on the whole",
+        lambda machine, sizes: measure_end_to_end(machine, sizes),
+    ),
+    "door": ("callback door, beside bare ones", measure_door),
+    "dialects": ("callback door, every provider beside Meta", measure_dialects),
+    "stored": (
+        "growth with stored messages, and a large campaign",
+        lambda machine, sizes: asyncio.run(measure_stored(machine, sizes)),
+    ),
+}
 
 
 def run_benchmarks(
-    sizes: Sizes, say: Callable[[str], None], watch: Callable[[Row], None]
-) -> list[Row]:
-    """Measure every path; `say` is told what is going on, `watch` each row once it is there.
+    sizes: Sizes,
+    only: Sequence[str],
+    say: Callable[[str], None],
+    watch: Callable[[Row | Skipped], None],
+) -> list[PartResult]:
+    """Measure the parts in `only`, all if it is empty.
+
+    A part that fails is told with its reason and has no rows; the others are measured all the same.
+
+    Args:
+        sizes: how much.
+        only: names of `PARTS`.
+        say: told what is going on.
+        watch: told each row once it is there.
 
     Raises:
         MachineFailed: nothing could be started.
-        NotDrained, TimeoutError: a service did not do its work at all.
     """
     say("starting everything")
-    rows: list[Row] = []
+    parts = []
     with ephemeral_machine() as machine:
-        for name, measure in _measurements(machine, sizes):
-            say(name)
-            for row in measure():
-                rows.append(row)
-                watch(row)
+        for name, (what, measure) in PARTS.items():
+            if not only or name in only:
+                say(what)
+                parts.append(_measure(name, measure, machine, sizes, watch))
         say("stopping")
-    return rows
+    return parts
+
+
+def start_row(machine: RunningMachine) -> Row:
+    """From nothing to ready."""
+    return Row(
+        path="up: from nothing to ready",
+        unit=Unit.SECONDS,
+        ours=machine.start_s,
+        target=Target(_START_S),
+    )
 
 
 def machine_facts() -> dict[str, str]:
     """What the figures depend on."""
     facts = {
-        "cores": str(os.cpu_count()),
+        "cores": str(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ),
+        "processor": _processor(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
     return facts | {name: version(name) for name in _PACKAGES}
 
 
-def _measurements(
-    machine: RunningMachine, sizes: Sizes
-) -> list[tuple[str, Callable[[], list[Row]]]]:
-    # The doors come last: what they leave in the stream would be others' work.
-    start_time_s = int(time.time()) - _PAST_S
-    return [
-        ("start", lambda: [start_row(machine)]),
-        ("one callback at a time", lambda: asyncio.run(measure_visible(machine, sizes))),
-        (
-            "report, direct and through the gateway",
-            lambda: asyncio.run(measure_report(machine, sizes)),
-        ),
-        ("status and analytics", lambda: asyncio.run(measure_pipeline(machine, sizes))),
-        (
-            "callbacks through the whole",
-            lambda: asyncio.run(measure_end_to_end(machine, sizes, start_time_s)),
-        ),
-        ("callback door, beside a bare one", lambda: measure_door(machine, sizes, start_time_s)),
-        (
-            "callback door, every provider beside Meta",
-            lambda: measure_dialects(machine, sizes, start_time_s),
-        ),
-    ]
+def _measure(
+    name: str,
+    measure: Measure,
+    machine: RunningMachine,
+    sizes: Sizes,
+    watch: Callable[[Row | Skipped], None],
+) -> PartResult:
+    part = PartResult(name)
+    started = time.monotonic()
+    try:
+        for one in measure(machine, sizes):
+            watch(one)
+            if isinstance(one, Row):
+                part.rows.append(one)
+            else:
+                part.skipped.append(one)
+    except (NumbersDiffer, NotDrained, ProcessGone, TimeoutError, ConnectionError) as error:
+        part.failure = f"{type(error).__name__}: {error}"
+    part.seconds = time.monotonic() - started
+    return part
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

@@ -7,61 +7,81 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """Amounts of one run. Rounds are medians' odd numbers."""
+    """Amounts of one run. Rounds are medians' odd numbers; 0 messages: the part is skipped."""
 
     rounds: int
     round_s: float  # of load on a door
+    steady_door_s: float  # at the rate that is promised of a door
     connections: int
-    door_requests: int  # distinct requests, sent again and again
     dialect_rounds: int  # of each provider's format, each beside one of Meta's
     dialect_round_s: float
-    dialect_requests: int
-    messages: int  # in each round of status and analytics, four events each
+    dialect_requests: int  # at most, of each provider's format
+    messages: int  # in each round of status and fold
     floor_batch: int  # events in one bare upsert
+    records: int
     report_calls: int
     visible_probes: int
-    end_to_end_s: float  # of load on the whole
+    rate: float  # callbacks a second on the whole
+    whole_s: float
+    stored_few: int  # messages stored when growth is measured first
+    stored_many: int  # and when it is measured again
+    campaign_messages: int  # in the one large campaign; of those stored
 
 
 QUICK = Sizes(
-    rounds=5,
-    round_s=1.0,
+    rounds=3,
+    round_s=0.7,
+    steady_door_s=3.0,
     connections=64,
-    door_requests=10_000,
-    dialect_rounds=5,
+    dialect_rounds=3,
     dialect_round_s=0.08,
-    dialect_requests=300,
+    dialect_requests=4_000,
     messages=10_000,
     floor_batch=2_000,
+    records=10_000,
     report_calls=300,
-    visible_probes=40,
-    end_to_end_s=6.0,
+    visible_probes=30,
+    rate=3_000.0,
+    whole_s=8.0,
+    stored_few=0,
+    stored_many=0,
+    campaign_messages=0,
 )
 FULL = Sizes(
-    rounds=7,
-    round_s=5.0,
+    rounds=5,
+    round_s=3.0,
+    steady_door_s=30.0,
     connections=64,
-    door_requests=40_000,
-    dialect_rounds=7,
-    dialect_round_s=2.0,
-    dialect_requests=1_000,
+    dialect_rounds=5,
+    dialect_round_s=0.5,
+    dialect_requests=30_000,
     messages=50_000,
     floor_batch=2_000,
+    records=100_000,
     report_calls=2_000,
     visible_probes=200,
-    end_to_end_s=60.0,
+    rate=10_000.0,
+    whole_s=300.0,
+    stored_few=1_000_000,
+    stored_many=20_000_000,
+    campaign_messages=10_000_000,
 )
 TINY = Sizes(
     rounds=1,
     round_s=0.2,
+    steady_door_s=0.3,
     connections=4,
-    door_requests=40,
     dialect_rounds=1,
-    dialect_round_s=0.1,
-    dialect_requests=5,
+    dialect_round_s=0.02,
+    dialect_requests=20,
     messages=100,
     floor_batch=100,
+    records=1_000,
     report_calls=5,
     visible_probes=2,
-    end_to_end_s=0.3,
+    rate=200.0,
+    whole_s=1.0,
+    stored_few=200,
+    stored_many=1_000,
+    campaign_messages=600,
 )

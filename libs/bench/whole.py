@@ -1,243 +1,208 @@
-"""The whole way: callbacks in at the door, numbers out of the gateway."""
+"""The whole way under a steady load: records and callbacks in, every number out of the gateway.
+
+Each message is recorded through the gateway while its callbacks come, each callback is sent once,
+at its own time whether or not the door has answered those before; and in the end every number of
+every report must be what was told. A run whose numbers differ is a failed run.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Awaitable, Callable
-from statistics import median
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-import grpc
 import grpc.aio
-from bluetick.v1 import analytics_service_pb2, analytics_service_pb2_grpc
 
-from libs.bench.door import PATH, SECRET, requests_of, send
+from libs.bench.broker_control import BrokerControl, broker_control
+from libs.bench.door import PATH, SECRET
+from libs.bench.inside import outside_metadata
+from libs.bench.latencies import Latencies
+from libs.bench.load_door import Answer
+from libs.bench.load_plan import LoadPlan, TruthOfPlan
+from libs.bench.load_process import LoadProcess, load_process
 from libs.bench.machine import RunningMachine
-from libs.bench.results import Row, Target, Unit
+from libs.bench.meta_bodies import MetaBodies
+from libs.bench.numbers import NumbersDiffer, require_numbers, wait_for_numbers
+from libs.bench.probes import Probes
+from libs.bench.records import RECORDS_A_CALL, Recorder, record_request
+from libs.bench.request_files import RequestFile, request_file
+from libs.bench.results import Row
 from libs.bench.sizes import Sizes
-from libs.runtime.rpc_context import INTERNAL_TOKEN, REQUEST_ID, ROLE, TENANT
-from libs.simulator.chaos import Emission
-from libs.simulator.door import Door
-from libs.simulator.facts import Fact, FactKind, Scenario
+from libs.bench.whole_rows import BacklogSample, Outcome, rows_of
+from libs.runtime.broker import CHANGES_STREAM, EVENTS_STREAM
 from libs.simulator.gateway import Gateway
-from libs.simulator.meta import MetaProvider
-from libs.simulator.provider import Subscription
-from libs.simulator.records import message_record
-from libs.simulator.scenario import Shares, build_scenario
+from libs.simulator.truth import Truth
 
-T = TypeVar("T")
-Report = analytics_service_pb2.GetCampaignReportResponse
-
-_CAMPAIGN = "bench-whole"
-_COMPLETE_MAX_S = 120.0
-_VISIBLE_MAX_S = 20.0
+_CAMPAIGNS = 3
+_CALLBACKS_PER_MESSAGE = 2.9  # about; what a plan of some size comes to
+_LEAD_S = 1.0  # between the order to begin and the beginning
+_SETTLE_MAX_S = 120.0
 
 
-async def measure_end_to_end(machine: RunningMachine, sizes: Sizes, start_time_s: int) -> list[Row]:
-    """Callbacks a second until all of them are in the report, with everything running.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that will be sent, and what the reports must say when it was."""
 
-    One status a callback, as fast as the door takes them; the clock stops when the report says
-    that it is complete, so a backlog counts against it.
+    callbacks: RequestFile
+    records: RequestFile
+    messages: int
+    truths: dict[str, Truth]
+
+
+def measure_end_to_end(
+    machine: RunningMachine, sizes: Sizes, lost: tuple[int, ...] = ()
+) -> list[Row]:
+    """Load everything at a steady rate.
+
+    Args:
+        machine: what is loaded.
+        sizes: `rate` callbacks a second for `whole_s`.
+        lost: numbers of callbacks that are lost on the way, to see that the run fails.
+
+    Raises:
+        NumbersDiffer: a report does not say what was told; a callback was never answered 200.
+        NotDrained: the backlog was not worked off in time.
     """
-    async with Gateway(machine.gateway, machine.api_key) as gateway:
-        await _record_one(gateway)
-        with requests_of(1, sizes.door_requests * 4, start_time_s) as requests:
-            started = time.time()
-            answer = await asyncio.to_thread(
-                send,
-                machine.ingest,
-                requests,
-                seconds=sizes.end_to_end_s,
-                connections=sizes.connections,
-                rate=0.0,
-            )
-            answered_us = time.time_ns() // 1000
-            await _until(gateway, lambda report: _is_complete(report, answered_us), _COMPLETE_MAX_S)
-            seconds = time.time() - started
-    return [
-        Row(
-            path="end to end: callbacks until all are visible",
-            unit=Unit.PER_SECOND,
-            ours=answer.answered / seconds,
-            target=Target(10_000),
-            notes={
-                "callbacks": answer.answered,
-                "door_p50_ms": answer.p50_ms,
-                "door_p99_ms": answer.p99_ms,
-                "backlog_s": seconds - answer.seconds,
-            },
-        )
-    ]
-
-
-async def measure_visible(machine: RunningMachine, sizes: Sizes) -> list[Row]:
-    """From a callback's first byte to its count in the report, one at a time."""
-    provider = MetaProvider(Subscription(secret=SECRET))
-    scenario = _plain_scenario(provider, sizes.visible_probes)
-    sent = [fact for fact in scenario.facts if fact.kind is FactKind.DELIVERED]
-    async with Gateway(machine.gateway, machine.api_key) as gateway:
-        await gateway.record_messages(
-            [message_record(one, provider="meta", account="acct_1") for one in scenario.messages]
-        )
-        await _until(
-            gateway,
-            lambda report: report.counters["targeted"] >= len(scenario.messages),
-            _VISIBLE_MAX_S,
-            scenario.campaign_id,
-        )
-        latencies = await _probe(gateway, machine, provider, scenario.campaign_id, sent)
-    return [
-        _time_row("end to end: callback to visible, p50", latencies[len(latencies) // 2], None),
-        _time_row(
-            "end to end: callback to visible, p99",
-            latencies[len(latencies) * 99 // 100],
-            Target(2000),
-        ),
-    ]
-
-
-async def measure_report(machine: RunningMachine, sizes: Sizes) -> list[Row]:
-    """GetCampaignReport through the gateway, and the same call straight to analytics, in turns."""
-    environment = machine.environment("analytics")
-    token = environment["BLUETICK_INTERNAL_TOKEN"]
-    inside = (
-        (TENANT, machine.tenant),
-        (ROLE, "READER"),
-        (REQUEST_ID, "bench"),
-        (INTERNAL_TOKEN, token),
+    messages = max(20, round(sizes.rate * sizes.whole_s / _CALLBACKS_PER_MESSAGE))
+    plan = LoadPlan(
+        name=f"bench-whole-{time.time_ns()}",
+        campaigns=_CAMPAIGNS,
+        start_time_s=int(time.time()) - 3600,
+        # Callbacks of a message within ten seconds of its record, and any order among messages.
+        spread=max(10, min(messages // 4, round(10 * sizes.rate / _CALLBACKS_PER_MESSAGE))),
     )
-    outside = (("authorization", f"Bearer {machine.api_key}"),)
-    analytics = f"127.0.0.1:{environment['BLUETICK_ANALYTICS_GRPC_PORT']}"
-    direct: list[float] = []
-    through: list[float] = []
-    async with (
-        grpc.aio.insecure_channel(analytics) as near,
-        grpc.aio.insecure_channel(machine.gateway) as far,
-    ):
-        for _ in range(sizes.report_calls):
-            direct.append(await _call_ms(near, inside))
-            through.append(await _call_ms(far, outside))
-    through.sort()
-    return [
-        Row(
-            path="report through the gateway, p50",
-            unit=Unit.MILLISECONDS,
-            ours=median(through),
-            floor=median(direct),
-            floor_name="the same call straight to analytics",
-            target=Target(4.0),
-            notes={"ratio_target": 1.6},
-        ),
-        _time_row("report through the gateway, p99", through[len(through) * 99 // 100], Target(20)),
-    ]
+    with ExitStack() as stack:
+        prepared = _prepare(stack, plan, messages)
+        load = stack.enter_context(load_process())
+        return asyncio.run(_run(machine, sizes, prepared, load, lost))
 
 
-def start_row(machine: RunningMachine) -> Row:
-    """From nothing to ready."""
-    return Row(
-        path="up: from nothing to ready",
-        unit=Unit.SECONDS,
-        ours=machine.start_s,
-        target=Target(8),
+def _prepare(stack: ExitStack, plan: LoadPlan, messages: int) -> Prepared:
+    truth = TruthOfPlan(plan)
+
+    def callbacks() -> Iterator[bytes]:
+        bodies = MetaBodies(SECRET, PATH)
+        for form, one in enumerate(plan.in_order(range(messages))):
+            yield bodies.request([one.told], form)
+
+    def records() -> Iterator[bytes]:
+        for start in range(0, messages, RECORDS_A_CALL):
+            part = range(start, min(start + RECORDS_A_CALL, messages))
+            for message in part:
+                truth.add(message, plan.things(message))
+            yield record_request(plan, part)
+
+    return Prepared(
+        callbacks=stack.enter_context(request_file(callbacks(), 1)),
+        records=stack.enter_context(request_file(records(), RECORDS_A_CALL)),
+        messages=messages,
+        truths={name: truth.truth(name) for name in plan.campaign_ids()},
     )
 
 
-async def _record_one(gateway: Gateway) -> None:
-    """A campaign needs a message before it has a report to ask for."""
-    scenario = _plain_scenario(MetaProvider(Subscription(secret=SECRET)), 1, campaign_id=_CAMPAIGN)
-    await gateway.record_messages(
-        [message_record(one, provider="meta", account="acct_1") for one in scenario.messages]
-    )
-    await _until(gateway, lambda report: report.counters["targeted"] >= 1, _VISIBLE_MAX_S)
-
-
-async def _until(
-    gateway: Gateway,
-    holds: Callable[[Report], bool],
-    wait_max_s: float,
-    campaign_id: str = _CAMPAIGN,
-) -> None:
-    deadline = time.monotonic() + wait_max_s
-    while time.monotonic() < deadline:
-        report = await gateway.report(campaign_id)
-        if report is not None and holds(report):
-            return
-        await asyncio.sleep(0.005)
-    raise TimeoutError(f"the report of {campaign_id} did not get there in {wait_max_s:g} s")
-
-
-def _is_complete(report: Report, answered_us: int) -> bool:
-    if not report.HasField("complete_until_time"):
-        return False
-    return report.complete_until_time.ToMicroseconds() > answered_us
-
-
-async def _probe(
-    gateway: Gateway,
+async def _run(
     machine: RunningMachine,
-    provider: MetaProvider,
-    campaign_id: str,
-    facts: list[Fact],
-) -> list[float]:
-    """Milliseconds of each, sorted."""
-    door = Door(machine.ingest + PATH)
-    latencies = []
-    try:
-        for number, fact in enumerate(facts, start=1):
-            emission = Emission(fact, 0.0, fact.occur_time_s)
-            callback = provider.render([emission], random.Random(number))
-            started = time.perf_counter()
-            await door.deliver(callback)
-            wanted = number
-
-            def is_counted(report: Report, wanted: int = wanted) -> bool:
-                return report.counters["delivered"] >= wanted
-
-            await _until(gateway, is_counted, _VISIBLE_MAX_S, campaign_id)
-            latencies.append((time.perf_counter() - started) * 1000)
-    finally:
-        await door.close()
-    return sorted(latencies)
-
-
-def _plain_scenario(
-    provider: MetaProvider, messages: int, campaign_id: str = "bench-visible"
-) -> Scenario:
-    """Every message accepted and delivered, and nothing else."""
-    return build_scenario(
-        campaign_id=campaign_id,
-        seed=1,
-        message_count=messages,
-        start_time_s=int(time.time()) - 6 * 3600,
-        new_message_id=provider.new_message_id,
-        shares=Shares(
-            queued=0,
-            dropped=0,
-            told_before=0,
-            strangers=0,
-            pending=0,
-            undelivered=0,
-            recovered=0,
-            read=0,
-            clicked=0,
-            replied=0,
-            tapped=0,
-            reacted=0,
-            stopped=0,
-        ),
-    )
-
-
-async def _call_ms(channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> float:
-    stub = analytics_service_pb2_grpc.AnalyticsServiceStub(channel)
-    request = analytics_service_pb2.GetCampaignReportRequest(campaign_id="bench-visible")
-    call: Awaitable[Report] = stub.GetCampaignReport(request, metadata=metadata, timeout=10)
-    started = time.perf_counter()
-    await call
-    return (time.perf_counter() - started) * 1000
+    sizes: Sizes,
+    prepared: Prepared,
+    load: LoadProcess,
+    lost: tuple[int, ...],
+) -> list[Row]:
+    async with (
+        broker_control(machine.nats) as control,
+        Gateway(machine.gateway, machine.api_key) as gateway,
+        grpc.aio.insecure_channel(machine.gateway) as channel,
+    ):
+        recorder = Recorder(channel, outside_metadata(machine))
+        probes = await Probes.prepare(gateway, machine.ingest, sizes)
+        await control.drain(EVENTS_STREAM)
+        await control.drain(CHANGES_STREAM)
+        machine.forget_peaks()
+        start_at_s = time.monotonic() + _LEAD_S
+        watch = machine.watch_cpu(load=load.pid)
+        samples: list[BacklogSample] = []
+        sampling = asyncio.create_task(_sample(control, samples, start_at_s))
+        probing = asyncio.create_task(probes.run(start_at_s, sizes.whole_s))
+        recording = asyncio.create_task(_record(recorder, prepared, sizes, start_at_s))
+        answer = await asyncio.to_thread(
+            load.send,
+            machine.ingest,
+            prepared.callbacks,
+            seconds=prepared.callbacks.count / sizes.rate,
+            connections=sizes.connections,
+            rate=sizes.rate,
+            start_at_s=start_at_s,
+            lost=lost,
+        )
+        record_latencies = await recording
+        _refuse_unanswered(answer)
+        sampling.cancel()
+        settle_s = await wait_for_numbers(gateway, prepared.truths, _SETTLE_MAX_S, control.is_idle)
+        cpu = watch.stop()
+        visible = await probing
+        # It must stay right when nothing is left to do.
+        await control.drain(EVENTS_STREAM)
+        await control.drain(CHANGES_STREAM)
+        await require_numbers(gateway, prepared.truths | probes.truth())
+        return rows_of(
+            Outcome(
+                rate=sizes.rate,
+                answer=answer,
+                records=prepared.messages,
+                record_latencies=record_latencies,
+                visible=visible,
+                backlog=samples,
+                settle_s=settle_s,
+                cpu=cpu,
+                peaks_mib=machine.peaks_mib(),
+            )
+        )
 
 
-def _time_row(path: str, milliseconds: float, target: Target | None) -> Row:
-    return Row(path=path, unit=Unit.MILLISECONDS, ours=milliseconds, target=target)
+async def _record(
+    recorder: Recorder, prepared: Prepared, sizes: Sizes, start_at_s: float
+) -> Latencies:
+    """Record the messages at their own steady rate; latencies from when each call was due."""
+    latencies = Latencies()
+    seconds = prepared.callbacks.count / sizes.rate
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def one(request: bytes, due_s: float) -> None:
+        await recorder.record(request)
+        latencies.add(time.monotonic() - due_s)
+
+    for number, request in enumerate(prepared.records.each()):
+        due_s = start_at_s + number * seconds / prepared.records.count
+        await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+        task = asyncio.create_task(one(request, due_s))
+        tasks.add(task)
+        if finished := {each for each in tasks if each.done()}:
+            tasks -= finished
+            await asyncio.gather(*finished)
+    await asyncio.gather(*tasks)
+    return latencies
+
+
+async def _sample(control: BrokerControl, samples: list[BacklogSample], start_at_s: float) -> None:
+    """Once a second: what waits in the streams, and how much went through them."""
+    first = await control.last_sequence(EVENTS_STREAM)
+    while True:
+        await asyncio.sleep(max(0.0, start_at_s + len(samples) + 1 - time.monotonic()))
+        pending = await control.pending()
+        stored = await control.last_sequence(EVENTS_STREAM) - first
+        samples.append(
+            BacklogSample(
+                at_s=time.monotonic() - start_at_s,
+                events_pending=pending.events,
+                changes_pending=pending.changes,
+                events_stored=stored,
+            )
+        )
+
+
+def _refuse_unanswered(answer: Answer) -> None:
+    if answer.unanswered:
+        raise NumbersDiffer(
+            f"{answer.unanswered} of {answer.used} callbacks were never answered 200"
+        )

@@ -1,23 +1,72 @@
-"""The load and the bare door measure something real."""
+"""The load and the bare doors measure something real."""
 
-from libs.bench.door import _floor_door, requests_of, send
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
 
-START_S = 1_785_900_000
+import pytest
+
+from libs.bench.door import floor_door, meta_requests
+from libs.bench.floor_door import FloorServer
+from libs.bench.load_process import load_process
+from libs.bench.request_files import RequestFile, request_file
 
 
-def test_the_bare_door_takes_signed_callbacks_from_the_load() -> None:
+@pytest.fixture
+def requests() -> Iterator[RequestFile]:
+    with request_file(meta_requests("bench-test", 3, 400), 3) as file:
+        yield file
+
+
+@pytest.mark.parametrize("server", list(FloorServer))
+def test_a_bare_door_takes_signed_callbacks_from_the_load(
+    server: FloorServer, requests: RequestFile
+) -> None:
     """A floor that refuses its requests would be fast and mean nothing."""
-    with _floor_door() as (url, _), requests_of(3, 20, START_S) as requests:
-        answer = send(url, requests, seconds=0.3, connections=4, rate=0.0)
+    with floor_door(server) as (url, _), load_process() as load:
+        answer = load.send(url, requests, seconds=0.2, connections=4)
 
     assert answer.answered > 0
-    assert answer.refused == 0
-    assert 0 < answer.p50_ms <= answer.p99_ms
+    assert answer.told_again == 0
+    assert answer.unanswered == 0
+    assert 0 < answer.p50_ms <= answer.p99_ms <= answer.max_ms
 
 
-def test_the_load_keeps_to_a_rate() -> None:
-    """A latency at full load says nothing about the load that is promised."""
-    with _floor_door() as (url, _), requests_of(1, 20, START_S) as requests:
-        answer = send(url, requests, seconds=0.5, connections=2, rate=40)
+def test_no_request_is_sent_again_when_they_run_out(requests: RequestFile) -> None:
+    """A door that sees the same callbacks again has an easier life."""
+    with floor_door(FloorServer.UVICORN) as (url, _), load_process() as load:
+        first = load.send(url, requests, seconds=30, connections=4)
+        second = load.send(url, requests, seconds=0.1, connections=4)
 
-    assert 1 <= answer.answered <= 25
+    assert first.answered == requests.count
+    assert first.seconds < 30
+    assert second.answered == 0
+
+
+def test_a_door_that_stands_still_is_late_for_all_that_was_due_meanwhile(
+    requests: RequestFile,
+) -> None:
+    """Whoever waits for an answer before asking again never notices how long others wait."""
+    still_s = 0.5
+    with floor_door(FloorServer.UVICORN) as (url, pid), load_process() as load:
+        os.kill(pid, signal.SIGSTOP)
+        start_at_s = time.monotonic()
+        going_on = threading.Timer(still_s, os.kill, (pid, signal.SIGCONT))
+        going_on.start()
+        answer = load.send(url, requests, seconds=2, connections=4, rate=200, start_at_s=start_at_s)
+        going_on.join()
+
+    # A quarter of the time nobody answered: of 400 requests 100 were late, 4 of them under way.
+    assert answer.answered == requests.count
+    assert answer.p99_ms > still_s * 1000 / 2
+
+
+def test_what_is_lost_on_the_way_counts_as_sent(requests: RequestFile) -> None:
+    """The load must not know; only the numbers can."""
+    with floor_door(FloorServer.UVICORN) as (url, _), load_process() as load:
+        answer = load.send(url, requests, seconds=0.2, connections=2, rate=2000, lost=(3, 5))
+
+    assert answer.answered == requests.count
+    assert answer.unanswered == 0
