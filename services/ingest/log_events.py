@@ -21,6 +21,11 @@ LogEvent = Literal[
     "link.postponed",
     # error. The door itself failed; answered 503. Fields: exception.
     "door.crashed",
+    # error. One event or quarantined body is larger than the broker takes, which the check at the
+    # start rules out; its sender is told to try again. Fields: limit_bytes.
+    "item.too_large",
+    # error. A sender could not be told how its callback ended; a bug of ours. Fields: exception.
+    "answer.crashed",
     # warning. A quarantined callback was to be read again, and nobody was told how that went; it
     # stays in quarantine. error, with exception: a bug of ours. Fields: error.
     "replay.unanswered",

@@ -4,18 +4,19 @@ from functools import cache
 from typing import Protocol
 
 from bluetick.v1.event_pb2 import EventBatch
-from prometheus_client import Counter
 
-from libs.runtime import logs, metrics
+from libs.runtime import logs
 from libs.runtime.accounts import Account
+from libs.runtime.quick_metrics import Count, QuickCounter
 from services.ingest.count_unmapped import count_unmapped
+from services.ingest.domain.bloated_events import TEXT_BYTES_MAX, set_bloated_aside
 from services.ingest.domain.reading import Reading
 from services.ingest.log_events import LogEvent
 from services.ingest.providers.provider import Answer, Callback, Provider, Refused
 
 _log = logs.get_logger()
-_events = metrics.counter("ingest_events_total", "Events read from callbacks", ("provider",))
-_quarantined = metrics.counter(
+_events = QuickCounter("ingest_events_total", "Events read from callbacks", ("provider",))
+_quarantined = QuickCounter(
     "ingest_quarantined_total", "Parts of callbacks that could not be read", ("provider",)
 )
 
@@ -59,16 +60,27 @@ async def record_callback(
     outcome = read_callback(callback, account, provider)
     if not isinstance(outcome, Reading):
         return outcome
-    event_count, quarantined_count = len(outcome.batch.events), len(outcome.batch.quarantined)
-    if event_count or quarantined_count:
+    if outcome.batch.events or outcome.batch.quarantined:
         await events.submit(outcome.batch)
-    _count(provider.name, event_count, quarantined_count)
-    count_unmapped(outcome.batch.events)
+    return note_stored(outcome, account, provider, doors)
+
+
+def note_stored(
+    reading: Reading, account: Account, provider: Provider, doors: DoorBook | None = None
+) -> Answer:
+    """Count what is durable by now, and return what the provider hears."""
+    events, quarantined = reading.batch.events, reading.batch.quarantined
+    event_count = len(events)
+    counted_events, counted_quarantined = _counters(provider.name)
+    counted_events.value += event_count
+    if quarantined:
+        counted_quarantined.value += len(quarantined)
+    count_unmapped(events)
     if doors is not None:
-        last = outcome.batch.events[-1] if event_count else None
+        last = events[-1] if event_count else None
         told_us = last.occur_time_us if last is not None and not last.is_time_clamped else 0
-        doors.took(account, callback.receive_time_us, told_us)
-    return answer_to(outcome, provider)
+        doors.took(account, reading.receive_time_us, told_us)
+    return answer_to(reading, provider)
 
 
 def answer_to(reading: Reading, provider: Provider) -> Answer:
@@ -95,6 +107,8 @@ def read_authentic(callback: Callback, account: Account, provider: Provider) -> 
     """Say what a callback says that is known to be the provider's, storing nothing."""
     reading = _parse(callback, account, provider)
     if isinstance(reading, Reading):
+        if len(callback.body) > TEXT_BYTES_MAX:
+            set_bloated_aside(reading, callback.body)
         for part in reading.batch.quarantined:
             part.method = callback.method
             part.query = _storable(callback.query)
@@ -121,16 +135,8 @@ def _parse(callback: Callback, account: Account, provider: Provider) -> Reading 
 
 
 @cache
-def _counters(provider: str) -> tuple[Counter, Counter]:
-    # Looking a labelled counter up costs more than counting.
-    return _events.labels(provider), _quarantined.labels(provider)
-
-
-def _count(provider: str, event_count: int, quarantined_count: int) -> None:
-    events, quarantined = _counters(provider)
-    events.inc(event_count)
-    if quarantined_count:
-        quarantined.inc(quarantined_count)
+def _counters(provider: str) -> tuple[Count, Count]:
+    return _events.of(provider), _quarantined.of(provider)
 
 
 def _storable(text: str) -> str:

@@ -3,6 +3,7 @@
 from pydantic import Field, field_validator
 
 from libs.runtime.settings import RuntimeSettings
+from libs.runtime.sizes import BODY_BYTES_MAX
 from services.ingest.domain.link_token import parse_keys
 
 
@@ -25,7 +26,7 @@ class IngestSettings(RuntimeSettings):
         50061, ge=0, le=65535, description="Port of the gRPC server; 0: any free one."
     )
     ingest_body_bytes_max: int = Field(
-        3 * 1024 * 1024, ge=1024, le=16 * 1024 * 1024,
+        BODY_BYTES_MAX, ge=1024, le=16 * 1024 * 1024,
         description="Bytes of one callback body; Meta sends up to 3 MiB. More is answered 413.",
     )  # fmt: skip
     ingest_request_timeout_s: float = Field(
@@ -47,10 +48,11 @@ class IngestSettings(RuntimeSettings):
     ingest_retry_after_s: int = Field(
         2, ge=1, le=3600, description="Seconds that a 503 asks the provider to wait."
     )
-    ingest_linger_ms: float = Field(
-        3.0, ge=0, le=1000,
-        description="Milliseconds that events wait for company, so that callbacks share a broker "
-        "message; adds to the latency of a callback.",
+    ingest_answer_patience_ms: float = Field(
+        250.0, gt=0, le=5000,
+        description="Milliseconds that events gather at most while the broker has not answered "
+        "the message before; then theirs leaves beside it. Without one under way they leave at "
+        "once. An answer that is lost holds nobody up for longer.",
     )  # fmt: skip
     ingest_batch_events_max: int = Field(
         2_000, ge=1, le=100_000, description="Events in one broker message."

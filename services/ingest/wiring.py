@@ -15,14 +15,19 @@ from libs.runtime.database import Database
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, answer_probe, serve_until_closed
 from libs.runtime.rpc_server import RpcServer
-from services.ingest.adapters.callback_door import CallbackDoor, DoorLimits
+from libs.runtime.settings import PREFIX
+from libs.runtime.sizes import EVENT_ENVELOPE_BYTES, check_sizes
+from services.ingest.adapters.callback_desk import DoorLimits
+from services.ingest.adapters.callback_door import CallbackDoor
 from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
 from services.ingest.adapters.http_server import door_config
 from services.ingest.adapters.link_door import LinkDoor
 from services.ingest.adapters.link_store import LinkStore
+from services.ingest.adapters.message_pieces import PieceLimits
 from services.ingest.adapters.replay_answers import serve_replays
 from services.ingest.adapters.request_body import BodyLimits
 from services.ingest.adapters.rpc_service import IngestRpc
+from services.ingest.adapters.short_way import ShortWay
 from services.ingest.adapters.sns_certificates import SnsCertificates
 from services.ingest.domain.link_token import LinkKeyring, parse_keys
 from services.ingest.log_events import LogEvent
@@ -44,6 +49,7 @@ async def build(
         CatalogueProblem: a table of the operator's cannot be used.
         AccountsProblem: the accounts file cannot be used.
         BrokerUnsuitable: the broker could lose what it acknowledged.
+        SizesUnfit: a limit lets in what the broker does not take.
         OSError, RuntimeError: a port is taken.
     """
     clock = clock or SystemClock()
@@ -51,6 +57,7 @@ async def build(
     accounts = load_accounts(settings.accounts_file)
     broker = await Broker.connect(settings, "ingest")
     scope.defer(broker.close)
+    check_sizes(broker.payload_bytes_max, _largest_messages(settings))
     await broker.ensure_streams()
     publisher = EventPublisher(broker, _publish_limits(settings))
     scope.defer(publisher.close)
@@ -167,6 +174,7 @@ async def _open_door(
         connections_max=settings.ingest_connections_max,
         request_timeout_s=settings.ingest_request_timeout_s,
         drain_s=max(1, int(settings.ingest_submit_timeout_s) + 1),
+        short_way=ShortWay(door.desk, publisher),
     )
     server = QuietServer(config)
     await serve_until_closed(server, scope, "callback_door")
@@ -190,11 +198,22 @@ def _door_limits(settings: IngestSettings) -> DoorLimits:
     )
 
 
+def _largest_messages(settings: IngestSettings) -> list[tuple[str, int]]:
+    prefix = f"{PREFIX}INGEST_"
+    return [
+        # A body that cannot be read travels whole.
+        (f"{prefix}BODY_BYTES_MAX", settings.ingest_body_bytes_max + EVENT_ENVELOPE_BYTES),
+        (f"{prefix}BATCH_BYTES_MAX", settings.ingest_batch_bytes_max + EVENT_ENVELOPE_BYTES),
+    ]
+
+
 def _publish_limits(settings: IngestSettings) -> PublishLimits:
     return PublishLimits(
-        linger_s=settings.ingest_linger_ms / 1000,
-        batch_events_max=settings.ingest_batch_events_max,
-        batch_bytes_max=settings.ingest_batch_bytes_max,
+        pieces=PieceLimits(
+            batch_events_max=settings.ingest_batch_events_max,
+            batch_bytes_max=settings.ingest_batch_bytes_max,
+        ),
+        answer_patience_s=settings.ingest_answer_patience_ms / 1000,
         batches_in_flight_max=settings.ingest_batches_in_flight_max,
         pending_bytes_max=settings.ingest_pending_bytes_max,
         submit_timeout_s=settings.ingest_submit_timeout_s,

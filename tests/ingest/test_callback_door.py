@@ -1,7 +1,9 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from bluetick.v1 import common_pb2 as pb
 
 from libs.embedded.nats_server import NatsServer
 from libs.runtime import metrics
-from libs.runtime.broker import Broker
+from libs.runtime.broker import EVENTS_STREAM, Broker
 from libs.runtime.lifecycle import Scope
 from libs.runtime.settings import RuntimeSettings
+from libs.runtime.sizes import SizesUnfit, message_bytes_max
 from services.ingest.settings import IngestSettings
 from services.ingest.wiring import build
 from tests.ingest.meta_bodies import (
@@ -75,15 +78,16 @@ async def _open(
         ingest_http_port=0,
         ingest_grpc_host="127.0.0.1",
         ingest_grpc_port=0,
-        ingest_body_bytes_max=BODY_BYTES_MAX,
+        **{"ingest_body_bytes_max": BODY_BYTES_MAX, **fields},
         ingest_request_timeout_s=0.5,
-        **fields,
     )
-    http_port, _ = await build(scope, settings)
-    door = Door(http_port, scope)
-    yield door
-    await door.http.aclose()
-    await scope.close()
+    try:
+        http_port, _ = await build(scope, settings)
+        door = Door(http_port, scope)
+        yield door
+        await door.http.aclose()
+    finally:
+        await scope.close()
 
 
 @pytest.fixture
@@ -275,6 +279,73 @@ async def test_a_sender_who_leaves_in_the_middle_leaves_nothing_behind(door: Doo
             await asyncio.sleep(0.05)
 
 
+async def test_a_limit_that_the_broker_cannot_carry_stops_the_start(
+    broker_settings: RuntimeSettings, accounts_file: str
+) -> None:
+    """A body would be taken, answered 503, and sent again for days."""
+    with pytest.raises(SizesUnfit, match="BLUETICK_INGEST_BODY_BYTES_MAX") as problem:
+        async with _open(broker_settings, accounts_file, ingest_body_bytes_max=16 * 1024 * 1024):
+            pass
+
+    assert "max_payload" in str(problem.value)
+
+
+async def test_the_largest_body_is_kept_whole_and_can_be_pulled(
+    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str
+) -> None:
+    """What is authentic and cannot be read must not stop the services behind the door."""
+    body = b"\xff\x00" * (IngestSettings().ingest_body_bytes_max // 2)
+    async with _open(broker_settings, accounts_file, ingest_body_bytes_max=len(body)) as door:
+        answer = await door.post(body, params={"q": "x" * 10_000})
+        (batch,) = await stored_batches(broker)
+
+    assert answer.status_code == 200
+    assert batch.quarantined[0].body == body
+    assert batch.ByteSize() <= message_bytes_max(broker.payload_bytes_max)
+
+
+async def test_a_callback_of_ten_thousand_statuses_is_stored_in_several_messages(
+    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str
+) -> None:
+    """The answer speaks for all of them."""
+    statuses = [status(id=f"wamid.{n}") for n in range(10_000)]
+    async with _open(broker_settings, accounts_file, ingest_body_bytes_max=3 * 1024 * 1024) as door:
+        answer = await door.post(dump(envelope(change(statuses=statuses))))
+
+    batches = await stored_batches(broker)
+    assert answer.status_code == 200
+    assert len(batches) >= 5
+    names = sorted(event.provider_message_id for one in batches for event in one.events)
+    assert names == sorted(item["id"] for item in statuses)
+
+
+async def test_a_query_beyond_all_reports_is_414(door: Door, broker: Broker) -> None:
+    """It is kept with what cannot be read, and has no limit of its own anywhere behind."""
+    answer = await door.post(BODY, params={"q": "x" * 17_000})
+
+    assert answer.status_code == 414
+    assert not await stored_batches(broker)
+
+
+async def test_a_full_stream_is_503_at_once(door: Door, broker: Broker) -> None:
+    """The broker says so; waiting for a time-out would keep thousands of senders waiting."""
+    config = (await broker.jetstream.stream_info(EVENTS_STREAM)).config
+    await broker.jetstream.update_stream(config.evolve(max_bytes=1_024))
+    try:
+        began = asyncio.get_running_loop().time()
+        answers = [await door.post(BODY) for _ in range(8)]
+        waited_s = asyncio.get_running_loop().time() - began
+    finally:
+        await broker.jetstream.update_stream(config)
+
+    full = [answer for answer in answers if answer.status_code == 503]
+    assert full
+    assert int(full[0].headers["retry-after"]) > 0
+    # Each would wait for the time-out of a publish (3 s) if the refusal were not heard.
+    assert waited_s < 3 * len(full)
+    assert (await door.post(BODY)).status_code == 200
+
+
 async def test_the_probes_say_alive_ready_and_what_was_counted(door: Door) -> None:
     """An orchestrator sends work only to those who are ready."""
     await door.post(BODY)
@@ -287,31 +358,33 @@ async def test_the_probes_say_alive_ready_and_what_was_counted(door: Door) -> No
 
 
 async def test_callbacks_in_flight_are_answered_before_the_door_closes(
-    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str
+    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str, nats_server: NatsServer
 ) -> None:
     """A restart must not cost a provider its answer: it would send everything again."""
-    async with _open(broker_settings, accounts_file, ingest_linger_ms=500) as door:
-        posting = [asyncio.create_task(door.post(BODY)) for _ in range(20)]
-        await _until_in_flight(20)
-
-        closing = asyncio.create_task(door.scope.close())
+    async with _open(broker_settings, accounts_file) as door:
+        with _frozen(nats_server):
+            posting = [asyncio.create_task(door.post(BODY)) for _ in range(20)]
+            await _until_in_flight(20)
+            closing = asyncio.create_task(door.scope.close())
+            await _until_closed(door.port)
         answers = await asyncio.gather(*posting)
         await closing
 
     assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["connection"] for answer in answers} == {"close"}
     assert len(await stored_events(broker)) == 20
 
 
 async def test_more_callbacks_than_can_be_worked_on_are_asked_to_come_again(
-    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str
+    broker: Broker, broker_settings: RuntimeSettings, accounts_file: str, nats_server: NatsServer
 ) -> None:
     """Memory and waiting are bounded; the provider repeats what was not taken."""
-    limits = {"ingest_linger_ms": 500, "ingest_requests_in_flight_max": 3}
-    async with _open(broker_settings, accounts_file, **limits) as door:
-        posting = [asyncio.create_task(door.post(BODY)) for _ in range(3)]
-        await _until_in_flight(3)
+    async with _open(broker_settings, accounts_file, ingest_requests_in_flight_max=3) as door:
+        with _frozen(nats_server):
+            posting = [asyncio.create_task(door.post(BODY)) for _ in range(3)]
+            await _until_in_flight(3)
 
-        refused = await door.post(BODY)
+            refused = await door.post(BODY)
         answers = await asyncio.gather(*posting)
 
     assert refused.status_code == 503
@@ -336,6 +409,28 @@ async def test_a_broker_that_is_away_is_503_and_not_ready(
     async with asyncio.timeout(30):
         while (await door.post(BODY)).status_code != 200:
             await asyncio.sleep(0.1)
+
+
+@contextmanager
+def _frozen(nats_server: NatsServer) -> Iterator[None]:
+    """Let the broker answer nothing meanwhile."""
+    assert nats_server.pid is not None
+    os.kill(nats_server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(nats_server.pid, signal.SIGCONT)
+
+
+async def _until_closed(port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                return
+            writer.close()
+            await asyncio.sleep(0.01)
 
 
 async def _until_in_flight(count: int) -> None:

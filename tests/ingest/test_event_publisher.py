@@ -12,6 +12,7 @@ from libs.runtime.broker import Broker, BrokerUnavailable
 from libs.runtime.settings import RuntimeSettings
 from libs.testkit.builders import an_event
 from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
+from services.ingest.adapters.message_pieces import PieceLimits
 from tests.ingest.stored_events import stored_batches, stored_events
 
 
@@ -35,7 +36,7 @@ class _StuckBroker:
 
 @pytest.fixture
 async def publisher(broker: Broker) -> AsyncIterator[EventPublisher]:
-    publisher = EventPublisher(broker, PublishLimits(linger_s=0.02))
+    publisher = EventPublisher(broker, PublishLimits())
     yield publisher
     await publisher.close()
 
@@ -64,7 +65,7 @@ async def test_a_submit_that_returned_is_on_disk(broker: Broker, publisher: Even
 async def test_a_large_body_is_split_and_complete(broker: Broker) -> None:
     """A broker message has a limit; a callback of a thousand statuses may be beyond it."""
     publisher = EventPublisher(
-        broker, PublishLimits(batch_bytes_max=4_000, batch_events_max=10, linger_s=0.0)
+        broker, PublishLimits(pieces=PieceLimits(batch_bytes_max=4_000, batch_events_max=10))
     )
     batch = _batch(*[f"wamid.{n}" for n in range(95)])
     for n in range(5):
@@ -81,17 +82,31 @@ async def test_a_large_body_is_split_and_complete(broker: Broker) -> None:
     ]
 
 
-async def test_an_item_larger_than_the_broker_takes_is_cut_and_says_so(broker: Broker) -> None:
-    """It could never be stored whole, and the provider would repeat it for days."""
-    publisher = EventPublisher(broker, PublishLimits(linger_s=0.0))
-    body = b"x" * (broker.payload_bytes_max + 10)
+async def test_an_item_larger_than_the_broker_takes_is_refused_and_never_cut(
+    broker: Broker, publisher: EventPublisher
+) -> None:
+    """A limit of ours that does not fit is ours to mend: until then the provider keeps it."""
+    body = b"x" * broker.payload_bytes_max
+
+    with pytest.raises(BrokerUnavailable):
+        await publisher.submit(EventBatch(quarantined=[Quarantined(reason="BIG", body=body)]))
+    await publisher.submit(_batch("wamid.neighbour"))
+
+    assert [event.provider_message_id for event in await stored_events(broker)] == [
+        "wamid.neighbour"
+    ]
+
+
+async def test_the_largest_body_that_cannot_be_read_is_stored_whole(
+    broker: Broker, publisher: EventPublisher
+) -> None:
+    """It was answered 200, so all of it must be there when somebody knows how to read it."""
+    body = bytes(range(256)) * (3 * 1024 * 1024 // 256)
 
     await publisher.submit(EventBatch(quarantined=[Quarantined(reason="BIG", body=body)]))
 
     (batch,) = await stored_batches(broker)
-    (part,) = batch.quarantined
-    assert 0 < len(part.body) < len(body)
-    assert "cut" in part.detail
+    assert batch.quarantined[0].body == body
 
 
 async def test_a_caller_who_leaves_does_not_end_the_wait_of_the_others(
@@ -114,7 +129,7 @@ async def test_a_broker_that_never_answers_is_unavailable_in_bounded_time() -> N
     stuck = _StuckBroker()
     publisher = EventPublisher(
         stuck,  # type: ignore[arg-type]
-        PublishLimits(submit_timeout_s=0.1, batches_in_flight_max=1, linger_s=0.0),
+        PublishLimits(submit_timeout_s=0.1, batches_in_flight_max=1),
     )
 
     async with asyncio.timeout(5):
@@ -129,7 +144,7 @@ async def test_too_much_waiting_is_refused_at_once() -> None:
     """Memory is bounded: what the broker does not take must not pile up here."""
     publisher = EventPublisher(
         _StuckBroker(),  # type: ignore[arg-type]
-        PublishLimits(submit_timeout_s=5, pending_bytes_max=1_000, linger_s=0.0),
+        PublishLimits(submit_timeout_s=5, pending_bytes_max=1_000),
     )
     waiting = [asyncio.create_task(publisher.submit(_batch("w" * 400))) for _ in range(3)]
     await asyncio.sleep(0.01)
@@ -168,6 +183,141 @@ async def test_a_broker_that_comes_back_takes_events_again(nats_server: NatsServ
     await broker.close()
 
 
+class _PacedBroker(_StuckBroker):
+    """Acknowledges what it took when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+        self._gates: list[asyncio.Event] = []
+
+    async def publish(self, _subject: str, payload: bytes, **_: Any) -> None:
+        self.batches.append(len(EventBatch.FromString(payload).events))
+        gate = asyncio.Event()
+        self._gates.append(gate)
+        await gate.wait()
+
+    def acknowledge(self, number: int) -> None:
+        self._gates[number].set()
+
+
+def _paced(**limits: Any) -> tuple[_PacedBroker, EventPublisher]:
+    broker = _PacedBroker()
+    limits = {"answer_patience_s": 60.0, "submit_timeout_s": 60.0, **limits}
+    return broker, EventPublisher(broker, PublishLimits(**limits))  # type: ignore[arg-type]
+
+
+def _submit(publisher: EventPublisher, count: int) -> list[BrokerUnavailable | None]:
+    ends: list[BrokerUnavailable | None] = []
+    for n in range(count):
+        publisher.submit_soon(_batch(f"wamid.{n}"), ends.append)
+    return ends
+
+
+async def _turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_with_nothing_under_way_a_message_leaves_at_the_end_of_the_turn() -> None:
+    """Waiting for company that does not come would only make callbacks slower."""
+    broker, publisher = _paced()
+
+    _submit(publisher, 7)
+    assert broker.batches == []
+    await _turns()
+
+    assert broker.batches == [7]
+
+
+async def test_a_slow_broker_makes_messages_larger_and_not_more_of_them() -> None:
+    """Its pace is the only clock: what comes while it works goes with the next message."""
+    broker, publisher = _paced()
+    first = _submit(publisher, 2)
+    await _turns()
+    later = []
+    for _ in range(10):
+        later.append(_submit(publisher, 30))
+        await _turns()
+    assert broker.batches == [2]
+
+    broker.acknowledge(0)
+    await _turns()
+
+    assert first == [None, None]
+    assert broker.batches == [2, 300]
+    broker.acknowledge(1)
+    await _turns()
+    assert all(ends == [None] * 30 for ends in later)
+
+
+async def test_a_full_message_leaves_beside_others() -> None:
+    """A slow broker must not bound the rate by the size of one message."""
+    broker, publisher = _paced(pieces=PieceLimits(batch_events_max=10), batches_in_flight_max=3)
+
+    _submit(publisher, 95)
+    await _turns()
+    assert broker.batches == [10, 10, 10]
+    broker.acknowledge(1)
+    await _turns()
+
+    assert broker.batches == [10, 10, 10, 10]
+
+
+async def test_an_answer_that_is_lost_holds_nobody_up() -> None:
+    """One message may be lost with a connection; those behind it need not wait for its time-out."""
+    broker, publisher = _paced(answer_patience_s=0.01)
+    _submit(publisher, 1)
+    await _turns()
+
+    behind = _submit(publisher, 3)
+    async with asyncio.timeout(5):
+        while len(broker.batches) < 2:
+            await asyncio.sleep(0.005)
+        broker.acknowledge(1)
+        while len(behind) < 3:
+            await asyncio.sleep(0.005)
+
+    assert broker.batches == [1, 3]
+    assert behind == [None] * 3
+
+
+async def test_what_comes_after_the_time_is_up_does_not_join_those_who_were_told_so() -> None:
+    """Their message is given up and never leaves: whoever joined it would wait for ever."""
+    broker, publisher = _paced(submit_timeout_s=0.05)
+    _submit(publisher, 1)
+    await _turns()
+    late = _submit(publisher, 1)
+    async with asyncio.timeout(5):
+        while not late:
+            await asyncio.sleep(0.005)
+    assert isinstance(late[0], BrokerUnavailable)
+
+    after = _submit(publisher, 1)
+    broker.acknowledge(0)
+    await _turns()
+    broker.acknowledge(1)
+    await _turns()
+
+    assert after == [None]
+
+
+async def test_the_doors_reports_are_cut_into_messages_as_well(broker: Broker) -> None:
+    """They were lost without a word where a message held less than all of them."""
+    publisher = EventPublisher(broker, PublishLimits(pieces=PieceLimits(batch_bytes_max=1_024)))
+    batch = EventBatch()
+    for n in range(100):
+        batch.door_reports.add(report_id=b"%016d" % n, tenant_id="demo", account="acct_1")
+
+    await publisher.submit(batch)
+
+    stored = await stored_batches(broker)
+    assert len(stored) > 1
+    assert sorted(report.report_id for one in stored for report in one.door_reports) == [
+        b"%016d" % n for n in range(100)
+    ]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(0, 9), max_size=8),
@@ -186,7 +336,9 @@ async def test_however_submits_are_shared_and_split_every_event_is_published_onc
             assert len(payload) <= bytes_max + 100
             kept.MergeFromString(payload)
 
-    limits = PublishLimits(batch_events_max=events_max, batch_bytes_max=bytes_max, linger_s=0.0)
+    limits = PublishLimits(
+        pieces=PieceLimits(batch_events_max=events_max, batch_bytes_max=bytes_max)
+    )
     publisher = EventPublisher(_Keeping(), limits)  # type: ignore[arg-type]
     names = [[f"{index}-{n}" for n in range(size)] for index, size in enumerate(sizes)]
 

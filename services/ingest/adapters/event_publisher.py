@@ -1,93 +1,67 @@
 """Events to the broker: many callbacks in one broker message, and nobody waits for ever."""
 
 import asyncio
+import time
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from bluetick.v1.event_pb2 import EventBatch
 
-from libs.runtime import metrics
+from libs.runtime import logs, metrics
 from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker, BrokerUnavailable
+from libs.runtime.sizes import message_bytes_max
+from services.ingest.adapters.message_pieces import PieceLimits, pieces_of
+from services.ingest.adapters.shared_message import Done, SharedMessage
+from services.ingest.log_events import LogEvent
 
+_log = logs.get_logger()
+# What a broker message has beside its pieces: its id, and the broker's headers.
+_ENVELOPE_BYTES = 1_024
 _batches = metrics.counter("ingest_batches_total", "Broker messages published", ("outcome",))
 _batch_events = metrics.histogram(
     "ingest_batch_events", "Events in one broker message", (), (1, 10, 30, 100, 300, 1000, 3000)
 )
-# What a batch needs beside its pieces: its id, and the broker's headers.
-_ENVELOPE_BYTES = 1024
+_batch_bytes = metrics.histogram(
+    "ingest_batch_bytes",
+    "Bytes of one broker message",
+    (),
+    (1_000, 10_000, 100_000, 1_000_000, 10_000_000),
+)
+_publish_seconds = metrics.histogram(
+    "ingest_publish_seconds", "From sending a broker message to its acknowledgement or failure"
+)
 
 
 class PublishLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the publisher."""
 
-    linger_s: float = 0.003
-    batch_events_max: int = 2_000
-    batch_bytes_max: int = 512 * 1024
+    pieces: PieceLimits = PieceLimits()
     batches_in_flight_max: int = 8
     pending_bytes_max: int = 64 * 1024 * 1024
+    answer_patience_s: float = 0.25
     submit_timeout_s: float = 5.0
 
 
-class _Shared:
-    """One broker message in the making, and everybody who waits for it.
-
-    Each waits on a future of their own: one who leaves must not end the wait of the others.
-    """
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.byte_count = 0
-        self.event_count = 0
-        self.is_overdue = False
-        self.overdue_timer: asyncio.TimerHandle | None = None
-        self._waiting: list[asyncio.Future[None]] = []
-
-    def wait(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
-        """Return a future that ends when the message is stored, or fails."""
-        future = loop.create_future()
-        self._waiting.append(future)
-        return future
-
-    def stored(self) -> None:
-        """Let everybody go on."""
-        self._settle()
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
-
-    def failed(self, error: BrokerUnavailable) -> None:
-        """Tell everybody that it may not be stored."""
-        self._settle()
-        for future in self._waiting:
-            if not future.done():
-                future.set_exception(error)
-
-    def overdue(self) -> None:
-        """Tell everybody to send it again."""
-        self.is_overdue = True
-        self.failed(BrokerUnavailable("The broker did not acknowledge in time."))
-
-    def _settle(self) -> None:
-        if self.overdue_timer is not None:
-            self.overdue_timer.cancel()
-
-
 class EventPublisher:
-    """Lets concurrent submitters share broker messages.
+    """Lets concurrent submitters share broker messages, as many as the broker's pace asks for.
 
-    A broker message per event would cost fifty times as much. The bytes of several serialized
-    batches, one after the other, are again a valid batch: nothing is serialized twice.
+    A broker message per event would cost fifty times as much. With nothing under way one leaves at
+    the end of the loop's turn, with all that the turn brought; else it gathers what comes until the
+    broker has answered the one before. So a slow broker makes messages larger, and waits no longer.
+    Only a full one, or one that was kept for ``answer_patience_s``, goes beside others.
     """
 
     def __init__(self, broker: Broker, limits: PublishLimits) -> None:
         """Publish through ``broker`` within ``limits``."""
         self._broker = broker
         self._limits = limits
-        self._open: _Shared | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._sealed: deque[_Shared] = deque()
+        self._item_bytes_max = message_bytes_max(broker.payload_bytes_max) - _ENVELOPE_BYTES
+        self._open: SharedMessage | None = None
+        self._timer: asyncio.Handle | None = None
+        self._sealed: deque[SharedMessage] = deque()
         self._sending: set[asyncio.Task[None]] = set()
         self._pending_bytes = 0
         # Unique ids without asking for randomness each time.
@@ -101,19 +75,38 @@ class EventPublisher:
             BrokerUnavailable: at once if the broker is away or too much waits already; else after
                 ``submit_timeout_s`` at most. What was given may still be stored later.
         """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.submit_soon(batch, partial(_settle, future))
+        await future
+
+    def submit_soon(self, batch: EventBatch, done: Done) -> None:
+        """Take ``batch`` and return; ``done`` is called once, maybe before this returns.
+
+        It is given None when everything is on the broker's disk, else what ``submit`` would raise.
+        """
         if not self._broker.healthy:
-            raise BrokerUnavailable("The broker is away.")
-        if self._pending_bytes >= self._limits.pending_bytes_max:
-            raise BrokerUnavailable("Too much waits for the broker already.")
-        loop = asyncio.get_running_loop()
-        waits = [self._add(piece, count, loop).wait(loop) for piece, count in self._pieces(batch)]
-        if len(waits) == 1:
-            await waits[0]
+            done(BrokerUnavailable("The broker is away."))
             return
-        results = await asyncio.gather(*waits, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        if self._pending_bytes >= self._limits.pending_bytes_max:
+            done(BrokerUnavailable("Too much waits for the broker already."))
+            return
+        loop = asyncio.get_running_loop()
+        pieces = pieces_of(batch, self._limits.pieces)
+        if not pieces:
+            done(None)
+            return
+        if (
+            max(len(piece) for piece, _ in pieces)
+            > self._broker.payload_bytes_max - _ENVELOPE_BYTES
+        ):
+            oversize: LogEvent = "item.too_large"
+            _log.error(oversize, limit_bytes=self._item_bytes_max)
+            done(BrokerUnavailable("An item is larger than what the broker takes."))
+            return
+        if len(pieces) > 1:
+            done = _after(len(pieces), done)
+        for piece, count in pieces:
+            self._add(piece, count, loop).waiting.append(done)
 
     async def close(self) -> None:
         """Publish what waits and return; bounded by the broker's own time-outs."""
@@ -122,46 +115,24 @@ class EventPublisher:
             await asyncio.gather(*self._sending, return_exceptions=True)
             await asyncio.sleep(0)
 
-    def _pieces(self, batch: EventBatch) -> Iterator[tuple[bytes, int]]:
-        """Serialize ``batch`` in pieces that fit a broker message."""
-        payload = batch.SerializeToString()
-        count = len(batch.events) + len(batch.quarantined)
-        limits = self._limits
-        if len(payload) <= limits.batch_bytes_max and count <= limits.batch_events_max:
-            yield payload, count
-        elif count == 1:
-            yield self._cut(batch, payload), 1
-        else:
-            for half in _halves(batch):
-                yield from self._pieces(half)
-
-    def _cut(self, batch: EventBatch, payload: bytes) -> bytes:
-        """Return a single item, its raw bytes cut if the broker could never take it."""
-        excess = len(payload) + _ENVELOPE_BYTES - self._broker.payload_bytes_max
-        if excess <= 0:
-            return payload
-        for part in batch.quarantined:
-            part.body = part.body[: -excess - _ENVELOPE_BYTES]
-            part.detail = f"body cut by {excess} bytes, the broker's limit; {part.detail}"
-        for event in batch.events:
-            event.raw = event.raw[: -excess - _ENVELOPE_BYTES]
-        return batch.SerializeToString()
-
-    def _add(self, piece: bytes, event_count: int, loop: asyncio.AbstractEventLoop) -> _Shared:
+    def _add(
+        self, piece: bytes, event_count: int, loop: asyncio.AbstractEventLoop
+    ) -> SharedMessage:
         share, limits = self._open, self._limits
         if share is not None and (
-            share.byte_count + len(piece) > limits.batch_bytes_max
-            or share.event_count + event_count > limits.batch_events_max
+            share.is_overdue
+            or share.byte_count + len(piece) > limits.pieces.batch_bytes_max
+            or share.event_count + event_count > limits.pieces.batch_events_max
         ):
             self._seal()
             share = None
         if share is None:
-            share = self._open = _Shared()
-            share.overdue_timer = loop.call_later(limits.submit_timeout_s, share.overdue)
-            self._timer = loop.call_later(limits.linger_s, self._seal)
-        share.pieces.append(piece)
-        share.byte_count += len(piece)
-        share.event_count += event_count
+            share = self._open = SharedMessage(loop, limits.submit_timeout_s)
+            if self._sending:
+                self._timer = loop.call_later(limits.answer_patience_s, self._seal)
+            else:
+                self._timer = loop.call_soon(self._seal)
+        share.add(piece, event_count)
         self._pending_bytes += len(piece)
         return share
 
@@ -187,12 +158,16 @@ class EventPublisher:
 
     def _sent(self, task: "asyncio.Task[None]") -> None:
         self._sending.discard(task)
-        self._send_next()
+        if self._sealed:
+            self._send_next()
+        elif self._open is not None and not self._sending:
+            self._seal()
 
-    async def _send(self, share: _Shared) -> None:
+    async def _send(self, share: SharedMessage) -> None:
         self._id_number += 1
         batch_id = f"{self._id_prefix}-{self._id_number}"
         header = EventBatch(batch_id=batch_id).SerializeToString()
+        began = time.perf_counter()
         try:
             await self._broker.publish(
                 EVENTS_SUBJECT,
@@ -202,20 +177,37 @@ class EventPublisher:
             )
         except BrokerUnavailable as error:
             _batches.labels("failed").inc()
-            share.failed(error)
+            share.settle(error)
         else:
             _batches.labels("stored").inc()
             _batch_events.observe(share.event_count)
-            share.stored()
+            _batch_bytes.observe(share.byte_count)
+            share.settle(None)
         finally:
+            _publish_seconds.observe(time.perf_counter() - began)
             self._pending_bytes -= share.byte_count
 
 
-def _halves(batch: EventBatch) -> tuple[EventBatch, EventBatch]:
-    if not batch.events or not batch.quarantined:
-        middle = (len(batch.events) + len(batch.quarantined)) // 2
-        return (
-            EventBatch(events=batch.events[:middle], quarantined=batch.quarantined[:middle]),
-            EventBatch(events=batch.events[middle:], quarantined=batch.quarantined[middle:]),
-        )
-    return EventBatch(events=batch.events), EventBatch(quarantined=batch.quarantined)
+def _settle(future: "asyncio.Future[None]", error: BrokerUnavailable | None) -> None:
+    # One who was cancelled waits no more.
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+def _after(count: int, done: Done) -> Callable[[BrokerUnavailable | None], None]:
+    """Return what calls ``done`` once: at the first error, or when ``count`` pieces are stored."""
+    left = count
+
+    def one_done(error: BrokerUnavailable | None) -> None:
+        nonlocal left
+        if left <= 0:
+            return
+        left = 0 if error is not None else left - 1
+        if left == 0:
+            done(error)
+
+    return one_done

@@ -20,10 +20,10 @@ class Reading:
         "_account",
         "_add",
         "_provider",
-        "_receive_time_us",
         "_tenant_id",
         "answer_body",
         "batch",
+        "receive_time_us",
     )
 
     def __init__(
@@ -37,7 +37,7 @@ class Reading:
         self._tenant_id = tenant_id
         self._provider = provider
         self._account = account
-        self._receive_time_us = receive_time_us
+        self.receive_time_us = receive_time_us
 
     def add(self, kind: int, time_us: int | None) -> Event:
         """Add an event of ``kind`` and return it for the rest of its fields.
@@ -49,7 +49,7 @@ class Reading:
         event.tenant_id = self._tenant_id
         event.provider = self._provider
         event.account = self._account
-        received_us = self._receive_time_us
+        received_us = self.receive_time_us
         event.receive_time_us = received_us
         if time_us is not None and is_believable(time_us, received_us):
             event.occur_time_us = time_us
@@ -97,7 +97,7 @@ class Reading:
             detail=detail[:DETAIL_CHARACTERS_MAX],
             body=body,
             is_part=is_part,
-            receive_time_us=self._receive_time_us,
+            receive_time_us=self.receive_time_us,
         )
 
     def forget_after(self, event_count: int) -> None:

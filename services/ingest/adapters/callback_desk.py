@@ -1,0 +1,193 @@
+"""What both ways through the door have in common: whose address it is, what is answered, counted.
+
+A callback takes the short way or the long one, and must hear the same on both.
+"""
+
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from libs.runtime import logs, metrics
+from libs.runtime.accounts import Account, Accounts
+from libs.runtime.clock import Clock
+from libs.runtime.quick_metrics import QuickCounter, QuickHistogram, Spread
+from services.ingest.adapters.door_replies import Header, Reply, reply_of
+from services.ingest.adapters.request_body import BodyDesk, BodyLimits
+from services.ingest.adapters.seldom_log import SeldomLog
+from services.ingest.log_events import LogEvent
+from services.ingest.providers.provider import Answer, AsksOutside, Callback, Provider, Refused
+from services.ingest.providers.registry import BY_NAME
+from services.ingest.record_callback import DoorBook
+
+_log = logs.get_logger()
+_callbacks = QuickCounter(
+    "ingest_callbacks_total", "Callbacks answered", ("provider", "http_status")
+)
+_callback_seconds = QuickHistogram(
+    "ingest_callback_seconds", "From the head of a callback to its answer", ("provider",)
+)
+_callback_bytes = QuickCounter(
+    "ingest_callback_bytes_total", "Bytes of the bodies of callbacks answered", ("provider",)
+)
+_in_flight = metrics.gauge("ingest_requests_in_flight", "Callbacks worked on at this moment")
+_body_bytes = metrics.gauge("ingest_bytes_in_flight", "Bytes of bodies held at this moment")
+
+PREFIX = "/callbacks/"
+
+
+class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the door."""
+
+    body: BodyLimits = BodyLimits()
+    requests_in_flight_max: int = 2_000
+    retry_after_s: int = 2
+    signature_age_s_max: int = 0
+
+
+class Doorway(msgspec.Struct, frozen=True, kw_only=True):
+    """One account's address: whose it is, and what is the same for all that comes to it."""
+
+    account: Account
+    provider: Provider
+    external_url: str  # without a query
+    asking: AsksOutside | None  # the provider, if its callbacks make us ask outside
+    stored: Reply  # what nearly all callbacks hear
+    stored_wire: bytes  # the same, ready to be written
+    seconds: Spread
+
+
+class CallbackDesk:
+    """Knows every address, and says what the callers of each are answered."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        clock: Clock,
+        limits: DoorLimits,
+        public_url: str,
+        doors: DoorBook | None,
+        is_outside_asked: bool,
+    ) -> None:
+        """Serve ``accounts``, whose addresses begin with ``public_url``."""
+        self.limits = limits
+        self.doors = doors
+        self.bodies = BodyDesk(limits.body)
+        self.requests_in_flight = 0
+        self._clock = clock
+        self._seldom = SeldomLog()
+        self._retry_after = (b"retry-after", str(limits.retry_after_s).encode())
+        public_url = public_url.rstrip("/")
+        self._doorways = {
+            path: _doorway(account, provider, f"{public_url}{path}", is_outside_asked)
+            for path, account, provider in _addresses(accounts)
+        }
+        _in_flight.set_function(lambda: self.requests_in_flight)
+        _body_bytes.set_function(lambda: self.bodies.bytes_in_flight)
+
+    def find(self, path: str) -> Doorway | None:
+        """Return whose address ``path`` is; None if it is nobody's."""
+        return self._doorways.get(path)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many callbacks are worked on as may be."""
+        return self.requests_in_flight >= self.limits.requests_in_flight_max
+
+    def callback(
+        self,
+        doorway: Doorway,
+        method: str,
+        query: str,
+        headers: Iterable[Header],
+        body: bytes,
+    ) -> Callback:
+        """Return the request as providers read it."""
+        url = doorway.external_url
+        return Callback(
+            method=method,
+            query=query,
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in headers},
+            body=body,
+            external_url=f"{url}?{query}" if query else url,
+            receive_time_us=self._clock.now_us(),
+            signature_age_s_max=self.limits.signature_age_s_max,
+        )
+
+    def reply(self, doorway: Doorway, outcome: Answer | Refused) -> Reply:
+        """Return what is answered; a refusal is logged, and its reason is for the log alone."""
+        if isinstance(outcome, Refused):
+            return self._refused(doorway.account, outcome)
+        if outcome is doorway.provider.answer:
+            return doorway.stored
+        return reply_of(outcome)
+
+    def postponed(self, doorway: Doorway, why: str) -> Reply:
+        """Return the answer that asks to come again, for a reason that passes."""
+        account = doorway.account
+        postponed: LogEvent = "callback.postponed"
+        self._seldom.warning(
+            postponed,
+            (account.provider, account.account, why),
+            provider=account.provider,
+            account=account.account,
+            why=why,
+        )
+        return self._again()
+
+    def crashed(self, doorway: Doorway, error: Exception) -> Reply:
+        """Return the answer to a callback at which the door itself failed."""
+        crashed: LogEvent = "door.crashed"
+        _log.error(crashed, provider=doorway.provider.name, exc_info=error)
+        return self._again()
+
+    def count(self, doorway: Doorway, http_status: int, body_bytes: int, began: float) -> None:
+        """Count one answer; ``began`` is when the request came, by ``time.perf_counter``."""
+        name = doorway.provider.name
+        _callbacks.of(name, _STATUS_WORDS[http_status]).value += 1
+        _callback_bytes.of(name).value += body_bytes
+        doorway.seconds.observe(time.perf_counter() - began)
+
+    def _refused(self, account: Account, outcome: Refused) -> Reply:
+        if outcome.http_status == 401 and self.doors is not None:
+            self.doors.refused(account)
+        refused: LogEvent = "callback.refused"
+        self._seldom.warning(
+            refused,
+            (account.provider, account.account, outcome.reason),
+            provider=account.provider,
+            account=account.account,
+            reason=outcome.reason,
+            http_status=outcome.http_status,
+        )
+        more = [self._retry_after] if outcome.http_status == 503 else []
+        return reply_of(Answer(outcome.http_status), *more)
+
+    def _again(self) -> Reply:
+        return reply_of(Answer(503), self._retry_after)
+
+
+_STATUS_WORDS = {status: str(status) for status in range(100, 600)}
+
+
+def _addresses(accounts: Accounts) -> Iterable[tuple[str, Account, Provider]]:
+    for account in accounts:
+        provider = BY_NAME.get(account.provider)
+        if provider is not None:
+            yield f"{PREFIX}{account.provider}/{account.account}", account, provider
+
+
+def _doorway(
+    account: Account, provider: Provider, external_url: str, is_outside_asked: bool
+) -> Doorway:
+    stored = reply_of(provider.answer)
+    return Doorway(
+        account=account,
+        provider=provider,
+        external_url=external_url,
+        asking=provider if is_outside_asked and isinstance(provider, AsksOutside) else None,
+        stored=stored,
+        stored_wire=stored.wire(is_last=False),
+        seconds=_callback_seconds.of(provider.name),
+    )

@@ -1,0 +1,47 @@
+"""Cutting what was read into pieces that fit a broker message; no item is ever divided."""
+
+from collections.abc import Iterator
+
+import msgspec
+from bluetick.v1.event_pb2 import EventBatch
+
+
+class PieceLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one broker message."""
+
+    batch_events_max: int = 2_000
+    batch_bytes_max: int = 512 * 1024
+
+
+def pieces_of(batch: EventBatch, limits: PieceLimits) -> list[tuple[bytes, int]]:
+    """Return ``batch`` as (bytes, items), each within ``limits`` or a single larger item.
+
+    The bytes of several pieces, one after the other, are again a valid batch. The time is linear.
+    """
+    payload = batch.SerializeToString()
+    count = len(batch.events) + len(batch.quarantined) + len(batch.door_reports)
+    if len(payload) <= limits.batch_bytes_max and count <= limits.batch_events_max:
+        return [(payload, count)] if payload else []
+    pieces: list[tuple[bytes, int]] = []
+    parts: list[bytes] = []
+    size = 0
+    for item in _items(batch):
+        if parts and (
+            size + len(item) > limits.batch_bytes_max or len(parts) >= limits.batch_events_max
+        ):
+            pieces.append((b"".join(parts), len(parts)))
+            parts, size = [], 0
+        parts.append(item)
+        size += len(item)
+    if parts:
+        pieces.append((b"".join(parts), len(parts)))
+    return pieces
+
+
+def _items(batch: EventBatch) -> Iterator[bytes]:
+    for event in batch.events:
+        yield EventBatch(events=[event]).SerializeToString()
+    for part in batch.quarantined:
+        yield EventBatch(quarantined=[part]).SerializeToString()
+    for report in batch.door_reports:
+        yield EventBatch(door_reports=[report]).SerializeToString()

@@ -1,0 +1,135 @@
+"""The short way of a plain callback: no scope, no task, no event, one answer from the broker's.
+
+Who takes it and who does not is decided in `door_protocol.py`; what is answered, in
+`callback_desk.py`, for both ways.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from bluetick.v1.event_pb2 import EventBatch
+
+from libs.runtime.broker import BrokerUnavailable
+from services.ingest.adapters.callback_desk import CallbackDesk, Doorway
+from services.ingest.adapters.door_replies import Header, Reply
+from services.ingest.adapters.shared_message import Done
+from services.ingest.domain.reading import Reading
+from services.ingest.record_callback import note_stored, read_callback
+
+_PREFIX = b"/callbacks/"
+# Longer bodies gain nothing here, and are better taken in with the sender held back.
+BODY_BYTES_MAX = 256 * 1024
+URL_BYTES_MAX = 4_096
+
+
+class SoonSink(Protocol):
+    """Where events go without anybody waiting."""
+
+    def submit_soon(self, batch: EventBatch, done: Done) -> None:
+        """Call ``done`` once, when all of ``batch`` is on the broker's disk or may not be."""
+
+
+class Sender(Protocol):
+    """Whoever sent a callback and is to be answered."""
+
+    def answer(self, said: Reply, doorway: Doorway) -> None:
+        """Answer; called once for each callback, also when the sender has left meanwhile."""
+
+
+class ShortWay:
+    """Takes callbacks whose bytes are all here."""
+
+    def __init__(self, desk: CallbackDesk, events: SoonSink) -> None:
+        """Answer as ``desk`` says, and store in ``events``."""
+        self._desk = desk
+        self._events = events
+        self._bodies = desk.bodies
+        self.body_bytes_max = min(BODY_BYTES_MAX, desk.limits.body.body_bytes_max)
+
+    def doorway(self, url: bytes) -> Doorway | None:
+        """Return whose address the target of a POST is; None if it must take the long way."""
+        if len(url) > URL_BYTES_MAX or not url.startswith(_PREFIX):
+            return None
+        path = url.partition(b"?")[0]
+        # What is escaped or a fragment is none of our addresses as they stand.
+        doorway = self._desk.find(path.decode("latin-1"))
+        if doorway is None or doorway.asking is not None or b"#" in url:
+            return None
+        return doorway if "POST" in doorway.provider.methods else None
+
+    def hold(self, byte_count: int) -> bool:
+        """Hold so much more of a body; False if it is too much for all that is held."""
+        self._bodies.bytes_in_flight += byte_count
+        return self._bodies.bytes_in_flight <= self._desk.limits.body.bytes_in_flight_max
+
+    def let_go(self, byte_count: int) -> None:
+        """Hold so much less."""
+        self._bodies.bytes_in_flight -= byte_count
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many callbacks are worked on as may be."""
+        return self._desk.is_full
+
+    def take(
+        self, doorway: Doorway, url: bytes, headers: Sequence[Header], body: bytes, sender: Sender
+    ) -> None:
+        """Prove, read and store a callback; its sender is answered now or when it is stored."""
+        taken = _Taken(self._desk, doorway, len(body), sender)
+        try:
+            query = url.partition(b"?")[2].decode("latin-1")
+            callback = self._desk.callback(doorway, "POST", query, headers, body)
+            outcome = read_callback(callback, doorway.account, doorway.provider)
+            if not isinstance(outcome, Reading):
+                taken.end(self._desk.reply(doorway, outcome))
+                return
+            taken.reading = outcome
+            if outcome.batch.events or outcome.batch.quarantined:
+                self._events.submit_soon(outcome.batch, taken.settled)
+            else:
+                taken.settled(None)
+        except Exception as error:
+            taken.end(self._desk.crashed(doorway, error))
+
+
+class _Taken:
+    """A callback that is worked on."""
+
+    __slots__ = ("_began", "_body_bytes", "_desk", "_doorway", "_sender", "reading")
+
+    reading: Reading
+
+    def __init__(
+        self, desk: CallbackDesk, doorway: Doorway, body_bytes: int, sender: Sender
+    ) -> None:
+        self._began = time.perf_counter()
+        self._desk = desk
+        self._doorway = doorway
+        self._body_bytes = body_bytes
+        self._sender: Sender | None = sender
+        desk.requests_in_flight += 1
+
+    def settled(self, error: BrokerUnavailable | None) -> None:
+        """Let the sender hear whether it is stored."""
+        desk, doorway = self._desk, self._doorway
+        if error is not None:
+            self.end(desk.postponed(doorway, "broker"))
+            return
+        try:
+            answer = note_stored(self.reading, doorway.account, doorway.provider, desk.doors)
+            said = desk.reply(doorway, answer)
+        except Exception as failure:
+            said = desk.crashed(doorway, failure)
+        self.end(said)
+
+    def end(self, said: Reply) -> None:
+        """Answer, count, and hold nothing any more; once."""
+        sender, self._sender = self._sender, None
+        if sender is None:
+            return
+        desk = self._desk
+        desk.requests_in_flight -= 1
+        desk.bodies.bytes_in_flight -= self._body_bytes
+        desk.count(self._doorway, said.http_status, self._body_bytes, self._began)
+        sender.answer(said, self._doorway)
