@@ -13,6 +13,9 @@ from libs.runtime.settings import RuntimeSettings
 
 _log = logs.get_logger()
 
+# Whether a part can work, and why not. Quick: it looks at what is known, it does not ask.
+Probe = Callable[[], tuple[bool, str]]
+
 
 class Scope:
     """What a running service consists of. Closed in the reverse order of its building."""
@@ -23,6 +26,16 @@ class Scope:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closers: list[Callable[[], Awaitable[Any]]] = []
         self._failure: BaseException | None = None
+        self._probes: list[Probe] = []
+
+    def need(self, probe: Probe) -> None:
+        """Ask ``probe`` whenever somebody asks whether the service can work."""
+        self._probes.append(probe)
+
+    def look(self) -> tuple[bool, str]:
+        """Return whether everything that the service needs is there, and what is missing."""
+        told = [probe() for probe in self._probes]
+        return all(ok for ok, _ in told), "; ".join(why for ok, why in told if not ok)
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run ``work`` beside the service. If it raises, the whole service ends with an error.

@@ -8,9 +8,7 @@ from typing import Any
 import uvicorn
 
 from libs.runtime import metrics
-from libs.runtime.lifecycle import Scope
-
-Probe = Callable[[], tuple[bool, str]]
+from libs.runtime.lifecycle import Probe, Scope
 
 
 class QuietServer(uvicorn.Server):
@@ -72,7 +70,8 @@ def answer_probe(path: str, scope: Scope, probe: Probe) -> tuple[int, bytes, byt
 
 
 async def start_probe_server(scope: Scope, host: str, port: int, probe: Probe) -> None:
-    """Serve the probes on their own port until the scope closes."""
+    """Serve the probes on their own port until the scope closes; health over gRPC follows."""
+    scope.need(probe)
     config = uvicorn.Config(
         probe_app(scope, probe),
         host=host,

@@ -8,17 +8,17 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2
 
 from libs.runtime import logs, metrics
 from libs.runtime.broker import BrokerUnavailable
 from libs.runtime.database import DatabaseUnavailable
 from libs.runtime.lifecycle import Scope
-from libs.runtime.rpc_ages import CONNECTION_AGE_S, server_options
+from libs.runtime.rpc_connections import CONNECTION_AGE_S, server_options
 from libs.runtime.rpc_context import INTERNAL_TOKEN, REQUEST_ID
 from libs.runtime.rpc_drain import Drain
 from libs.runtime.rpc_errors import RpcError, Unauthenticated, Unavailable, Unimplemented, abort
 from libs.runtime.rpc_handlers import ByPath, Methods, decoded, health_and_reflection
+from libs.runtime.rpc_health import Health
 from libs.runtime.rpc_streams import until_drained
 
 _log = logs.get_logger()
@@ -145,26 +145,26 @@ class RpcServer:
             ],
         )
         self._drain = Drain()
-        self._health = health.aio.HealthServicer()
-        self._names = [name for _, _, name in services]
+        names = [name for _, _, name in services]
+        self._health = Health(names)
         ours = Methods()
         for add, servicer, _ in services:
             add(servicer, ours)
         guard = _Guard(internal_token, self._drain)
-        handlers = health_and_reflection(self._health, self._names).by_path
+        handlers = health_and_reflection(self._health, names).by_path
         handlers |= {path: guard.wrap(path, handler) for path, handler in ours.by_path.items()}
         self._server.add_generic_rpc_handlers((ByPath(handlers),))
 
     async def start(self, host: str, port: int, scope: Scope) -> int:
-        """Listen, and close with ``scope``; return the port.
+        """Listen, and close with ``scope``; return the port. Health says what the scope needs.
 
         Raises:
             RuntimeError: the port is taken.
         """
         bound = self._server.add_insecure_port(f"{host}:{port}")
         await self._server.start()
-        for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.say(*scope.look())
+        scope.spawn(self._health.follow(scope.look, scope.stopping), "rpc_health")
         scope.defer(self._stop)
         return bound
 

@@ -12,7 +12,7 @@ LogEvent = Literal[
     # request_id, and the traceback.
     "call.broke",
     # warning. A service behind the gateway stopped answering its health check. Fields: upstream,
-    # state.
+    # state, why (its own words).
     "upstream.lost",
     # error. A service did not take the gateway's token: both must have the same
     # BLUETICK_INTERNAL_TOKEN. Fields: upstream.

@@ -4,11 +4,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from libs.runtime.rpc_ages import CONNECTION_AGE_S, STREAM_MAX_S
+from libs.runtime.rpc_connections import CONNECTION_AGE_S, STREAM_MAX_S
 from libs.runtime.settings import PREFIX, RuntimeSettings
 from services.gateway.domain.budgets import BudgetLimits, Limit
 from services.gateway.domain.deadlines import DeadlineLimits
 from services.gateway.domain.routes import Upstream
+from services.gateway.domain.upstream_states import Needs
 
 # What closing the web doors may take after the drain, seconds.
 _WEB_DOORS_S = 2.0
@@ -112,20 +113,25 @@ class GatewaySettings(RuntimeSettings):
         description="The same for one tenant; keeps one from taking every other's place.",
     )
     gateway_streams_open_max: int = Field(
-        10_000,
+        4000,
         ge=1,
         le=100_000,
-        description="Streams open at once, else RESOURCE_EXHAUSTED; bounds memory (an idle one "
-        "takes about 60 KiB).",
+        description="Streams open at once, else RESOURCE_EXHAUSTED; bounds memory: an idle one "
+        "takes about 45 KiB.",
     )
     gateway_tenant_streams_open_max: int = Field(
-        2000,
+        1000,
         ge=1,
         le=100_000,
         description="The same for one tenant.",
     )
     gateway_upstream_check_s: float = Field(
         2.0, gt=0, le=60, description="Seconds between health checks of the services behind."
+    )
+    gateway_ready_needs: Needs = Field(
+        "any",
+        description="Which services behind must serve for the gateway to be ready: any of them, "
+        "or all. With all, one that is down takes every gateway out of rotation.",
     )
     gateway_unready_s: float = Field(
         3.0,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from libs.runtime import logs, metrics
 from services.gateway.domain.routes import Upstream
+from services.gateway.domain.upstream_states import UNKNOWN, Needs, UpstreamState, is_ready, reasons
 
 _log = logs.get_logger()
 
@@ -13,15 +14,15 @@ _up = metrics.gauge(
     "gateway_upstream_up", "1 while the service's health check says SERVING", ("upstream",)
 )
 
-_UNKNOWN = "UNKNOWN"
-_SERVING = "SERVING"
+# Between looks while the gateway is not ready: whoever waits for it need not wait for the pace.
+_HURRY_S = 0.2
 
 
 class Checks(Protocol):
     """Asks a service for its health."""
 
-    async def check(self, upstream: Upstream, timeout_s: float) -> str:
-        """Return SERVING, another word of the health protocol, or UNREACHABLE; never raises."""
+    async def check(self, upstream: Upstream, timeout_s: float) -> UpstreamState:
+        """Return what the service says, or UNREACHABLE; never raises."""
 
 
 class Health(Protocol):
@@ -32,26 +33,38 @@ class Health(Protocol):
 
 
 class UpstreamWatch:
-    """Checks every service behind the gateway, again and again.
-
-    The gateway stays ready while they are down: it answers UNAVAILABLE with a time to come back,
-    and taking it out of rotation would heal nothing.
-    """
+    """Checks every service behind the gateway, again and again."""
 
     def __init__(
-        self, checks: Checks, health: Health, owners: Mapping[str, Upstream | None]
+        self,
+        checks: Checks,
+        health: Health,
+        owners: Mapping[str, Upstream | None],
+        needs: Needs,
     ) -> None:
         self._checks = checks
         self._health = health
         self._owners = owners
-        self.states: dict[Upstream, str] = dict.fromkeys(Upstream, _UNKNOWN)
+        self._needs: Needs = needs
+        self.states: dict[Upstream, UpstreamState] = dict.fromkeys(Upstream, UNKNOWN)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the services behind let the gateway do something for a caller."""
+        return is_ready(self.states, self._needs)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why each service that does not serve does not."""
+        return reasons(self.states)
 
     async def run(self, every_s: float, stopping: asyncio.Event) -> None:
         """Check until ``stopping`` is set."""
         while not stopping.is_set():
             await self.look(timeout_s=every_s)
             try:
-                await asyncio.wait_for(stopping.wait(), every_s)
+                pause_s = every_s if self.is_ready else min(every_s, _HURRY_S)
+                await asyncio.wait_for(stopping.wait(), pause_s)
             except TimeoutError:
                 continue
 
@@ -59,17 +72,17 @@ class UpstreamWatch:
         """Check all once, at the same time, and tell what changed."""
         states = await asyncio.gather(*(self._checks.check(each, timeout_s) for each in Upstream))
         for upstream, state in zip(Upstream, states, strict=True):
-            if state != self.states[upstream]:
-                self.states[upstream] = state
+            before, self.states[upstream] = self.states[upstream], state
+            if state.word != before.word:
                 await self._tell(upstream, state)
+        await self._health.set_health("", is_serving=self.is_ready)
 
-    async def _tell(self, upstream: Upstream, state: str) -> None:
-        is_serving = state == _SERVING
-        _up.labels(upstream.value).set(int(is_serving))
-        if is_serving:
+    async def _tell(self, upstream: Upstream, state: UpstreamState) -> None:
+        _up.labels(upstream.value).set(int(state.is_serving))
+        if state.is_serving:
             _log.info("upstream.found", upstream=upstream.value)
         else:
-            _log.warning("upstream.lost", upstream=upstream.value, state=state)
+            _log.warning("upstream.lost", upstream=upstream.value, state=state.word, why=state.why)
         for service, owner in self._owners.items():
             if owner is upstream:
-                await self._health.set_health(service, is_serving=is_serving)
+                await self._health.set_health(service, is_serving=state.is_serving)

@@ -52,7 +52,7 @@ async def build(scope: Scope, settings: GatewaySettings) -> int:
         connection_age_s=settings.gateway_connection_age_s,
         reuse_port=settings.gateway_reuse_port,
     )
-    watch = UpstreamWatch(upstreams, door, health_owners())
+    watch = UpstreamWatch(upstreams, door, health_owners(), settings.gateway_ready_needs)
     await _open_web_doors(scope, settings, watch)
     port = await _open_rpc_door(scope, settings, door)
     # Known before the first caller asks; from here on it is looked at again and again.

@@ -156,6 +156,7 @@ async def _open_door(
     def probe() -> tuple[bool, str]:
         return (True, "") if broker.healthy else (False, "the broker does not answer")
 
+    scope.need(probe)
     door = CallbackDoor(
         accounts=accounts,
         events=publisher,

@@ -1,6 +1,7 @@
 """One tenant's calls and streams never take the place of others, nor of health."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -152,6 +153,44 @@ async def _until_received(backend: Backend, count: int) -> None:
     async with asyncio.timeout(5):
         while len(backend.status.received) < count:
             await asyncio.sleep(0.01)
+
+
+class TestDefaults:
+    """The limits as they are shipped."""
+
+    @pytest.fixture
+    def settings(self, settings: GatewaySettings) -> GatewaySettings:
+        """Undo the small limits of this file."""
+        fields = GatewaySettings.model_fields
+        return settings.model_copy(update={name: fields[name].default for name in _LIMITS})
+
+    async def test_two_thousand_watches_of_one_tenant_lock_nobody_out(
+        self, gateway: str, backend: Backend, waiting: asyncio.Event, settings: GatewaySettings
+    ) -> None:
+        """They once took every place there was; not even health was answered."""
+        async with contextlib.AsyncExitStack() as stack:
+            channels = [
+                await stack.enter_async_context(grpc.aio.insecure_channel(gateway, options=_OWN))
+                for _ in range(8)
+            ]
+            watches = [asyncio.create_task(_open(channels[at % 8])) for at in range(2000)]
+            opened = await asyncio.gather(*watches, return_exceptions=True)
+
+            refused = [each for each in opened if isinstance(each, grpc.aio.AioRpcError)]
+            assert len(refused) == 2000 - settings.gateway_tenant_streams_open_max
+            assert {each.code() for each in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+            other = channels[0]
+            health = health_pb2_grpc.HealthStub(other)
+            answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=5)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+            assert await call(other, _REPORT, b"same") == b"same"
+            assert await call(other, _REPORT, b"other", key="reader-key-of-other") == b"other"
+            (await _open(other, "reader-key-of-other")).cancel()
+            waiting.set()
+
+
+# A connection for each channel, as from as many machines.
+_OWN = (("grpc.use_local_subchannel_pool", 1),)
 
 
 def test_every_place_that_is_taken_comes_back() -> None:

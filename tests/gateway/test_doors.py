@@ -117,6 +117,7 @@ class TestWeb:
                 ready = await client.get(base + "/readyz")
                 assert ready.status_code == 200
                 assert ready.json() == {
+                    "why": {},
                     "ready": True,
                     "upstreams": {"ingest": "SERVING", "status": "SERVING", "analytics": "SERVING"},
                 }

@@ -11,7 +11,7 @@ from bluetick.v1 import message_service_pb2 as pb
 from bluetick.v1 import message_service_pb2_grpc as rpc
 
 from libs.runtime.lifecycle import Scope
-from libs.runtime.rpc_ages import STREAM_MAX_S, server_options
+from libs.runtime.rpc_connections import STREAM_MAX_S, server_options
 from libs.runtime.rpc_server import RpcServer
 from services.gateway.settings import GatewaySettings
 from services.gateway.wiring import build

@@ -14,6 +14,7 @@ from libs.runtime.broker import BrokerUnavailable
 from libs.runtime.lifecycle import Scope
 from libs.runtime.rpc_context import caller
 from libs.runtime.rpc_errors import InvalidArgument, NotFound
+from libs.runtime.rpc_health import WHY
 from libs.runtime.rpc_server import RpcServer
 
 NAME = "bluetick.v1.MessageService"
@@ -183,3 +184,29 @@ def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
     info = error_details_pb2.ErrorInfo()
     assert any(detail.Unpack(info) for detail in status.details)
     return info
+
+
+async def test_health_over_grpc_says_what_readiness_says_with_the_reason() -> None:
+    """Whoever asks over gRPC must not be told another truth than who asks over HTTP."""
+    faults = ["the broker does not answer"]
+    scope = Scope()
+    scope.need(lambda: (not faults, "; ".join(faults)))
+    server = RpcServer(internal_token=TOKEN, services=[])
+    port = await server.start("127.0.0.1", 0, scope)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+
+        asked = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert (await asked).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert dict(await asked.trailing_metadata())[WHY] == "the broker does not answer"
+
+        faults.clear()
+        watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=5)
+        async for answer in watch:
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                break
+        watch.cancel()
+        healed = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert (await healed).status == health_pb2.HealthCheckResponse.SERVING
+        assert WHY not in dict(await healed.trailing_metadata())
+    await scope.close()

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import grpc
 from grpc_health.v1 import health, health_pb2
 
-from libs.runtime.rpc_ages import server_options
+from libs.runtime.rpc_connections import server_options
 from libs.runtime.rpc_drain import Drain
 from libs.runtime.rpc_errors import Unimplemented, abort
 from libs.runtime.rpc_handlers import ByPath, health_and_reflection

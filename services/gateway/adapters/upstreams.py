@@ -7,8 +7,10 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from libs.runtime.rpc_ages import channel_options
+from libs.runtime.rpc_connections import channel_options
+from libs.runtime.rpc_health import WHY
 from services.gateway.domain.routes import Route, Upstream
+from services.gateway.domain.upstream_states import UpstreamState
 
 # Every address that the name resolves to gets its share of the calls.
 _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
@@ -76,14 +78,18 @@ class Upstreams:
         """Return what starts streams of the RPC, at the service that owns it."""
         return self._stream[path]
 
-    async def check(self, upstream: Upstream, timeout_s: float) -> str:
-        """Return SERVING, another word of the health protocol, or UNREACHABLE."""
+    async def check(self, upstream: Upstream, timeout_s: float) -> UpstreamState:
+        """Return SERVING, another word of the health protocol, or UNREACHABLE, and why."""
         stub = health_pb2_grpc.HealthStub(self._channels[upstream])
+        call = stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
         try:
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
-        except grpc.aio.AioRpcError:
-            return "UNREACHABLE"
-        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+            answer = await call
+        except grpc.aio.AioRpcError as error:
+            # Its text holds addresses; the code says enough.
+            return UpstreamState("UNREACHABLE", f"its health check ends with {error.code().name}")
+        word = str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+        told = dict(await call.trailing_metadata())
+        return UpstreamState(word, str(told.get(WHY, "")))
 
     async def close(self) -> None:
         """Close the channels."""

@@ -14,8 +14,8 @@ from services.gateway.watch_upstreams import UpstreamWatch
 def web_app(scope: Scope, watch: UpstreamWatch) -> Callable[..., Awaitable[None]]:
     """Return the ASGI app: /healthz, /metrics, and /readyz as JSON.
 
-    Ready means: the gateway takes calls. ``upstreams`` is for people; a service that is down does
-    not make the gateway unready, since it can still say so properly.
+    ``upstreams`` has the state of each service behind, ``why`` the reason of each that does not
+    serve: they are told whether or not they make the gateway unready.
     """
     probes = probe_app(scope, lambda: (True, ""))
 
@@ -23,12 +23,15 @@ def web_app(scope: Scope, watch: UpstreamWatch) -> Callable[..., Awaitable[None]
         if asgi["type"] != "http" or asgi["path"] != "/readyz":
             await probes(asgi, receive, send)
             return
-        body = msgspec.json.encode({"ready": scope.is_ready, "upstreams": watch.states})
+        is_ready = scope.is_ready and watch.is_ready
+        words = {upstream: state.word for upstream, state in watch.states.items()}
+        why = watch.reasons if scope.is_ready else {"gateway": "starting or stopping"}
+        body = msgspec.json.encode({"ready": is_ready, "upstreams": words, "why": why})
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
         ]
-        status = 200 if scope.is_ready else 503
+        status = 200 if is_ready else 503
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
