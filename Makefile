@@ -13,6 +13,8 @@ PACKAGES := libs/contracts libs/runtime libs/catalogue libs/embedded libs/testki
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Dozens of processes are started; each would compile our code anew.
 export PYTHONDONTWRITEBYTECODE :=
+# buf keeps its cache at home otherwise, where not everybody may write.
+export BUF_CACHE_DIR := $(CURDIR)/.buf_cache
 # A worker a core, of which each has a broker and a database of its own.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4
 CODE := libs services tests tools
@@ -86,6 +88,6 @@ locks: install-dev ## Make all locked requirement files anew
 	@tools/lock.sh
 
 clean: ## Remove what was set up
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .buf_cache
 
 .PHONY: help demo test install install-dev lint format test-long test-packaging bench up protos docs locks clean

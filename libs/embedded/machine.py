@@ -126,6 +126,8 @@ class Machine:
         """From now on, start whatever ends unasked again: same ports, same data."""
         for part in self._parts():
             self._supervisor.watch(part)
+        if self._nats is not None:
+            self._supervisor.thaw(self._nats)
 
     async def stop(self) -> None:
         """Stop everything in bounded time; no data is lost."""

@@ -13,8 +13,9 @@ from pathlib import Path
 from libs.embedded.binaries import nats_program
 from libs.embedded.child_process import BARE_ENVIRONMENT, ChildProcess, Command
 from libs.embedded.data_folder import FolderLock, lock_folder, make_folder, read_json, write_secret
+from libs.embedded.disk_room import has_room
 from libs.embedded.errors import EmbeddedError
-from libs.embedded.http_probe import answers_200
+from libs.embedded.http_probe import answer_of, answers_200
 from libs.embedded.leftovers import end_leftovers
 from libs.embedded.ports import LOOPBACK, free_port
 
@@ -23,6 +24,8 @@ VERSION_MIN = (2, 12)  # the first with atomic batch publishing
 PAYLOAD_BYTES_MAX = 8 * 1024**2
 STORE_BYTES_MAX = 64 * 1024**3
 
+# What the health page says of a stream that will not write again.
+_CANNOT_WRITE = "write error"
 _START_PATIENCE_S = 30.0
 _STOP_PLAN = ((signal.SIGTERM, 10.0),)
 _ATTEMPTS_MAX = 5
@@ -95,6 +98,24 @@ class NatsServer:
         """Return the exit code once the server has ended."""
         assert self._child is not None, "start first"
         return await self._child.wait()
+
+    async def frozen(self) -> str:
+        """Why only a new start brings it back; "" when it works, or when that would not help yet.
+
+        A stream whose disk was full refuses every message from then on, also when there is room
+        again, and says so on its health page alone: clients hear nothing.
+        """
+        status, answer = await answer_of(f"{self.monitor_url}/healthz")
+        if status != 503 or _CANNOT_WRITE not in answer:
+            return ""
+        if not await asyncio.to_thread(has_room, self._folder):
+            return ""
+        return "stopped writing when its disk was full; there is room again"
+
+    async def end(self) -> None:
+        """End the process, but keep its folder: it is about to be started again."""
+        if self._child is not None:
+            await self._child.stop(_STOP_PLAN)
 
     async def stop(self) -> None:
         """Stop it within 10 seconds; nothing acknowledged is lost."""

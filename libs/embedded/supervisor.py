@@ -11,6 +11,9 @@ from libs.embedded.errors import EmbeddedError
 
 _DELAY_FIRST_S = 0.1
 _DELAY_MAX_S = 5.0
+_LOOK_EVERY_S = 2.0
+# What a new start did not help is not helped by more of them at once.
+_THAW_S = 10.0
 # Whoever ran this long starts again without a wait.
 _STEADY_S = 30.0
 
@@ -36,6 +39,16 @@ class Part(Protocol):
         """End it in bounded time; also when it never started."""
 
 
+class Freezing(Part, Protocol):
+    """A part that may stop working without an end of its process."""
+
+    async def frozen(self) -> str:
+        """Why only a new start brings it back; "" when it needs none."""
+
+    async def end(self) -> None:
+        """End its process in bounded time; it will be started again."""
+
+
 class Supervisor:
     """Watches parts that were started; ``say`` is told what happens, in a line for people."""
 
@@ -46,6 +59,10 @@ class Supervisor:
     def watch(self, part: Part) -> None:
         """Start ``part`` again whenever it ends, until ``release``."""
         self._watches.append(asyncio.create_task(self._keep(part), name=f"watch_{part.name}"))
+
+    def thaw(self, part: Freezing) -> None:
+        """End ``part``, which is watched, whenever only a new start brings it back."""
+        self._watches.append(asyncio.create_task(self._thaw(part), name=f"thaw_{part.name}"))
 
     async def release(self) -> None:
         """Watch no longer: whatever ends now, stays ended."""
@@ -65,6 +82,14 @@ class Supervisor:
             self._say(f"{part.name} ended ({_ending(code)}); it is started again")
             delay_s = await self._start_again(part, delay_s)
             self._say(f"{part.name} runs again (pid {part.pid})")
+
+    async def _thaw(self, part: Freezing) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if reason := await part.frozen():
+                self._say(f"{part.name} {reason}")
+                await part.end()
+                await asyncio.sleep(_THAW_S)
 
     async def _start_again(self, part: Part, delay_s: float) -> float:
         while True:

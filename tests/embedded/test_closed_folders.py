@@ -15,6 +15,7 @@ from libs.embedded import postgres_programs
 from libs.embedded.binaries import postgres_files, postgres_folder
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.postgres_server import PostgresServer
+from tests.embedded.small_disk import mounted
 
 _ONE_SERVER = Path(__file__).with_name("one_server.py")
 
@@ -137,27 +138,13 @@ def _as_root_without(rights: str, folder: Path) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MiB; initdb writes ten times that."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.skip("this container may not mount")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=False)
-
-
-@as_root
-async def test_a_full_disk_is_told_as_one(small_disk: Path) -> None:
+async def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
     """The cure follows from the cause, not from a guess."""
-    with pytest.raises(EmbeddedError, match="No space left on device") as told:
-        await PostgresServer(small_disk / "postgres").start()
+    with (
+        mounted(tmp_path / "disk", size_mib=4) as disk,  # initdb writes ten times that
+        pytest.raises(EmbeddedError, match="No space left on device") as told,
+    ):
+        await PostgresServer(disk / "postgres").start()
 
     assert told.value.cure == "Make room on the disk of the data folder."
 

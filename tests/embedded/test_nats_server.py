@@ -10,11 +10,14 @@ from typing import Any
 import nats
 import nats.errors
 import pytest
+from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.nats_server import NatsServer
 from libs.embedded.ports import is_free
+from libs.embedded.supervisor import Supervisor
+from tests.embedded.small_disk import fill, mounted
 
 
 @pytest.fixture
@@ -87,3 +90,43 @@ async def test_stop_frees_its_ports(server: NatsServer) -> None:
     await server.stop()
 
     assert is_free(server.port)
+
+
+async def test_a_broker_whose_disk_was_full_is_started_again_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """It stays frozen by itself: what it refused once, it refuses for ever."""
+    with mounted(tmp_path / "disk", size_mib=40) as disk:
+        server = NatsServer(disk / "nats", log=tmp_path / "nats.log")
+        await server.start()
+        said: list[str] = []
+        supervisor = Supervisor(said.append)
+        supervisor.watch(server)
+        supervisor.thaw(server)
+        client = await nats.connect(server.url, max_reconnect_attempts=-1)
+        await client.jetstream().add_stream(StreamConfig(name="KEPT", subjects=["kept"]))
+        kept = 1
+        await _published(client)
+
+        ballast = fill(disk)
+        while await _published(client):
+            kept += 1
+        assert said == []  # a new start would not help
+        ballast.unlink()
+        while not await _published(client):  # until the time-out of the test
+            await asyncio.sleep(0.1)
+
+        assert said[0] == "nats stopped writing when its disk was full; there is room again"
+        info = await client.jetstream().stream_info("KEPT")
+        assert info.state.messages > kept  # some may be stored whose answer came too late
+        await client.close()
+        await supervisor.release()
+        await server.stop()
+
+
+async def _published(client: Client) -> bool:
+    try:
+        answer = await client.request("kept", bytes(100_000), timeout=0.5)
+    except (nats.errors.Error, TimeoutError):
+        return False
+    return "error" not in json.loads(answer.data)
