@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from libs.runtime.database import async_url
 from libs.runtime.settings import RuntimeSettings, load
+
+AfterMigrations = Callable[[Connection], None]
 
 OWNERS = ("status", "analytics", "ingest")
 # Any number, the same for all: migrations of all services run one after another.
@@ -52,8 +55,14 @@ async def wait_for_database(url: str, limit_s: float) -> None:
                 await asyncio.sleep(0.1)
 
 
-def run_in_env(connection: Connection, schema: str, metadata: MetaData) -> None:
-    """Run the migrations that ``alembic.context`` asks for; called by each service's env.py."""
+def run_in_env(
+    connection: Connection, schema: str, metadata: MetaData, after: AfterMigrations | None = None
+) -> None:
+    """Run the migrations that ``alembic.context`` asks for; called by each service's env.py.
+
+    ``after`` runs behind the last migration, in the same transaction: for tables that follow from
+    declarations.
+    """
     from alembic import context
 
     connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
@@ -70,13 +79,16 @@ def run_in_env(connection: Connection, schema: str, metadata: MetaData) -> None:
     try:
         with context.begin_transaction():
             context.run_migrations()
+            migrated = context.get_context().get_current_heads() == context.get_head_revisions()
+            if after is not None and migrated:
+                after(connection)
         connection.commit()
     finally:
         connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
         connection.commit()
 
 
-def env_main(schema: str, metadata: MetaData) -> None:
+def env_main(schema: str, metadata: MetaData, after: AfterMigrations | None = None) -> None:
     """Be the whole of a service's ``migrations/env.py``."""
     from alembic import context
 
@@ -84,7 +96,7 @@ def env_main(schema: str, metadata: MetaData) -> None:
         engine = create_async_engine(context.config.get_main_option("sqlalchemy.url") or "")
         try:
             async with engine.connect() as connection:
-                await connection.run_sync(run_in_env, schema, metadata)
+                await connection.run_sync(run_in_env, schema, metadata, after)
         finally:
             await engine.dispose()
 

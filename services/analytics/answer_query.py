@@ -1,7 +1,7 @@
 """Use cases: the report of a campaign, why its messages failed, and which links were clicked."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -9,42 +9,48 @@ from services.analytics.domain.failures import FailureCell, LookUp, Reason, reas
 from services.analytics.domain.links import LinkActivity, LinkCell, activity
 from services.analytics.domain.question import Question
 from services.analytics.domain.report import Report, Summed, report
-from services.analytics.domain.watermark import Watermark
+from services.analytics.domain.watermark import Freshness, Watermark
 from services.analytics.keep_campaigns import not_found
+
+ValueT = TypeVar("ValueT")
+Filters = Mapping[str, list[str] | list[int]]
+
+
+class Found(msgspec.Struct, Generic[ValueT], frozen=True):
+    """What a store answers, from one snapshot."""
+
+    value: ValueT
+    # Sums of this campaign wait that are of this time or later; None: none wait.
+    postponed_us: int | None
 
 
 class ReportStore(Protocol):
     """Reads sums of cells."""
 
-    async def sums(self, tenant_id: str, question: Question) -> Summed | None:
-        """Return what the question asks for, from one snapshot; None: no such campaign."""
+    async def sums(self, tenant_id: str, question: Question) -> Found[Summed] | None:
+        """Return what the question asks for; None: no such campaign."""
 
     async def failures(
-        self, tenant_id: str, campaign_id: str, stage: int
-    ) -> Sequence[FailureCell] | None:
-        """Return failures of a stage (0: both), from one snapshot; None: no such campaign."""
+        self, tenant_id: str, campaign_id: str, stage: int, filters: Filters
+    ) -> Found[Sequence[FailureCell]] | None:
+        """Return failures of a stage (0: both), by channel and provider; None: no such campaign."""
 
-    async def links(self, tenant_id: str, campaign_id: str) -> tuple[int, list[LinkCell]] | None:
-        """Return messages delivered and clicks by link, from one snapshot; None: no campaign."""
-
-
-class CampaignReport(msgspec.Struct, frozen=True):
-    """A report and how fresh it is."""
-
-    report: Report
-    complete_until_us: int | None
+    async def links(
+        self, tenant_id: str, campaign_id: str
+    ) -> Found[tuple[int, list[LinkCell]]] | None:
+        """Return messages delivered and clicks by link; None: no such campaign."""
 
 
-class FailureReport(msgspec.Struct, frozen=True):
-    """Reasons of failure and how fresh they are."""
+class Answer(msgspec.Struct, Generic[ValueT], frozen=True):
+    """An answer, and how fresh it is."""
 
-    reasons: list[Reason]
-    complete_until_us: int | None
+    value: ValueT
+    freshness: Freshness
 
 
 async def campaign_report(
     store: ReportStore, watermark: Watermark, tenant_id: str, question: Question
-) -> CampaignReport:
+) -> Answer[Report]:
     """Return the report.
 
     The watermark is taken before the cells are read: what it promises is then in the snapshot.
@@ -52,11 +58,11 @@ async def campaign_report(
     Raises:
         NotFound: there is no such campaign.
     """
-    complete_until_us = watermark.complete_until_us
-    summed = await store.sums(tenant_id, question)
-    if summed is None:
+    freshness = watermark.freshness
+    found = await store.sums(tenant_id, question)
+    if found is None:
         raise not_found(question.campaign_id)
-    return CampaignReport(report(summed), complete_until_us)
+    return Answer(report(found.value), freshness.at_most(found.postponed_us))
 
 
 async def failure_report(
@@ -66,37 +72,31 @@ async def failure_report(
     tenant_id: str,
     campaign_id: str,
     stage: int,
-) -> FailureReport:
+    filters: Filters,
+) -> Answer[list[Reason]]:
     """Return why messages failed; ``stage`` 0 asks for both.
 
     Raises:
         NotFound: there is no such campaign.
     """
-    complete_until_us = watermark.complete_until_us
-    cells = await store.failures(tenant_id, campaign_id, stage)
-    if cells is None:
+    freshness = watermark.freshness
+    found = await store.failures(tenant_id, campaign_id, stage, filters)
+    if found is None:
         raise not_found(campaign_id)
-    return FailureReport(reasons_of(cells, look_up), complete_until_us)
-
-
-class LinkReport(msgspec.Struct, frozen=True):
-    """Clicks by link and how fresh they are."""
-
-    activity: LinkActivity
-    complete_until_us: int | None
+    return Answer(reasons_of(found.value, look_up), freshness.at_most(found.postponed_us))
 
 
 async def link_report(
     store: ReportStore, watermark: Watermark, tenant_id: str, campaign_id: str
-) -> LinkReport:
+) -> Answer[LinkActivity]:
     """Return clicks by link and card.
 
     Raises:
         NotFound: there is no such campaign.
     """
-    complete_until_us = watermark.complete_until_us
+    freshness = watermark.freshness
     found = await store.links(tenant_id, campaign_id)
     if found is None:
         raise not_found(campaign_id)
-    delivered, cells = found
-    return LinkReport(activity(cells, delivered), complete_until_us)
+    delivered, cells = found.value
+    return Answer(activity(cells, delivered), freshness.at_most(found.postponed_us))

@@ -1,19 +1,23 @@
 """Use case: fold what status published into the cells, each batch exactly once."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
-from bluetick.v1 import change_pb2
 from google.protobuf.message import DecodeError
 
-from services.analytics.domain.cells import Cells
-from services.analytics.domain.deltas import Folder
+from services.analytics.domain.cells import CampaignName, Cells
+from services.analytics.domain.change_view import BatchView
+from services.analytics.domain.folder import Folder
+from services.analytics.domain.frames import Frame, FrameBook
+from services.analytics.domain.moves import Planner
 
 # Sums are made inside the event loop; reports are answered between two slices of this size.
 _CHANGES_PER_SLICE = 500
 _ID_CHARACTERS_MAX = 256
+
+BatchKey = tuple[str, str]  # tenant, batch id
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -21,6 +25,10 @@ class Incoming(msgspec.Struct, frozen=True):
 
     data: bytes
     stream_seq: int
+    # When the broker stored it, microseconds since 1970; 0: not known.
+    stored_time_us: int = 0
+    # Sequence under which it was set aside, if an operator sent it again; else 0.
+    set_aside_seq: int = 0
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -37,24 +45,67 @@ class Folded(msgspec.Struct, frozen=True):
     rejected: Sequence[Rejected]
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """One batch of changes. ``view`` is a view of ``MessageChangedBatch``."""
+
+    view: Any
+    incoming: Incoming
+
+
+class Built(msgspec.Struct, frozen=True):
+    """A generation of one tenant that is being made beside the traffic."""
+
+    generation: int
+    # The whole message store is in it.
+    is_read: bool
+
+
+class When(msgspec.Struct, frozen=True):
+    """Times of one fold."""
+
+    now_us: int
+    # Until when a campaign is complete at most while these sums are not in its cells.
+    event_time_us: int
+
+
 class FoldTransaction(Protocol):
     """What one transaction on the tables offers."""
 
-    async def claim(
-        self, batch_ids: Sequence[tuple[str, str]], now_us: int
-    ) -> set[tuple[str, str]]:
-        """Mark (tenant, batch) as applied; return those that were not marked before.
+    async def claim(self, keys: Sequence[BatchKey], now_us: int) -> set[BatchKey]:
+        """Mark batches as applied; return those that were not marked before.
 
         Two replicas may claim the same batch at once: one gets it, after the other has committed
         without or rolled back.
         """
 
-    async def add(self, cells: Cells, now_us: int) -> None:
-        """Add the sums to the tables, and create campaigns that nobody created."""
+    async def building(self, tenants: Iterable[str]) -> Mapping[str, Built]:
+        """Return the generations that are being made, and keep them so until the commit."""
+
+    async def add(self, cells: Mapping[CampaignName, Cells], when: "When") -> None:
+        """Add sums to the generations that are shown, and create campaigns that nobody created."""
+
+    async def add_built(
+        self, cells: Mapping[CampaignName, Cells], generation: int, when: "When"
+    ) -> None:
+        """Add sums to a generation that is being made."""
+
+    async def built_versions(
+        self, tenant_id: str, generation: int, keys: Sequence[bytes]
+    ) -> Mapping[bytes, int]:
+        """Return up to which version messages came into a generation from the message store."""
+
+    async def keep_early(self, tenant_id: str, generation: int, changes: Sequence[Any]) -> None:
+        """Keep changes of messages that the reading of the store has not come to yet."""
+
+    async def note_folded(self, messages: Sequence[Incoming], rejected: Sequence[Rejected]) -> None:
+        """Note which messages are dealt with, and which of them are not in the sums."""
 
 
 class FoldStore(Protocol):
     """Where cells are kept."""
+
+    async def resolve(self, frames: Iterable[Frame]) -> None:
+        """Give frames the numbers that stand for their dimensions."""
 
     async def in_transaction(self, work: "Work") -> int:
         """Run ``work`` in one transaction, again after a deadlock; return what it returns."""
@@ -67,54 +118,144 @@ class Work(Protocol):
         """Do it."""
 
 
-async def fold_changes(messages: Sequence[Incoming], store: FoldStore, now_us: int) -> Folded:
+class Folding(msgspec.Struct):
+    """What lasts from one fold to the next: plans and frames."""
+
+    planner: Planner
+    book: FrameBook
+
+    def folder(self) -> Folder:
+        """Return an empty sum."""
+        return Folder(self.planner, self.book)
+
+
+async def fold_changes(
+    messages: Sequence[Incoming], store: FoldStore, folding: Folding, now_us: int
+) -> Folded:
     """Fold broker messages.
 
-    The marks of the batches and the sums commit together. The caller acknowledges only after this
-    returns, so a crash at any line costs a redelivery, which the marks then skip.
+    Sums are made before the transaction begins, so that rows are locked only while they are
+    written. The marks of the batches and the sums commit together. The caller acknowledges only
+    after this returns, so a crash at any line costs a redelivery, which the marks then skip.
     """
     batches, rejected = decode(messages)
+    whole, unreadable = await _readable(batches, folding)
+    rejected += unreadable
+    for one in unreadable:
+        batches = {
+            key: batch for key, batch in batches.items() if batch.incoming is not one.incoming
+        }
+    cells = await cells_of(whole, store)
+    when = When(now_us, min((_event_time_us(batch) for batch in batches.values()), default=0))
 
     async def work(transaction: FoldTransaction) -> int:
         new = await transaction.claim(sorted(batches), now_us)
-        folder = Folder()
-        await _fold([batch for key, batch in batches.items() if key in new], folder)
-        if folder.change_count:
-            await transaction.add(folder.cells(), now_us)
-        return folder.change_count
+        fresh = [batch for key, batch in batches.items() if key in new]
+        count, sums = whole.change_count, cells
+        if len(fresh) < len(batches):
+            # Some came again: what is new among them is summed up anew.
+            folder = folding.folder()
+            await _fold(fresh, folder)
+            count, sums = folder.change_count, await cells_of(folder, store)
+        built = await transaction.building({batch.view.tenant_id for batch in fresh})
+        if sums:
+            await transaction.add(sums, when)
+        for tenant_id, one in built.items():
+            changes = [c for b in fresh if b.view.tenant_id == tenant_id for c in b.view.changes]
+            await fold_built(transaction, store, folding, tenant_id, one, changes, when)
+        await transaction.note_folded(messages, rejected)
+        return count
 
     return Folded(await store.in_transaction(work), rejected)
 
 
-async def _fold(batches: Sequence[change_pb2.MessageChangedBatch], folder: Folder) -> None:
+async def cells_of(folder: Folder, store: FoldStore) -> dict[CampaignName, Cells]:
+    """Return the rows of a sum, all dimensions numbered."""
+    if unresolved := folder.unresolved:
+        await store.resolve(unresolved)
+    return folder.cells()
+
+
+async def fold_built(
+    transaction: FoldTransaction,
+    store: FoldStore,
+    folding: Folding,
+    tenant_id: str,
+    built: Built,
+    changes: Sequence[Any],
+    when: When,
+) -> None:
+    """Fold changes of one tenant into a generation that is being made.
+
+    Changes whose version the message store had are in it; those of messages that the reading has
+    not come to are kept until it does.
+    """
+    keys = sorted({change.message_key for change in changes})
+    versions = await transaction.built_versions(tenant_id, built.generation, keys)
+    folder = folding.folder()
+    early = []
+    for change in changes:
+        known = versions.get(change.message_key, 0 if built.is_read else None)
+        if known is None:
+            early.append(change)
+        elif change.version > known:
+            folder.add_changes(tenant_id, (change,))
+    if early:
+        await transaction.keep_early(tenant_id, built.generation, early)
+    if folder.change_count:
+        await transaction.add_built(await cells_of(folder, store), built.generation, when)
+
+
+async def _readable(
+    batches: Mapping[BatchKey, Batch], folding: Folding
+) -> tuple[Folder, list[Rejected]]:
+    """Return the sums of all batches that can be read, and the batches that cannot."""
+    folder, rejected = folding.folder(), list[Rejected]()
+    try:
+        await _fold(batches.values(), folder)
+    except DecodeError:
+        good = []
+        for batch in batches.values():
+            try:
+                await _fold([batch], folding.folder())
+                good.append(batch)
+            except DecodeError:
+                rejected.append(Rejected(batch.incoming, "NOT_A_CHANGE"))
+        folder = folding.folder()
+        await _fold(good, folder)
+    return folder, rejected
+
+
+async def _fold(batches: Iterable[Batch], folder: Folder) -> None:
     since_pause = 0
     for batch in batches:
-        tenant_id = batch.tenant_id
-        for change in batch.changes:
-            folder.add(tenant_id, change)
-        since_pause += len(batch.changes)
+        changes = batch.view.changes
+        folder.add_changes(batch.view.tenant_id, changes)
+        since_pause += len(changes)
         if since_pause >= _CHANGES_PER_SLICE:
             since_pause = 0
             await asyncio.sleep(0)
 
 
-def decode(
-    messages: Sequence[Incoming],
-) -> tuple[dict[tuple[str, str], change_pb2.MessageChangedBatch], list[Rejected]]:
+def _event_time_us(batch: Batch) -> int:
+    return batch.view.oldest_event_time_us or batch.incoming.stored_time_us
+
+
+def decode(messages: Sequence[Incoming]) -> tuple[dict[BatchKey, Batch], list[Rejected]]:
     """Return the batches by (tenant, batch id), each once, and what is no batch."""
-    batches: dict[tuple[str, str], change_pb2.MessageChangedBatch] = {}
+    batches: dict[BatchKey, Batch] = {}
     rejected: list[Rejected] = []
     for message in messages:
         try:
-            batch = change_pb2.MessageChangedBatch.FromString(message.data)
+            view = BatchView.FromString(message.data)
         except DecodeError:
             rejected.append(Rejected(message, "NOT_A_BATCH"))
             continue
-        key = batch.tenant_id, batch.batch_id
+        key = view.tenant_id, view.batch_id
         if problem := next((p for text in key if (p := _problem(text))), ""):
             rejected.append(Rejected(message, problem))
         else:
-            batches[key] = batch
+            batches[key] = Batch(view, message)
     return batches, rejected
 
 

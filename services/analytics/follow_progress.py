@@ -1,9 +1,15 @@
-"""Use case: know how far the numbers are complete."""
+"""Use case: know how far the numbers are complete, and what of them will never come."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from libs.runtime.progress import Progress
-from services.analytics.domain.watermark import Watermark
+from services.analytics.domain.sequences import Run, Standing, StreamState
+from services.analytics.domain.watermark import Gap, Watermark
+from services.analytics.fold_changes import Incoming
+
+# Messages looked for in one look; the rest is looked for in the next ones.
+_LOOKED_FOR_MAX = 500
 
 
 class FlowUnknown(Exception):
@@ -20,22 +26,82 @@ class FlowProbe(Protocol):
             FlowUnknown: no answer.
         """
 
-    async def folded_seq(self) -> int:
-        """Return the sequence up to which CHANGES is folded.
+    async def stream(self) -> StreamState:
+        """Ask the broker what CHANGES holds and what of it was acknowledged.
+
+        Raises:
+            FlowUnknown: no answer.
+        """
+
+    async def message(self, seq: int) -> Incoming | None:
+        """Return one message of CHANGES; None: it is no longer there.
 
         Raises:
             FlowUnknown: no answer.
         """
 
 
-async def follow_progress(probe: FlowProbe, watermark: Watermark) -> None:
+class Sequences(Protocol):
+    """Knows which sequences of CHANGES are in the cells."""
+
+    async def standing(self, stream: StreamState) -> Standing:
+        """Return where the cells stand."""
+
+    async def lose(
+        self, stream: StreamState, runs: Sequence[Run], reason: str, between_us: tuple[int, int]
+    ) -> None:
+        """Note that sequences will never be in the cells."""
+
+    async def gaps(self) -> list[Gap]:
+        """Return all that is not in the cells and will not come."""
+
+
+# Folds messages that the consumer will not get any more.
+Fold = Callable[[Sequence[Incoming]], Awaitable[None]]
+
+
+async def follow_progress(
+    probe: FlowProbe, sequences: Sequences, fold: Fold, watermark: Watermark, now_us: int
+) -> StreamState:
     """Move the watermark on by one look.
 
-    Status is asked first: what is folded afterwards can only be more than its answer needs.
+    Status is asked first, the broker next, the cells last: what is folded in between can only be
+    more than the answers before need.
+
+    A message that was acknowledged and yet is not in the cells (the database was set back, a
+    message was set aside) is folded from the stream; one that the stream has no more is a gap.
 
     Raises:
         FlowUnknown: somebody does not answer; the watermark stays.
     """
     progress = await probe.progress()
     watermark.expect(progress.complete_until_us, progress.changes_seq)
-    watermark.advance(await probe.folded_seq())
+    stream = await probe.stream()
+    now = await sequences.standing(stream)
+    between_us = watermark.complete_until_us or 0, now_us
+    await sequences.lose(stream, now.expired, "EXPIRED", between_us)
+    if now.unfolded:
+        found, missing = await _look_for(probe, now.unfolded)
+        await sequences.lose(stream, missing, "MISSING", between_us)
+        if found:
+            await fold(found)
+    watermark.gaps = await sequences.gaps()
+    watermark.advance(now.folded_seq)
+    return stream
+
+
+async def _look_for(probe: FlowProbe, unfolded: Sequence[Run]) -> tuple[list[Incoming], list[Run]]:
+    found: list[Incoming] = []
+    missing: list[Run] = []
+    looked = 0
+    for first, last in unfolded:
+        for seq in range(first, last + 1):
+            looked += 1
+            if looked > _LOOKED_FOR_MAX:
+                return found, missing
+            message = await probe.message(seq)
+            if message is not None:
+                found.append(message)
+            else:
+                missing.append((seq, seq))
+    return found, missing

@@ -10,6 +10,10 @@ LogEvent = Literal[
     "progress.unknown",
     # info. How far the flow has come is known again.
     "progress.known",
+    # error. More, or fewer, broker messages are known to be missing in the numbers. Fields: gaps.
+    "gaps.changed",
+    # warning. Sums that wait for locked rows could not be looked at; tried again. Fields: error.
+    "postponed.kept",
     # info. Marks of old batches were deleted. Fields: rows.
     "applied.forgotten",
     # warning. Old marks could not be deleted; tried again at the next turn. Fields: error.

@@ -9,3 +9,6 @@ FOLD_SECONDS = metrics.histogram(
 COMPLETE_UNTIL = metrics.gauge(
     "analytics_complete_until_seconds", "Time until which reports are complete, since 1970"
 )
+BATCHES_LOST = metrics.gauge(
+    "analytics_batches_lost", "Broker messages known to be missing in the numbers"
+)

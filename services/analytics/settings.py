@@ -54,6 +54,15 @@ class AnalyticsSettings(RuntimeSettings):
     analytics_progress_interval_s: float = Field(
         0.2, gt=0, le=60, description="Seconds between two looks at how far the flow has come."
     )
+    analytics_postponed_interval_s: float = Field(
+        0.5,
+        gt=0,
+        le=60,
+        description="Seconds between two tries at sums whose rows somebody else had locked.",
+    )
+    analytics_postponed_sums_max: int = Field(
+        100, ge=1, le=10_000, description="Such sums that are tried in one transaction."
+    )
     analytics_applied_retention_h: int = Field(
         192,
         ge=2,

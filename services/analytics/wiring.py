@@ -2,6 +2,7 @@
 
 import gc
 
+import msgspec
 from bluetick.v1 import analytics_service_pb2, campaign_service_pb2
 from bluetick.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from bluetick.v1.campaign_service_pb2_grpc import add_CampaignServiceServicer_to_server
@@ -19,11 +20,19 @@ from services.analytics.adapters.analytics_rpc import AnalyticsRpc
 from services.analytics.adapters.campaign_rpc import CampaignRpc
 from services.analytics.adapters.campaign_store import PostgresCampaigns
 from services.analytics.adapters.cell_store import CellStore
-from services.analytics.adapters.change_consumer import ChangeConsumer
-from services.analytics.adapters.chores import keep_following, keep_forgetting
+from services.analytics.adapters.change_consumer import ChangeConsumer, LostAndFound
+from services.analytics.adapters.chores import keep_following, keep_forgetting, keep_settling
+from services.analytics.adapters.dictionary import Dictionary
 from services.analytics.adapters.flow_probe import DURABLE, BrokerFlowProbe
+from services.analytics.adapters.folded_sequences import FoldedSequences, StreamPlace
 from services.analytics.adapters.report_store import PostgresReports
+from services.analytics.domain.families.registry import FAMILIES
+from services.analytics.domain.frames import FrameBook
+from services.analytics.domain.moves import Planner
+from services.analytics.domain.sequences import StreamState
 from services.analytics.domain.watermark import Watermark
+from services.analytics.fold_changes import Folding
+from services.analytics.follow_progress import follow_progress
 from services.analytics.log_events import LogEvent
 from services.analytics.settings import AnalyticsSettings
 
@@ -31,6 +40,8 @@ _log = logs.get_logger()
 # Decoded batches are many small objects that die together; with the default thresholds a third of
 # a fold's time goes to the collector looking at them.
 _GC_THRESHOLDS = (50_000, 50, 100)
+# Connections that write campaigns: few, and none of those that reports are read by.
+_WRITES_POOL_SIZE = 2
 
 
 async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None = None) -> int:
@@ -46,25 +57,19 @@ async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None =
     """
     clock = clock or SystemClock()
     configure(settings)
-    database = await Database.connect(
-        settings.database_url,
-        # Each worker holds one while it folds; reports must not wait for them.
-        pool_size=settings.database_pool_size + settings.analytics_workers,
-        statement_timeout_s=settings.database_statement_timeout_s,
-        lock_timeout_s=settings.database_lock_timeout_s,
-        application="bluetick-analytics",
-    )
-    scope.defer(database.close)
+    stores = await _Stores.connect(scope, settings)
     broker = await Broker.connect(settings, "analytics")
     scope.defer(broker.close)
     await broker.ensure_streams()
     watermark = Watermark()
-    port = await _serve_rpc(scope, settings, database, watermark, clock)
-    consumers = _consume(scope, settings, database, broker, clock)
-    _do_chores(scope, settings, database, broker, watermark, clock)
+    port = await _serve_rpc(scope, settings, stores, watermark, clock)
+    place = StreamPlace(await BrokerFlowProbe(broker).made_us())
+    flow = _Flow(stores, Folding(Planner(FAMILIES), FrameBook()), broker, place, clock)
+    consumer = _consume(scope, settings, flow)
+    _do_chores(scope, settings, flow, watermark)
 
     def probe() -> tuple[bool, str]:
-        faults = [one.fault for one in consumers if one.fault]
+        faults = [consumer.fault] if consumer.fault else []
         if not broker.healthy:
             faults.append("the broker does not answer")
         return not faults, "; ".join(faults)
@@ -81,17 +86,59 @@ async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None =
     return port
 
 
+class _Stores(msgspec.Struct, frozen=True):
+    """Pools, so that neither locks nor folds keep a report waiting for a connection."""
+
+    folds: Database
+    reads: Database
+    writes: Database
+
+    @classmethod
+    async def connect(cls, scope: Scope, settings: AnalyticsSettings) -> "_Stores":
+        """Connect all three."""
+        # A fold holds one connection and may need another to look into the dictionary.
+        sizes = 2 * settings.analytics_workers + 2, settings.database_pool_size, _WRITES_POOL_SIZE
+        pools = []
+        for size in sizes:
+            pool = await Database.connect(
+                settings.database_url,
+                pool_size=size,
+                statement_timeout_s=settings.database_statement_timeout_s,
+                lock_timeout_s=settings.database_lock_timeout_s,
+                application="bluetick-analytics",
+            )
+            scope.defer(pool.close)
+            pools.append(pool)
+        return cls(*pools)
+
+
+class _Flow(msgspec.Struct, frozen=True):
+    """What folds and chores share."""
+
+    stores: _Stores
+    folding: Folding
+    broker: Broker
+    place: StreamPlace
+    clock: Clock
+
+    def store(self, dictionary: Dictionary, shard: int) -> CellStore:
+        """Return a store that writes to a shard."""
+        return CellStore(self.stores.folds, dictionary, FAMILIES, shard, self.place)
+
+
 async def _serve_rpc(
     scope: Scope,
     settings: AnalyticsSettings,
-    database: Database,
+    stores: _Stores,
     watermark: Watermark,
     clock: Clock,
 ) -> int:
     analytics = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
     campaigns = campaign_service_pb2.DESCRIPTOR.services_by_name["CampaignService"].full_name
-    analytics_rpc = AnalyticsRpc(PostgresReports(database), watermark, clock)  # type: ignore[abstract]
-    campaign_rpc = CampaignRpc(PostgresCampaigns(database), clock)  # type: ignore[abstract]
+    reports = PostgresReports(stores.reads)
+    analytics_rpc = AnalyticsRpc(reports, watermark, clock)  # type: ignore[abstract]
+    kept = PostgresCampaigns(stores.writes, stores.reads)
+    campaign_rpc = CampaignRpc(kept, clock)  # type: ignore[abstract]
     server = RpcServer(
         internal_token=settings.internal_token,
         services=[
@@ -102,40 +149,49 @@ async def _serve_rpc(
     return await server.start(settings.analytics_grpc_host, settings.analytics_grpc_port, scope)
 
 
-def _consume(
-    scope: Scope, settings: AnalyticsSettings, database: Database, broker: Broker, clock: Clock
-) -> list[PullConsumer]:
-    consumers = []
-    for worker in range(settings.analytics_workers):
-        changes = ChangeConsumer(CellStore(database, settings.shard_of(worker)), clock)
-        consumer = PullConsumer(
-            broker,
-            stream=CHANGES_STREAM,
-            durable=DURABLE,
-            handle=changes.handle,
-            batch_messages_max=settings.analytics_batch_messages_max,
-            batch_bytes_max=settings.analytics_batch_bytes_max,
-        )
-        scope.spawn(consumer.run(), f"change_consumer_{worker}")
-        scope.defer(consumer.stop)
-        consumers.append(consumer)
-    return consumers
+def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> PullConsumer:
+    dictionary = Dictionary(flow.stores.folds)
+    workers = range(settings.analytics_workers)
+    stores = [flow.store(dictionary, settings.shard_of(worker)) for worker in workers]
+    changes = ChangeConsumer(stores, flow.folding, flow.clock)
+    consumer = PullConsumer(
+        flow.broker,
+        stream=CHANGES_STREAM,
+        durable=DURABLE,
+        handle=changes.handle,
+        concurrent_max=settings.analytics_workers,
+        batch_messages_max=settings.analytics_batch_messages_max,
+        batch_bytes_max=settings.analytics_batch_bytes_max,
+    )
+    scope.spawn(consumer.run(), "change_consumer")
+    scope.defer(consumer.stop)
+    return consumer
 
 
 def _do_chores(
-    scope: Scope,
-    settings: AnalyticsSettings,
-    database: Database,
-    broker: Broker,
-    watermark: Watermark,
-    clock: Clock,
+    scope: Scope, settings: AnalyticsSettings, flow: _Flow, watermark: Watermark
 ) -> None:
+    store = flow.store(Dictionary(flow.stores.folds), settings.shard_of(settings.analytics_workers))
+    probe, sequences = BrokerFlowProbe(flow.broker), FoldedSequences(flow.stores.folds)
+    lost = LostAndFound(store, flow.folding, flow.clock)
+
+    async def look() -> StreamState:
+        now_us = flow.clock.now_us()
+        return await follow_progress(probe, sequences, lost.fold, watermark, now_us)
+
     interval_s = settings.analytics_progress_interval_s
-    following = keep_following(BrokerFlowProbe(broker), watermark, interval_s, scope.stopping)
+    following = keep_following(look, flow.place, watermark, interval_s, scope.stopping)
     scope.spawn(following, "progress_follower")
+    settling = keep_settling(
+        store,
+        interval_s=settings.analytics_postponed_interval_s,
+        sums_max=settings.analytics_postponed_sums_max,
+        stopping=scope.stopping,
+    )
+    scope.spawn(settling, "postponed_settler")
     forgetting = keep_forgetting(
-        CellStore(database, settings.shard_of(0)),
-        clock,
+        store,
+        flow.clock,
         retention_h=settings.applied_retention_h,
         interval_s=settings.analytics_cleaning_interval_s,
         rows_max=settings.analytics_cleaning_rows_max,

@@ -1,6 +1,5 @@
-"""Messages, images and changes for tests, and a recount that shares no code with the product."""
+"""Messages, images and changes for tests, as status would publish them."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -53,51 +52,84 @@ def fact(
 
 @dataclass
 class Step:
-    """A message as it stands after one change."""
+    """A message as it stands after one change. The image gets what `registration` says."""
 
     image: change_pb2.MessageImage
     registration: event_pb2.Registration | None
     facts: list[change_pb2.MessageFact] = field(default_factory=list)  # all counted so far
+    provider: str = "meta"
+    account: str = "main"
+
+    def __post_init__(self) -> None:
+        told, one = self.registration or event_pb2.Registration(), change_pb2.MessageImage()
+        one.CopyFrom(self.image)
+        for name in {f.name for f in one.scope.DESCRIPTOR.fields} - {"provider", "account"}:
+            setattr(one.scope, name, getattr(told, name))
+        one.scope.provider, one.scope.account = self.provider, self.account
+        one.contact_id, one.person_key = told.contact_id, told.person_key
+        one.attributes.clear()
+        one.attributes.update(told.attributes)
+        one.cohort_time_us = one.cohort_time_us or _cohort_us(one)
+        self.image = one
+
+
+def _cohort_us(one: change_pb2.MessageImage) -> int:
+    state = common_pb2.MessageState.Name(one.state).removeprefix("MESSAGE_STATE_")
+    if state == "DROPPED":
+        return one.drop_time_us or one.queue_time_us
+    if state in ("UNSPECIFIED", "QUEUED"):
+        return one.queue_time_us
+    names = ("accept", "send", "undeliver", "deliver", "read", "queue")
+    return next((us for name in names if (us := getattr(one, f"{name}_time_us"))), 0)
 
 
 def changes_of(
-    key: bytes, steps: Sequence[Step], provider: str = "meta"
+    key: bytes, steps: Sequence[Step], acts_a_part: int = 0
 ) -> list[change_pb2.MessageChanged]:
-    """Return the changes that status would publish for a message going through `steps`."""
+    """Return the changes that status would publish for a message going through `steps`.
+
+    `acts_a_part`: at most so many acts in one part of a change; 0: all in one.
+    """
     changes, before = [], None
     for version, step in enumerate(steps, start=1):
         change = change_pb2.MessageChanged(
-            message_key=key, tenant_id=TENANT, version=version, provider=provider
+            message_key=key,
+            tenant_id=TENANT,
+            version=version,
+            cause=1 + version % 4,  # type: ignore[arg-type]
         )
         change.new_image.CopyFrom(step.image)
-        if step.registration is not None:
-            change.registration.CopyFrom(step.registration)
         known: list[change_pb2.MessageFact] = []
         is_repeating = False
         if before is not None:
             change.old_image.CopyFrom(before.image)
             known = before.facts
-            was = before.registration
-            if was is not None and was != step.registration:
-                change.old_registration.CopyFrom(was)
-            is_repeating = (
-                was != step.registration or before.image.is_counted != step.image.is_counted
-            )
+            is_repeating = _frame(before.image) != _frame(step.image)
+        acts = []
         for one in step.facts:
             is_known = one in known
-            if is_known and not is_repeating:
-                continue
-            told = change.facts.add()
-            told.CopyFrom(one)
-            told.is_repeated = is_known
-        for one in known:
-            if one not in step.facts:
-                told = change.facts.add()
-                told.CopyFrom(one)
-                told.is_retracted = True
-        changes.append(change)
+            if not is_known or is_repeating:
+                acts.append(_told(one, is_repeated=is_known))
+        acts += [_told(one, is_retracted=True) for one in known if one not in step.facts]
+        size = acts_a_part or max(1, len(acts))
+        pieces = [acts[at : at + size] for at in range(0, len(acts), size)] or [[]]
+        for part, piece in enumerate(pieces):
+            told = change_pb2.MessageChanged(part=part, part_count=len(pieces), facts=piece)
+            told.MergeFrom(change)
+            changes.append(told)
         before = step
     return changes
+
+
+def _frame(one: change_pb2.MessageImage) -> tuple[object, ...]:
+    scope = one.scope.SerializeToString(deterministic=True)
+    return scope, dict(one.attributes), one.person_key, one.is_counted
+
+
+def _told(one: change_pb2.MessageFact, **more: bool) -> change_pb2.MessageFact:
+    told = change_pb2.MessageFact(**more)  # type: ignore[arg-type]
+    told.MergeFrom(one)
+    return told
 
 
 def batches_of(
@@ -110,51 +142,3 @@ def batches_of(
         )
         for at in range(0, len(listed), size)
     ]
-
-
-def recount(finals: Iterable[Step]) -> dict[str, Counter[str]]:
-    """Count final messages from scratch, per campaign, in the plainest way."""
-    campaigns: dict[str, Counter[str]] = {}
-    sets: dict[tuple[str, str], set[object]] = {}
-    for step in finals:
-        one, who = step.image, step.registration
-        if who is None or not who.campaign_id or not one.is_counted:
-            continue
-        n = campaigns.setdefault(who.campaign_id, Counter())
-        state = common_pb2.MessageState.Name(one.state).removeprefix("MESSAGE_STATE_")
-        n["targeted"] += 1
-        delivered = state in ("DELIVERED", "READ")
-        accepted = delivered or state in ("ACCEPTED", "SENT", "UNDELIVERED")
-        n["queued"] += state in ("QUEUED", "UNSPECIFIED")
-        n["dropped"] += state == "DROPPED"
-        bad_address = one.failure_reason == common_pb2.FAILURE_REASON_INVALID_PHONE_NUMBERS
-        n["dropped_unaddressable"] += state == "DROPPED" and bad_address
-        n["sent"] += accepted
-        n["pending"] += state in ("ACCEPTED", "SENT")
-        n["undelivered"] += state == "UNDELIVERED"
-        n["delivered"] += delivered
-        n["recovered"] += delivered and one.is_recovered
-        n["read"] += state == "READ"
-        n["read_inferred"] += state == "READ" or (delivered and one.evidence_time_us > 0)
-        n["clicked"] += one.click_count > 0
-        n["clicks"] += one.click_count
-        n["machine_clicks"] += one.machine_click_count
-        n["human_clicked"] += one.click_count > one.machine_click_count
-        n["replied"] += one.reply_count > 0
-        n["replies"] += one.reply_count
-        n["quick_reply_taps"] += one.tap_count
-        n["interacted"] += one.click_count + one.tap_count > 0
-        n["unsubscribed"] += one.unsubscribe_time_us > 0
-        n["complained"] += one.complain_time_us > 0
-        add = {"people_targeted": True, "people_reached": delivered}
-        add |= {"repliers": one.reply_count > 0, "people_clicked": one.click_count > 0}
-        for name, is_in in add.items():
-            if is_in:
-                sets.setdefault((who.campaign_id, name), set()).add(who.person_key)
-        for act in step.facts:
-            if act.kind == common_pb2.EVENT_KIND_CLICKED:
-                pair = who.person_key, act.engagement.link_id
-                sets.setdefault((who.campaign_id, "unique_link_clicks"), set()).add(pair)
-    for (campaign_id, name), members in sets.items():
-        campaigns[campaign_id][name] = len(members)
-    return campaigns

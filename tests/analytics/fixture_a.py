@@ -9,7 +9,8 @@ EXPECTED = {
     "queued": 0, "failed": 3, "read": 4, "read_inferred": 6, "addressable": 11,
     "failed_addressable": 2, "repliers": 2, "replied": 2, "replies": 3, "quick_reply_taps": 1,
     "clicks": 5, "clicked": 3, "interacted": 4, "unique_link_clicks": 4, "unsubscribed": 1,
-    "complained": 0, "recovered": 0, "people_targeted": 11, "people_reached": 6,
+    "complained": 0, "recovered": 0, "people_targeted": 11, "people_sent": 9, "people_reached": 6,
+    "people_read": 4,
     "people_clicked": 3, "dropped_unaddressable": 1, "human_clicked": 3, "human_clicks": 5,
     "machine_clicks": 0,
 }  # fmt: skip

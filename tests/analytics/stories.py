@@ -1,6 +1,7 @@
-"""Random lives of messages: states go up, times move, records come late, change, are withdrawn.
+"""Random lives of messages: every field that is counted may move from one change to the next.
 
-Acts come, and leave again for another message.
+States go up and down, times move, records come late, change, are withdrawn; the provider, the
+account and every dimension may be another. Acts come, and leave again for another message.
 """
 
 from bluetick.v1 import change_pb2, common_pb2
@@ -12,8 +13,15 @@ _STATES = ("QUEUED", "DROPPED", "ACCEPTED", "SENT", "UNDELIVERED", "DELIVERED", 
 _times = st.integers(0, 300).map(lambda minute: T0 + minute * MINUTE + 7)
 _FIELDS = (
     "queue_time_us", "drop_time_us", "accept_time_us", "send_time_us", "undeliver_time_us",
-    "deliver_time_us", "read_time_us", "unsubscribe_time_us", "complain_time_us",
+    "deliver_time_us", "read_time_us", "unsubscribe_time_us", "complain_time_us", "cohort_time_us",
 )  # fmt: skip
+_WORDS = (
+    "sender", "template", "language", "category", "variant", "flow_id", "branch_id", "step_id",
+    "segment", "country", "market", "time_zone",
+)  # fmt: skip
+_words = st.sampled_from(["", "a", "b"])
+_attributes = st.dictionaries(st.sampled_from(["city", "plan"]), st.sampled_from("xyz"), max_size=2)
+_persons = st.sampled_from([b"", b"P1".ljust(16, b"\0"), b"P2".ljust(16, b"\0")])
 _registrations = st.one_of(
     st.none(),
     st.builds(
@@ -21,11 +29,17 @@ _registrations = st.one_of(
         st.sampled_from(["P1", "P2", "P3"]),
         campaign_id=st.sampled_from(["spring", "spring", "autumn", ""]),
         channel=st.sampled_from([common_pb2.CHANNEL_WHATSAPP, common_pb2.CHANNEL_SMS]),
-        template=st.sampled_from(["a", "b"]),
+        person_key=_persons,
+        attributes=_attributes,
+        **dict.fromkeys(_WORDS, _words),
     ),
 )
 _acts = st.lists(
-    st.tuples(st.sampled_from(["CLICKED", "REPLIED", "TAPPED"]), _times, st.sampled_from("xy")),
+    st.tuples(
+        st.sampled_from(["CLICKED", "REPLIED", "TAPPED", "UNSUBSCRIBED"]),
+        _times,
+        st.sampled_from("xy"),
+    ),
     max_size=3,
 )
 
@@ -35,11 +49,13 @@ def stories(draw: st.DrawFn) -> list[Step]:
     """Return how one message stood after each of its changes."""
     steps: list[Step] = []
     facts: list[change_pb2.MessageFact] = []
-    rank, who, times = 0, None, {field: draw(_times) for field in _FIELDS}
+    who, times = None, {field: draw(_times) for field in _FIELDS}
+    door = {"provider": "meta", "account": "main"}
     for number in range(draw(st.integers(1, 5))):
-        rank = draw(st.integers(rank, len(_STATES) - 1))
         if who is None or draw(st.booleans()):
             who = draw(_registrations) or who
+        if draw(st.integers(0, 3)) == 0:
+            door = {name: draw(st.sampled_from(["", "meta", "twilio"])) for name in door}
         if facts and draw(st.integers(0, 3)) == 0:
             # It turned out to belong to another message.
             gone = draw(st.sampled_from(facts))
@@ -47,14 +63,17 @@ def stories(draw: st.DrawFn) -> list[Step]:
         for at, (kind, time_us, link) in enumerate(draw(_acts)):
             word = "REPLIED" if kind == "TAPPED" else kind
             is_machine = kind == "CLICKED" and draw(st.booleans())
-            act_id, is_tap = f"{number}.{at}", kind == "TAPPED"
-            one = fact(word, time_us, act_id, link=link, is_tap=is_tap, is_machine=is_machine)
+            one = fact(
+                word, time_us, f"{number}.{at}", link=link, is_tap=kind == "TAPPED",
+                is_machine=is_machine, card_index=draw(st.integers(0, 1)),
+            )  # fmt: skip
             facts = [*facts, one]
         # Most times stand still from one change to the next, as they do in life.
         for field in draw(st.lists(st.sampled_from(_FIELDS), max_size=2)):
             times[field] = draw(st.sampled_from([0, T0, T0 + MINUTE, T0 + 90 * MINUTE]))
         is_counted = who is not None and draw(st.integers(0, 5)) > 0
-        steps.append(Step(_image(draw, _STATES[rank], is_counted, facts, times), who, facts))
+        one = _image(draw, draw(st.sampled_from(_STATES)), is_counted, facts, times)
+        steps.append(Step(one, who, facts, **door))
     return steps
 
 
@@ -83,9 +102,16 @@ def _image(
         reply_time_us=min(replies, default=0),
         tap_count=len(taps),
         tap_time_us=min(taps, default=0),
+        tapped_button_ids=draw(st.lists(st.sampled_from("uvw"), max_size=2, unique=True)),
+        reached_goals=draw(st.sampled_from([[], [], ["order"]])),
     )
 
 
 def a_message(number: int, steps: list[Step]) -> list[change_pb2.MessageChanged]:
-    """Return the changes of one message that lives through ``steps``."""
-    return changes_of(bytes([number]) * 16, steps)
+    """Return the changes of one message that lives through ``steps``; acts in parts of two."""
+    return changes_of(key_of(number), steps, acts_a_part=2)
+
+
+def key_of(number: int) -> bytes:
+    """Return the key of a message."""
+    return bytes([number + 1]) * 16

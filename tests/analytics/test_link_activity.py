@@ -1,23 +1,16 @@
-import asyncio
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from bluetick.v1 import analytics_service_pb2 as pb
-from bluetick.v1 import common_pb2
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from libs.runtime.settings import RuntimeSettings
 from libs.testkit.clock import ManualClock
-from services.analytics.adapters.report_store import PostgresReports
 from tests.analytics import fixture_a
 from tests.analytics.building import (
     CAMPAIGN,
     MINUTE,
     T0,
-    TENANT,
     Step,
     batches_of,
     changes_of,
@@ -28,7 +21,6 @@ from tests.analytics.building import (
 )
 from tests.analytics.calling import Caller, running
 from tests.analytics.conftest import Cells
-from tests.analytics.stories import a_message, stories
 
 SHOP = "https://shop.example/"
 
@@ -216,55 +208,3 @@ async def test_links_of_another_tenant_are_not_found(call: Caller, cells: Cells)
 
     assert (await other.refusal(other.analytics.GetLinkActivity, request))[0] == "NOT_FOUND"
     assert (await ask(call.as_("READER"))).clicks == 5
-
-
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(data=st.data())
-async def test_any_order_split_and_repetition_equals_a_recount_by_link(
-    cells: Cells, data: st.DataObject
-) -> None:
-    """Rows are sums over messages as all numbers are, people in them included."""
-    await cells.clear()
-    messages = data.draw(st.lists(stories(), min_size=1, max_size=5))
-    changes = [change for at, steps in enumerate(messages) for change in a_message(at, steps)]
-    batches = batches_of(data.draw(st.permutations(changes)), data.draw(st.integers(1, 5)))
-    repeated = [*batches, *data.draw(st.lists(st.sampled_from(batches), max_size=4))]
-    cut = data.draw(st.integers(0, len(repeated)))
-
-    await asyncio.gather(cells.fold(repeated[:cut], 0), cells.fold(repeated[cut:], 1))
-
-    for campaign_id in ("spring", "autumn"):
-        found = await PostgresReports(cells.database).links(TENANT, campaign_id)
-        rows = {
-            cell.name.link_id: (cell.clicks, cell.machine_clicks, cell.people, cell.human_people)
-            for cell in (found[1] if found else [])
-            if cell.clicks
-        }
-        assert rows == _recount((steps[-1] for steps in messages), campaign_id)
-
-
-def _recount(finals: Iterable[Step], campaign_id: str) -> dict[str, tuple[int, int, int, int]]:
-    """Count by link from scratch, in the plainest way."""
-    clicks: Counter[str] = Counter()
-    machine_clicks: Counter[str] = Counter()
-    people: defaultdict[str, set[bytes]] = defaultdict(set)
-    human: defaultdict[str, set[bytes]] = defaultdict(set)
-    for step in finals:
-        who = step.registration
-        if who is None or who.campaign_id != campaign_id or not step.image.is_counted:
-            continue
-        for one in step.facts:
-            if one.kind != common_pb2.EVENT_KIND_CLICKED:
-                continue
-            link, is_machine = one.engagement.link_id, one.engagement.is_machine
-            clicks[link] += 1
-            machine_clicks[link] += is_machine
-            people[link].add(who.person_key)
-            if not is_machine:
-                human[link].add(who.person_key)
-    return {
-        link: (clicks[link], machine_clicks[link], len(people[link]), len(human[link]))
-        for link in clicks
-    }

@@ -1,8 +1,15 @@
 import pytest
 
-from services.analytics.domain.counters import CATALOGUE, UNRECORDED
+from services.analytics.domain.counters import CATALOGUE, DISTINCT_NAMES, UNRECORDED
 from services.analytics.domain.rates import RATES, rate
-from services.analytics.domain.report import OPENS_LOWER_BOUND, Health, Summed, health, report
+from services.analytics.domain.report import (
+    OPENS_LOWER_BOUND,
+    ChannelSums,
+    Health,
+    Summed,
+    health,
+    report,
+)
 from services.analytics.domain.wilson import wilson
 from tests.analytics import fixture_a
 
@@ -32,9 +39,12 @@ def test_no_trials_give_no_interval() -> None:
 
 
 def _fixture_report():
-    names = ("people_targeted", "people_reached", "repliers", "people_clicked")
-    distinct = {name: fixture_a.EXPECTED[name] for name in (*names, "unique_link_clicks")}
-    return report(Summed(fixture_a.EXPECTED, distinct, frozenset({1})))
+    distinct = {name: fixture_a.EXPECTED.get(name, 0) for name in DISTINCT_NAMES}
+    return report(_summed({1: fixture_a.EXPECTED}, distinct))
+
+
+def _summed(channels: dict[int, dict[str, int]], distinct: dict[str, int] | None = None) -> Summed:
+    return Summed({channel: ChannelSums(sums) for channel, sums in channels.items()}, distinct)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +92,7 @@ def test_rates_of_events_have_no_interval() -> None:
 
 def test_rates_without_denominator_have_no_value() -> None:
     """Before the send there is no rate, not a rate of 0."""
-    empty = report(Summed({}, dict.fromkeys(("repliers",), 0), frozenset()))
+    empty = report(_summed({}, dict.fromkeys(DISTINCT_NAMES, 0)))
 
     assert set(empty.counters.values()) == {0}
     assert all(one.value is None and one.interval is None for one in empty.rates.values())
@@ -109,9 +119,17 @@ def test_health_has_thresholds_that_are_not_reached_by_equality(
     assert health(counts) is verdict
 
 
+def test_a_stretch_of_time_without_sends_has_no_verdict() -> None:
+    """Yesterday's messages that arrive today say nothing about today's."""
+    assert health({"targeted": 0, "sent": 0, "delivered": 7, "failed": 0}) is Health.NONE
+    assert health({"targeted": 0, "sent": 0, "delivered": 0, "failed": 3}) is Health.NONE
+    assert health({"targeted": 1, "sent": 1, "delivered": 100, "failed": 0}) is Health.NONE
+    assert health({"targeted": 9, "sent": 0, "delivered": 0, "failed": 9}) is Health.INVESTIGATE
+
+
 def test_sms_has_no_reads_and_says_why() -> None:
     """No receipts exist for SMS: a 0 there would be read as nobody reading."""
-    sms = report(Summed({"targeted": 1, "sent": 1}, None, frozenset({2})))
+    sms = report(_summed({2: {"targeted": 1, "sent": 1}}))
 
     assert "read" not in sms.counters
     assert "read_per_delivered" not in sms.rates
@@ -121,14 +139,29 @@ def test_sms_has_no_reads_and_says_why() -> None:
 
 def test_mixed_channels_keep_their_reads() -> None:
     """WhatsApp's reads are true, whatever else the campaign sends."""
-    mixed = report(Summed({"read": 3}, None, frozenset({1, 2})))
+    mixed = report(_summed({1: {"read": 3, "sent": 4}, 2: {"sent": 5}}))
 
     assert mixed.counters["read"] == 3
+    assert mixed.counters["sent"] == 9
+
+
+def test_both_sides_of_a_rate_count_the_same_channels() -> None:
+    """An SMS cannot be read, so that it must not stand below the line either; and that is said."""
+    mixed = report(_summed({1: {"read": 3, "sent": 4}, 2: {"sent": 5, "delivered": 5}}))
+
+    rate = mixed.rates["read_per_sent"]
+    assert (rate.numerator, rate.denominator, rate.value) == (3, 4, 0.75)
+    assert mixed.rates["delivered_per_sent"].denominator == 9
+    assert mixed.caveats == {
+        name: "WITHOUT_SMS"
+        for name in (*mixed.counters, *mixed.rates)
+        if name.startswith(("read", "people_read"))
+    }
 
 
 def test_opens_of_emails_are_marked_as_a_lower_bound() -> None:
     """An open is the fetch of a picture, which many people forbid: more have read it."""
-    email = report(Summed({"targeted": 2, "sent": 2, "read": 1}, None, frozenset({3})))
+    email = report(_summed({3: {"targeted": 2, "sent": 2, "read": 1}}))
 
     assert email.counters["read"] == 1
     assert {name for name, why in email.caveats.items() if why == OPENS_LOWER_BOUND} == {
@@ -139,8 +172,8 @@ def test_opens_of_emails_are_marked_as_a_lower_bound() -> None:
 
 def test_reads_of_whatsapp_need_no_caveat_unless_emails_are_among_them() -> None:
     """A warning on every page is read on none; but a sum is no better than its weakest part."""
-    whatsapp = report(Summed({"read": 3}, None, frozenset({1})))
-    mixed = report(Summed({"read": 3}, None, frozenset({1, 3})))
+    whatsapp = report(_summed({1: {"read": 3}}))
+    mixed = report(_summed({1: {"read": 3}, 3: {"sent": 1}}))
 
     assert whatsapp.caveats == {}
     assert "read" in mixed.caveats
@@ -148,7 +181,7 @@ def test_reads_of_whatsapp_need_no_caveat_unless_emails_are_among_them() -> None
 
 def test_people_do_not_exist_for_a_part_of_a_campaign() -> None:
     """The same person may be in two parts; a sum of parts would count them twice."""
-    part = report(Summed({}, None, frozenset({1})))
+    part = report(_summed({1: {}}))
 
     assert part.unavailable["people_reached"] == "NOT_ADDITIVE"
     assert part.unavailable["repliers_per_delivered"] == "NOT_ADDITIVE"

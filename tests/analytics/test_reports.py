@@ -58,7 +58,8 @@ async def test_the_report_of_the_hand_counted_campaign(
     assert not report.rates["clicks_per_delivered"].HasField("low")
     assert report.health.verdict == pb.HEALTH_VERDICT_INVESTIGATE
     assert {one.metric: one.reason for one in report.unavailable} == dict.fromkeys(
-        ("converted", "conversions", "converted_per_delivered"), "NO_CONVERSIONS_RECORDED"
+        ("converted", "conversions", "people_converted", "converted_per_delivered"),
+        "NO_CONVERSIONS_RECORDED",
     )
     assert report.as_of_time.ToMicroseconds() == clock.now_us()
     assert report.definition_version == "1"

@@ -19,12 +19,19 @@ from services.analytics.answer_query import (
 )
 from services.analytics.domain.counters import DEFINITION_VERSION
 from services.analytics.domain.failures import Alternative, Code, CodeMeaning, Reason
+from services.analytics.domain.link_pages import page_of, token_of
 from services.analytics.domain.links import LinkCell
-from services.analytics.domain.question import Problem, campaign_id, question_of
+from services.analytics.domain.question import (
+    Problem,
+    campaign_id,
+    filters_of,
+    question_of,
+    refuse_range,
+)
 from services.analytics.domain.rates import Rate
 from services.analytics.domain.report import Report
 from services.analytics.domain.times import timestamp_of
-from services.analytics.domain.watermark import Watermark
+from services.analytics.domain.watermark import Freshness, Gap, Watermark
 
 
 class AnalyticsRpc(AnalyticsServiceServicer):
@@ -46,10 +53,10 @@ class AnalyticsRpc(AnalyticsServiceServicer):
         except Problem as problem:
             raise InvalidArgument.of(problem.field, problem.text) from None
         found = await campaign_report(self._store, self._watermark, who.tenant_id, question)
-        answer = _report(found.report)
+        answer = _report(found.value)
         answer.campaign_id = question.campaign_id
         answer.clock = pb.Clock.ValueType(question.clock)
-        self._say_freshness(answer, found.complete_until_us)
+        self._say_freshness(answer, found.freshness)
         return answer
 
     async def GetFailureReasons(
@@ -62,18 +69,20 @@ class AnalyticsRpc(AnalyticsServiceServicer):
             raise InvalidArgument.of("stage", "Not a known stage; use DROPPED or UNDELIVERED.")
         try:
             wanted = campaign_id(request.campaign_id)
+            filters = filters_of(request.filter, ("channel", "provider"))
+            refuse_range(request.time_range, "Failures")
         except Problem as problem:
             raise InvalidArgument.of(problem.field, problem.text) from None
         found = await failure_report(
-            self._store, self._watermark, _meaning, who.tenant_id, wanted, request.stage
+            self._store, self._watermark, _meaning, who.tenant_id, wanted, request.stage, filters
         )
-        answer = pb.GetFailureReasonsResponse(reasons=[_reason(one) for one in found.reasons])
-        for one in found.reasons:
+        answer = pb.GetFailureReasonsResponse(reasons=[_reason(one) for one in found.value])
+        for one in found.value:
             if one.stage == common_pb2.FAILURE_STAGE_DROPPED:
                 answer.dropped_count += one.count
             else:
                 answer.undelivered_count += one.count
-        self._say_freshness(answer, found.complete_until_us)
+        self._say_freshness(answer, found.freshness)
         return answer
 
     async def GetLinkActivity(
@@ -84,16 +93,21 @@ class AnalyticsRpc(AnalyticsServiceServicer):
         who.require(Role.READER)
         try:
             wanted = campaign_id(request.campaign_id)
+            filters_of(request.filter, ())
+            refuse_range(request.time_range, "Clicks by link")
+            first, last = page_of(request)
         except Problem as problem:
             raise InvalidArgument.of(problem.field, problem.text) from None
         found = await link_report(self._store, self._watermark, who.tenant_id, wanted)
+        cells = found.value.cells
         answer = pb.GetLinkActivityResponse(
-            links=[_link(cell) for cell in found.activity.cells],
-            clicks=found.activity.clicks,
-            human_clicks=found.activity.human_clicks,
-            external_button_clicks_per_delivered=_rate(found.activity.external_rate),
+            links=[_link(cell) for cell in cells[first:last]],
+            clicks=found.value.clicks,
+            human_clicks=found.value.human_clicks,
+            external_button_clicks_per_delivered=_rate(found.value.external_rate),
+            next_page_token=token_of(request, last) if last < len(cells) else "",
         )
-        self._say_freshness(answer, found.complete_until_us)
+        self._say_freshness(answer, found.freshness)
         return answer
 
     def _say_freshness(
@@ -101,11 +115,20 @@ class AnalyticsRpc(AnalyticsServiceServicer):
         answer: pb.GetCampaignReportResponse
         | pb.GetFailureReasonsResponse
         | pb.GetLinkActivityResponse,
-        complete_until_us: int | None,
+        freshness: Freshness,
     ) -> None:
         answer.as_of_time.FromMicroseconds(self._clock.now_us())
-        if complete_until_us is not None:
-            answer.complete_until_time.CopyFrom(timestamp_of(complete_until_us))
+        if freshness.complete_until_us is not None:
+            answer.complete_until_time.CopyFrom(timestamp_of(freshness.complete_until_us))
+        answer.gaps.extend(_gap(one) for one in freshness.gaps)
+
+
+def _gap(gap: Gap) -> pb.Gap:
+    told = pb.Gap(reason=gap.reason, batch_count=gap.batch_count)
+    for field, time_us in ((told.from_time, gap.from_time_us), (told.to_time, gap.to_time_us)):
+        if time_us:
+            field.CopyFrom(timestamp_of(time_us))
+    return told
 
 
 def _report(report: Report) -> pb.GetCampaignReportResponse:

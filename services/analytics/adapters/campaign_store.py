@@ -42,23 +42,30 @@ _UPDATE = f"""
     WHERE tenant_id = $1 AND campaign_id = $2
     RETURNING {_COLUMNS}
 """  # noqa: S608 constants only
-_CHANNELS = """
+_SHOWN = "coalesce((SELECT g.shown FROM analytics.generations g WHERE g.tenant_id = $1), 1)"
+_CHANNELS = f"""
     SELECT campaign_id, channel FROM analytics.totals
     WHERE tenant_id = $1 AND campaign_id = ANY($2::text[]) AND channel <> 0
+      AND generation = {_SHOWN}
     GROUP BY campaign_id, channel HAVING sum(targeted) > 0
     ORDER BY channel
-"""
-_HAS_CHANNEL = """
+"""  # noqa: S608 constants only
+_HAS_CHANNEL = f"""
     SELECT sum(targeted) > 0 FROM analytics.totals t
-    WHERE t.tenant_id = c.tenant_id AND t.campaign_id = c.campaign_id AND t.channel = ${}
-"""
+    WHERE t.tenant_id = c.tenant_id AND t.campaign_id = c.campaign_id AND t.channel = ${{}}
+      AND t.generation = {_SHOWN}
+"""  # noqa: S608 constants only
 
 
 class PostgresCampaigns:
-    """See keep_campaigns.CampaignStore."""
+    """See keep_campaigns.CampaignStore.
 
-    def __init__(self, database: Database) -> None:
+    ``database`` writes, ``reads`` reads: a row that somebody has locked keeps no reader waiting.
+    """
+
+    def __init__(self, database: Database, reads: Database) -> None:
         self._database = database
+        self._reads = reads
 
     async def create(self, creation: Creation) -> StoredCampaign:
         """See keep_campaigns.CampaignStore.create."""
@@ -100,7 +107,7 @@ class PostgresCampaigns:
 
     async def get(self, tenant_id: str, campaign_id: str) -> pb.Campaign | None:
         """See keep_campaigns.CampaignStore.get."""
-        async with self._database.transaction() as connection:
+        async with self._reads.transaction() as connection:
             row = await connection.fetchrow(_GET, tenant_id, campaign_id)
             return (await _with_channels(connection, tenant_id, [row]))[0] if row else None
 
@@ -114,7 +121,7 @@ class PostgresCampaigns:
             WHERE {" AND ".join(["tenant_id = $1", *conditions])}
             ORDER BY create_time_us DESC, campaign_id DESC LIMIT {int(limit)}
         """  # noqa: S608 conditions are constants, values are bound
-        async with self._database.transaction() as connection:
+        async with self._reads.transaction() as connection:
             rows = await connection.fetch(statement, *values)
             return await _with_channels(connection, tenant_id, rows)
 

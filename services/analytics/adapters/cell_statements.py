@@ -1,12 +1,20 @@
-"""What the statements on cells have in common: sums that are added, rows turned into columns."""
+"""Statements on cells, made from the declarations of families."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
-CAMPAIGN = (("tenant_id", "text"), ("campaign_id", "text"))
+from services.analytics.domain.families.family import Column, Family
+
+_CELL = (("tenant_id", "text"), ("campaign_id", "text"), ("generation", "int"))
 
 
-def upsert(table: str, key: Sequence[tuple[str, str]], sums: Sequence[str]) -> str:
+def _typed(columns: Iterable[Column]) -> tuple[tuple[str, str], ...]:
+    return tuple((column.name, column.kind.value) for column in columns)
+
+
+@cache
+def upsert(table: str, key: tuple[tuple[str, str], ...], sums: tuple[str, ...]) -> str:
     """Return the statement that adds arrays of sums, key columns first, to a table with shards."""
     names = [name for name, _ in key]
     kinds = [kind for _, kind in key] + ["bigint"] * len(sums)
@@ -17,7 +25,42 @@ def upsert(table: str, key: Sequence[tuple[str, str]], sums: Sequence[str]) -> s
         INSERT INTO analytics.{table} AS cell (shard, {columns})
         SELECT $1::smallint, * FROM unnest({arrays})
         ON CONFLICT ({", ".join(names)}, shard) DO UPDATE SET {added}
-    """  # noqa: S608 the names are constants of the catalogue
+    """  # noqa: S608 the names are constants of the declarations
+
+
+def add_sums(family: Family) -> str:
+    """Return the statement that adds to a family that is no set."""
+    return upsert(family.name, (*_CELL, *_typed(family.key)), family.sums)
+
+
+def add_sizes(family: Family) -> str:
+    """Return the statement that adds to the sizes of a set."""
+    return upsert(family.sizes, (*_CELL, *_typed(family.key)), family.sums)
+
+
+@cache
+def add_members(family: Family) -> str:
+    """Return the statement that adds to the members of a set and answers how the set grew."""
+    key = (*_CELL, *_typed(family.columns))
+    names = [name for name, _ in key]
+    groups = ", ".join(names[:-1])
+    sums = family.sums
+    kinds = [kind for _, kind in key] + ["int"] * len(sums)
+    arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(kinds, 1))
+    added = ", ".join(f"{name} = was.{name} + excluded.{name}" for name in sums)
+    grown = ", ".join(
+        f"(new.{name} > 0)::int - coalesce((old.{name} > 0)::int, 0) AS {name}" for name in sums
+    )
+    return f"""
+        WITH moved AS (
+          INSERT INTO analytics.{family.name} AS was ({", ".join([*names, *sums])})
+          SELECT * FROM unnest({arrays})
+          ON CONFLICT ({", ".join(names)}) DO UPDATE SET {added}
+          RETURNING {", ".join(f"new.{name}" for name in names[:-1])}, {grown}
+        )
+        SELECT {groups}, {", ".join(f"sum({name})::bigint" for name in sums)}
+        FROM moved GROUP BY {groups}
+    """  # noqa: S608 the names are constants of the declarations
 
 
 def turned(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:

@@ -1,40 +1,70 @@
 """What runs beside the consumers: following the flow, forgetting old marks."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
 
 from libs.runtime import logs
 from libs.runtime.clock import Clock
 from libs.runtime.database import DatabaseUnavailable
+from libs.runtime.verdicts import explained
 from services.analytics.adapters.cell_store import CellStore
+from services.analytics.adapters.folded_sequences import StreamPlace
+from services.analytics.domain.sequences import StreamState
 from services.analytics.domain.watermark import Watermark
-from services.analytics.follow_progress import FlowProbe, FlowUnknown, follow_progress
+from services.analytics.follow_progress import FlowUnknown
 from services.analytics.log_events import LogEvent
-from services.analytics.measures import COMPLETE_UNTIL
+from services.analytics.measures import BATCHES_LOST, COMPLETE_UNTIL
 
 _log = logs.get_logger()
 _HOUR_US = 3_600_000_000
+# A missing column stops the follower like the consumers: tried again, and said.
+_PASSING = (FlowUnknown, DatabaseUnavailable, asyncpg.PostgresError)
+
+# One look at how far the flow has come.
+Look = Callable[[], Awaitable[StreamState]]
 
 
 async def keep_following(
-    probe: FlowProbe, watermark: Watermark, interval_s: float, stopping: asyncio.Event
+    look: Look, place: StreamPlace, watermark: Watermark, interval_s: float, stopping: asyncio.Event
 ) -> None:
     """Move the watermark on until ``stopping``; says once when that begins and ends to fail."""
-    is_known = True
+    is_known, gaps = True, watermark.gaps
     while not await _wait(stopping, interval_s):
         try:
-            await follow_progress(probe, watermark)
-        except FlowUnknown as error:
+            stream = await look()
+        except _PASSING as error:
             if is_known:
                 unknown: LogEvent = "progress.unknown"
-                _log.warning(unknown, error=str(error))
+                _log.warning(unknown, error=explained(error))
             is_known = False
             continue
+        place.stream_time_us = stream.stream_time_us
         if not is_known:
             known: LogEvent = "progress.known"
             _log.info(known)
         is_known = True
+        if watermark.gaps != gaps:
+            gaps = watermark.gaps
+            changed: LogEvent = "gaps.changed"
+            _log.error(changed, gaps={gap.reason: gap.batch_count for gap in gaps})
+        BATCHES_LOST.set(sum(gap.batch_count for gap in gaps))
         if watermark.complete_until_us is not None:
             COMPLETE_UNTIL.set(watermark.complete_until_us / 1e6)
+
+
+async def keep_settling(
+    store: CellStore, *, interval_s: float, sums_max: int, stopping: asyncio.Event
+) -> None:
+    """Add sums whose rows were locked, as soon as the locks are gone."""
+    while not await _wait(stopping, interval_s):
+        try:
+            while await store.settle_postponed(sums_max) and not stopping.is_set():
+                pass
+        except DatabaseUnavailable as error:
+            kept: LogEvent = "postponed.kept"
+            _log.warning(kept, error=explained(error))
 
 
 async def keep_forgetting(

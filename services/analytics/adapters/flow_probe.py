@@ -2,10 +2,14 @@
 
 import msgspec
 import nats.errors
+from nats.js.api import StreamInfo
 from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError
 
 from libs.runtime import progress
 from libs.runtime.broker import CHANGES_STREAM, Broker
+from services.analytics.domain.sequences import StreamState
+from services.analytics.fold_changes import Incoming
 from services.analytics.follow_progress import FlowUnknown
 
 DURABLE = "analytics"
@@ -29,8 +33,8 @@ class BrokerFlowProbe:
         except (*_OUTAGE, msgspec.MsgspecError) as error:
             raise FlowUnknown(f"status: {type(error).__name__}") from error
 
-    async def folded_seq(self) -> int:
-        """See follow_progress.FlowProbe.folded_seq; all replicas share the one consumer.
+    async def stream(self) -> StreamState:
+        """See follow_progress.FlowProbe.stream; all replicas share the one consumer.
 
         What the consumer calls pending is not asked: the broker counts that a moment after it has
         acknowledged a message, and a report would promise a change that is still on its way.
@@ -43,6 +47,30 @@ class BrokerFlowProbe:
         except _OUTAGE as error:
             raise FlowUnknown(f"consumer: {type(error).__name__}") from error
         place = found.delivered if found.num_ack_pending == 0 else found.ack_floor
-        folded = (place.stream_seq or 0) if place is not None else 0
-        # What retention removed waits for nobody.
-        return max(folded, stream.state.first_seq - 1)
+        acknowledged = (place.stream_seq or 0) if place is not None else 0
+        return StreamState(
+            _made_us(stream),
+            stream.state.first_seq or 1,
+            stream.state.last_seq,
+            acknowledged,
+        )
+
+    async def made_us(self) -> int:
+        """Return when CHANGES was made, microseconds since 1970; it is there."""
+        return _made_us(await self._broker.jetstream.stream_info(CHANGES_STREAM))
+
+    async def message(self, seq: int) -> Incoming | None:
+        """See follow_progress.FlowProbe.message."""
+        try:
+            found = await self._broker.jetstream.get_msg(CHANGES_STREAM, seq)
+        except NotFoundError:
+            return None
+        except _OUTAGE as error:
+            raise FlowUnknown(f"message {seq}: {type(error).__name__}") from error
+        stored = found.time
+        stored_us = int(stored.timestamp() * 1e6) if stored is not None else 0
+        return Incoming(found.data or b"", seq, stored_us)
+
+
+def _made_us(stream: StreamInfo) -> int:
+    return int(stream.created.timestamp() * 1e6) if stream.created is not None else 0

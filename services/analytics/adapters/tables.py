@@ -18,10 +18,13 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
 )
 
-from services.analytics.domain.counters import PEOPLE, STORED_NAMES
+from services.analytics.adapters.family_tables import WORD, family_tables, key_column
+from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
 from services.analytics.domain.dimensions import NAMES
+from services.analytics.domain.families.registry import FAMILIES
 
 SCHEMA = "analytics"
 
@@ -30,154 +33,131 @@ metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     },
 )
 
-# Keys compare byte by byte: quicker than any language's order, and the same on every machine.
-_WORD = Text(collation="C")
-# Rows that are updated again and again keep room on their page, so that the update stays there.
-_WITH_ROOM = {"fillfactor": "70"}
+# Tables that follow from declarations: made and widened by ``make_family_tables``, not by hand.
+FAMILY_TABLES = [table for family in FAMILIES for table in family_tables(family, metadata)]
 
 
-def _key(name: str, kind: object) -> Column[object]:
-    return Column(name, kind, primary_key=True)  # type: ignore[arg-type]
-
-
-def _counts() -> list[Column[object]]:
-    return [Column(name, BigInteger, nullable=False) for name in STORED_NAMES]
-
-
-# Campaign totals: what a report of the whole campaign reads. Distinct counters live here under
-# channel 0, since the same person may be on several channels.
-totals = Table(
-    "totals",
+# Why the totals of a campaign moved, by minute of folding: of whatever generation was shown then.
+ledger = Table(
+    "ledger",
     metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("channel", SmallInteger),
-    _key("shard", SmallInteger),
-    *_counts(),
-    *(Column(counter.name, BigInteger, nullable=False) for counter in PEOPLE),
-    Column("unique_link_clicks", BigInteger, nullable=False),
+    key_column("tenant_id", WORD),
+    key_column("campaign_id", WORD),
+    key_column("minute_us", BigInteger()),
+    key_column("cause", SmallInteger()),
+    key_column("shard", SmallInteger()),
+    *(
+        Column(name, BigInteger, nullable=False, server_default="0")
+        for name in (*STORED_NAMES, *DISTINCT_NAMES)
+    ),
+)
+FAMILY_TABLES.append(ledger)
+
+# The dictionary: values that a campaign's numbers are broken down by, numbered as they first came.
+dimension_values = Table(
+    "dimension_values",
+    metadata,
+    key_column("tenant_id", WORD),
+    key_column("campaign_id", WORD),
+    # Place in the list of dimensions; from 100 on: see dictionary.py.
+    key_column("dimension", SmallInteger()),
+    key_column("number", SmallInteger()),
+    Column("value", WORD, nullable=False),
+    UniqueConstraint("tenant_id", "campaign_id", "dimension", "value"),
 )
 
-# Hours with all dimensions, on both clocks (1 EVENT_TIME, 2 SEND_COHORT).
-hours = Table(
-    "hours",
+# What a scope id in the cells stands for.
+scopes = Table(
+    "scopes",
     metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("clock", SmallInteger),
-    _key("hour_us", BigInteger),
-    _key("dimension_key", LargeBinary),
-    _key("shard", SmallInteger),
-    *_counts(),
-)
-
-# Minutes without dimensions, on the clock EVENT_TIME: the live timeline.
-minutes = Table(
-    "minutes",
-    metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("minute_us", BigInteger),
-    _key("shard", SmallInteger),
-    *_counts(),
-)
-
-# What the key in ``hours`` stands for.
-dimension_sets = Table(
-    "dimension_sets",
-    metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("dimension_key", LargeBinary),
+    key_column("tenant_id", WORD),
+    key_column("campaign_id", WORD),
+    key_column("scope_id", BigInteger()),
+    Column("scope_key", LargeBinary, nullable=False),
     Column("channel", SmallInteger, nullable=False),
     *(Column(name, Text, nullable=False) for name in NAMES[1:]),
+    UniqueConstraint("tenant_id", "campaign_id", "scope_key"),
 )
 
-failures = Table(
-    "failures",
-    metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("stage", SmallInteger),
-    _key("reason", SmallInteger),
-    _key("provider", _WORD),
-    _key("provider_code", _WORD),
-    _key("shard", SmallInteger),
-    Column("message_count", BigInteger, nullable=False),
-)
-
-# Each person of a campaign once, with how many of their messages put them into each set. Going
-# from 0 to more adds 1 to the distinct counter, going back takes it away.
-people = Table(
-    "people",
-    metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("person_key", LargeBinary),
-    *(Column(counter.name, Integer, nullable=False) for counter in PEOPLE),
-    postgresql_with=_WITH_ROOM,
-)
-
-# The same for pairs of a person and a link.
-link_clickers = Table(
-    "link_clickers",
-    metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("member_key", LargeBinary),
-    Column("click_count", Integer, nullable=False),
-    postgresql_with=_WITH_ROOM,
-)
-
-# Clicks per link, or per link of one card.
-links = Table(
-    "links",
-    metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("link_key", LargeBinary),
-    _key("shard", SmallInteger),
-    Column("click_count", BigInteger, nullable=False),
-    Column("machine_click_count", BigInteger, nullable=False),
-    Column("people_count", BigInteger, nullable=False),
-    Column("human_people_count", BigInteger, nullable=False),
-)
-
-# What the key in ``links`` stands for.
+# What a link key in the cells stands for.
 link_names = Table(
     "link_names",
     metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("link_key", LargeBinary),
+    key_column("tenant_id", WORD),
+    key_column("campaign_id", WORD),
+    key_column("link_key", LargeBinary()),
     Column("link_id", Text, nullable=False),
-    Column("url", _WORD, nullable=False),
-    Column("label", _WORD, nullable=False),
+    Column("url", WORD, nullable=False),
+    Column("label", WORD, nullable=False),
     Column("card_index", BigInteger, nullable=False),
     Column("is_external_button", Boolean, nullable=False),
 )
 
-# Who clicked it: from 0 to more adds 1 to ``links``, going back takes it away.
-link_people = Table(
-    "link_people",
+# Which generation of the cells is shown, and which is being made. No row: generation 1 is shown.
+generations = Table(
+    "generations",
     metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
-    _key("link_key", LargeBinary),
-    _key("person_key", LargeBinary),
-    Column("click_count", Integer, nullable=False),
-    Column("machine_click_count", Integer, nullable=False),
-    postgresql_with=_WITH_ROOM,
+    key_column("tenant_id", WORD),
+    Column("shown", Integer, nullable=False),
+    # 0: none.
+    Column("building", Integer, nullable=False),
+    # The last generation that was ever begun; numbers are not used twice.
+    Column("last", Integer, nullable=False),
+    # The whole message store is in the building generation.
+    Column("is_read", Boolean, nullable=False),
+    # Place in the message store up to which it was read; empty: from the start.
+    Column("after_key", LargeBinary, nullable=False),
+    Column("start_time_us", BigInteger, nullable=False),
+    Column("read_time_us", BigInteger, nullable=False),
+    Column("message_count", BigInteger, nullable=False),
+)
+
+# Versions of messages that a generation being made got from the message store.
+built_versions = Table(
+    "built_versions",
+    metadata,
+    key_column("tenant_id", WORD),
+    key_column("generation", Integer()),
+    key_column("message_key", LargeBinary()),
+    Column("version", BigInteger, nullable=False),
+)
+
+# Changes of messages that the reading of the message store has not come to yet.
+early_changes = Table(
+    "early_changes",
+    metadata,
+    key_column("tenant_id", WORD),
+    key_column("generation", Integer()),
+    key_column("message_key", LargeBinary()),
+    key_column("version", BigInteger()),
+    key_column("part", Integer()),
+    Column("payload", LargeBinary, nullable=False),
+)
+
+# Sums of campaigns whose rows somebody else had locked; added as soon as the lock is gone.
+postponed_cells = Table(
+    "postponed_cells",
+    metadata,
+    key_column("tenant_id", WORD),
+    key_column("campaign_id", WORD),
+    key_column("postponed_key", LargeBinary()),
+    Column("generation", Integer, nullable=False),
+    Column("is_shown", Boolean, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("fold_time_us", BigInteger, nullable=False),
+    # The campaign's numbers are complete up to here at most.
+    Column("event_time_us", BigInteger, nullable=False),
 )
 
 campaigns = Table(
     "campaigns",
     metadata,
-    _key("tenant_id", _WORD),
-    _key("campaign_id", _WORD),
+    key_column("tenant_id", WORD),
+    key_column("campaign_id", WORD),
     Column("kind", SmallInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
     Column("tags", ARRAY(Text), nullable=False),
@@ -195,8 +175,8 @@ campaigns = Table(
 campaign_requests = Table(
     "campaign_requests",
     metadata,
-    _key("tenant_id", _WORD),
-    _key("request_id", _WORD),
+    key_column("tenant_id", WORD),
+    key_column("request_id", WORD),
     Column("campaign_id", Text, nullable=False),
     Column("creation_hash", LargeBinary, nullable=False),
 )
@@ -205,20 +185,33 @@ campaign_requests = Table(
 applied = Table(
     "applied",
     metadata,
-    _key("tenant_id", _WORD),
-    _key("batch_id", _WORD),
+    key_column("tenant_id", WORD),
+    key_column("batch_id", WORD),
     Column("apply_time_us", BigInteger, nullable=False),
     Index(None, "apply_time_us"),
 )
 
-# Broker messages that nobody could read, so that they can be looked at and folded later.
-rejected_batches = Table(
-    "rejected_batches",
+# Sequences of the stream that are in the cells, as runs: what lies between two runs is on its way,
+# or never came.
+folded_runs = Table(
+    "folded_runs",
     metadata,
-    _key("stream_seq", BigInteger),
-    # Two streams, one after another, may count from 1 each.
-    _key("content_key", LargeBinary),
+    # When the stream was made: another stream counts from 1 again.
+    key_column("stream_time_us", BigInteger()),
+    key_column("from_seq", BigInteger()),
+    Column("to_seq", BigInteger, nullable=False),
+)
+
+# Sequences that will never be in the cells.
+gaps = Table(
+    "gaps",
+    metadata,
+    key_column("stream_time_us", BigInteger()),
+    key_column("from_seq", BigInteger()),
+    Column("to_seq", BigInteger, nullable=False),
+    # EXPIRED, MISSING or SET_ASIDE.
     Column("reason", Text, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
-    Column("reject_time_us", BigInteger, nullable=False),
+    # Between these two times they were stored.
+    Column("from_time_us", BigInteger, nullable=False),
+    Column("to_time_us", BigInteger, nullable=False),
 )

@@ -1,6 +1,7 @@
 """The one catalogue of counters. Columns, reports and docs/metrics.md follow from it.
 
-Adding a counter: a line here, its placement in ``contribution.py``, a migration for the column.
+Adding a counter: a line here and one in ``shape.counts_of``; its columns follow, its history comes
+by a rebuild.
 """
 
 from enum import Enum
@@ -138,17 +139,20 @@ DERIVED: tuple[Counter, ...] = (
 )
 
 
-def _distinct(name: str, counts: str) -> Counter:
-    return Counter(name, counts, Kind.DISTINCT)
+def _distinct(name: str, counts: str, absent_on: frozenset[int] = frozenset()) -> Counter:
+    return Counter(name, counts, Kind.DISTINCT, absent_on=absent_on)
 
 
 # Distinct things do not add up over parts, so they exist for the whole campaign only.
-# The first four are sets of people, in the order of their columns.
+# These are sets of people, in the order of their columns.
 PEOPLE: tuple[Counter, ...] = (
     _distinct("people_targeted", "People with a recorded message."),
+    _distinct("people_sent", "People with a message that the provider accepted."),
     _distinct("people_reached", "People with a delivered message."),
+    _distinct("people_read", "People with a read message.", absent_on=_NO_RECEIPTS),
     _distinct("repliers", "People who replied."),
     _distinct("people_clicked", "People who clicked, or for whom a machine did."),
+    _distinct("people_converted", "People who reached a goal."),
 )
 DISTINCT: tuple[Counter, ...] = (
     *PEOPLE,
@@ -160,4 +164,6 @@ DISTINCT_NAMES = tuple(counter.name for counter in DISTINCT)
 INDEX = {name: index for index, name in enumerate(STORED_NAMES)}
 CATALOGUE: dict[str, Counter] = {c.name: c for c in (*STORED, *DERIVED, *DISTINCT)}
 # Named in the catalogue, but nothing records them: absent from every report, with this reason.
-UNRECORDED = {"converted": "NO_CONVERSIONS_RECORDED", "conversions": "NO_CONVERSIONS_RECORDED"}
+UNRECORDED = dict.fromkeys(
+    ("converted", "conversions", "people_converted"), "NO_CONVERSIONS_RECORDED"
+)

@@ -62,7 +62,7 @@ def reasons_of(cells: Iterable[FailureCell], look_up: LookUp) -> list[Reason]:
     by_reason: dict[tuple[int, int], list[FailureCell]] = {}
     stage_counts: dict[int, int] = {}
     for cell in cells:
-        if cell.message_count:
+        if cell.message_count > 0:
             by_reason.setdefault((cell.stage, cell.reason), []).append(cell)
             stage_counts[cell.stage] = stage_counts.get(cell.stage, 0) + cell.message_count
     reasons = [

@@ -9,10 +9,19 @@ from services.analytics.domain.counters import (
     DERIVED,
     DISTINCT,
     STORED,
+    STORED_NAMES,
     UNRECORDED,
     Counter,
 )
-from services.analytics.domain.dimensions import NAMES
+from services.analytics.domain.dimensions import (
+    ATTRIBUTE_VALUES_MAX,
+    ATTRIBUTES_MAX,
+    NAMES,
+    OTHER,
+    VALUES_MAX,
+)
+from services.analytics.domain.families.family import Family
+from services.analytics.domain.families.registry import FAMILIES
 from services.analytics.domain.rates import RATES
 from services.analytics.domain.report import OPENS_LOWER_BOUND
 
@@ -39,15 +48,26 @@ A number that means less than its name says is in `caveats`, with a reason:
 | reason | means |
 |---|---|
 | `{OPENS_LOWER_BOUND}` | read means a picture was fetched, which many block: a lower bound |
+| `WITHOUT_SMS` | messages by SMS are left out, above the line and below it: they cannot tell it |
 
 ## Clocks and parts
 
 `EVENT_TIME` puts each counter at the time in its column *counts at*; `SEND_COHORT` puts everything
-that ever happened to a message at the time it was sent. Ranges of time are whole hours, UTC. Over
-the whole campaign both give the same totals. On `EVENT_TIME` an hour may hold reads of messages
-that were delivered in another, so a rate of a part may exceed 1; it has no interval then.
+that ever happened to a message at the time it was sent. Ranges of time are whole quarters of an
+hour, UTC. Over the whole campaign both give the same totals. On `EVENT_TIME` an hour may hold reads
+of messages that were delivered in another, so a rate of a part may exceed 1; it has no interval
+then.
 
-Filters: {", ".join(f"`{name}`" for name in NAMES)}.
+Filters: {", ".join(f"`{name}`" for name in NAMES)}; at most {VALUES_MAX} values of each in a
+campaign, what comes later is `{OTHER}`. `attribute:NAME` alone and without a range of time: at most
+{ATTRIBUTES_MAX} names in a campaign, {ATTRIBUTE_VALUES_MAX} values of each.
+
+## Completeness
+
+`complete_until_time`: all that was answered OK before it is counted, but for `gaps`: broker
+messages that are lost to the numbers. `EXPIRED`: the stream let them go before they were counted;
+`MISSING`: the stream has them no more; `SET_ASIDE`: they could not be counted, and lie with the
+operator. `bluetick rebuild` closes gaps: it counts anew from the messages themselves.
 """
 
 _RATES = """\
@@ -65,7 +85,16 @@ _HEALTH = """\
 ## Health
 
 `INVESTIGATE` when more than 5 % of `targeted` are `failed`; else `HEALTHY` when more than 95 % of
-`sent` are `delivered`; else no verdict. Exactly 5 % and exactly 95 % are neither.
+`sent` are `delivered`; else no verdict. Exactly 5 % and exactly 95 % are neither. A stretch of time
+without sends has no verdict, nor has one with more deliveries than sends.
+"""
+
+_FAMILIES = """\
+## Where the numbers are kept
+
+Each family of numbers is declared once, in `services/analytics/domain/families/`; its table, its
+fold, its recount and this row follow from that. All are by tenant, campaign and generation too.
+
 """
 
 
@@ -90,6 +119,7 @@ def metrics_page() -> str:
             _table(("counter", "counts"), ((f"`{c.name}`", c.counts) for c in DISTINCT)),
             _RATES + rates,
             _HEALTH,
+            _FAMILIES + _table(("table", "holds", "by", "sums"), map(_family, FAMILIES)),
         ]
     )
 
@@ -104,6 +134,14 @@ def _stored(counter: Counter) -> tuple[str, ...]:
 def _derived(counter: Counter) -> tuple[str, ...]:
     terms = [f"{'+' if sign > 0 else '-'} `{name}`" for sign, name in counter.formula]
     return f"`{counter.name}`", counter.counts, " ".join(terms).removeprefix("+ ")
+
+
+def _family(family: Family) -> tuple[str, ...]:
+    key = ", ".join(column.says for column in family.columns)
+    sums = ", ".join(f"`{name}`" for name in family.sums)
+    kept = f" Kept for {family.kept_h} h." if family.kept_h else ""
+    is_all = family.sums == STORED_NAMES
+    return f"`{family.name}`", family.says + kept, key, "all counters" if is_all else sums
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -12,6 +12,7 @@ from services.analytics.domain.counters import (
     DISTINCT_NAMES,
     STORED_NAMES,
     UNRECORDED,
+    Kind,
 )
 from services.analytics.domain.rates import RATES, Rate, rate
 
@@ -28,15 +29,20 @@ class Health(IntEnum):
     INVESTIGATE = 2
 
 
+class ChannelSums(msgspec.Struct, frozen=True):
+    """Sums over the cells of one channel."""
+
+    # Stored counter -> sum; one that is missing is 0.
+    stored: Mapping[str, int]
+
+
 class Summed(msgspec.Struct, frozen=True):
     """Sums over the cells of a campaign, or of a part of it."""
 
-    # Stored counter -> sum.
-    stored: Mapping[str, int]
+    # Channel -> sums. Only channels of which anything was counted.
+    channels: Mapping[int, ChannelSums]
     # Distinct counter -> count; None where it does not add up (a part of the campaign).
     distinct: Mapping[str, int] | None
-    # Channels with messages.
-    channels: frozenset[int]
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -53,43 +59,78 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def report(summed: Summed) -> Report:
-    """Return the report of ``summed``."""
-    unavailable = _unavailable_counters(summed)
-    counters = {name: summed.stored.get(name, 0) for name in STORED_NAMES}
-    for counter in DERIVED:
-        counters[counter.name] = sum(sign * counters[name] for sign, name in counter.formula)
+    """Return the report of ``summed``.
+
+    Both sides of a rate count the same channels: one that cannot tell the numerator is left out of
+    the denominator too, and the rate's caveat says so.
+    """
+    present = frozenset(summed.channels)
+    unavailable = _unavailable_counters(summed, present)
+    counters = {
+        name: _count(summed, name, present)
+        for name in (*STORED_NAMES, *(counter.name for counter in DERIVED))
+    }
     counters.update(summed.distinct or {})
     counters = {name: n for name, n in counters.items() if name not in unavailable}
-    rates = {}
+    rates, caveats = {}, dict[str, str]()
     for definition in RATES.values():
         parts = definition.numerator, definition.denominator
         missing = next((unavailable[part] for part in parts if part in unavailable), None)
-        if missing is None:
-            rates[definition.name] = rate(definition, *(counters[part] for part in parts))
-        else:
+        if missing is not None:
             unavailable[definition.name] = missing
-    caveats = _caveats(summed.channels, [*counters, *rates])
+            continue
+        absent = frozenset[int]().union(*(absent_on(part) for part in parts)) & present
+        counts = (_count(summed, part, present - absent) for part in parts)
+        rates[definition.name] = rate(definition, *counts)
+        if absent:
+            caveats[definition.name] = f"WITHOUT_{_words(absent)}"
+    for name in counters:
+        if absent := absent_on(name) & present:
+            caveats[name] = f"WITHOUT_{_words(absent)}"
+    caveats |= _caveats(present, [*counters, *rates])
     return Report(counters, rates, health(counters), unavailable, caveats)
 
 
 def health(counters: Mapping[str, int]) -> Health:
-    """Return the verdict on delivery; in whole numbers, so that exactly 95 % is not above 95 %."""
+    """Return the verdict on delivery; in whole numbers, so that exactly 95 % is not above 95 %.
+
+    A stretch of time without sends, or with deliveries of what was sent in another, has none.
+    """
     share, of = INVESTIGATE_FAILED_ABOVE
-    if counters["failed"] * of > counters["targeted"] * share:
+    failed, targeted = counters["failed"], counters["targeted"]
+    if failed <= targeted and failed * of > targeted * share:
         return Health.INVESTIGATE
     share, of = HEALTHY_DELIVERED_ABOVE
-    if counters["delivered"] * of > counters["sent"] * share:
+    delivered, sent = counters["delivered"], counters["sent"]
+    if delivered <= sent and delivered * of > sent * share:
         return Health.HEALTHY
     return Health.NONE
 
 
-def _unavailable_counters(summed: Summed) -> dict[str, str]:
+def absent_on(name: str) -> frozenset[int]:
+    """Return the channels that can never tell a counter."""
+    counter = CATALOGUE.get(name)
+    if counter is None:
+        return frozenset()
+    return counter.absent_on.union(*(absent_on(part) for _, part in counter.formula))
+
+
+def _count(summed: Summed, name: str, channels: frozenset[int]) -> int:
+    counter = CATALOGUE[name]
+    if counter.formula:
+        return sum(sign * _count(summed, part, channels) for sign, part in counter.formula)
+    if counter.kind is Kind.DISTINCT:
+        return (summed.distinct or {}).get(name, 0)
+    return sum(summed.channels[channel].stored.get(name, 0) for channel in channels)
+
+
+def _unavailable_counters(summed: Summed, present: frozenset[int]) -> dict[str, str]:
     missing = dict(UNRECORDED)
     if summed.distinct is None:
         missing.update(dict.fromkeys(DISTINCT_NAMES, "NOT_ADDITIVE"))
-    for counter in CATALOGUE.values():
-        if summed.channels and summed.channels <= counter.absent_on:
-            missing[counter.name] = _absence(summed.channels)
+    for name in CATALOGUE:
+        if present and present <= absent_on(name):
+            missing[name] = f"{_words(present)}_NO_RECEIPTS"
     return missing
 
 
@@ -105,8 +146,7 @@ def _caveats(channels: frozenset[int], names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _absence(channels: frozenset[int]) -> str:
-    words = sorted(
-        common_pb2.Channel.Name(common_pb2.Channel.ValueType(channel)) for channel in channels
-    )
-    return "_".join(word.removeprefix("CHANNEL_") for word in words) + "_NO_RECEIPTS"
+def _words(channels: frozenset[int]) -> str:
+    known = common_pb2.Channel.DESCRIPTOR.values_by_number
+    words = sorted(known[one].name if one in known else str(one) for one in channels)
+    return "_".join(word.removeprefix("CHANNEL_") for word in words)

@@ -1,0 +1,94 @@
+"""Changes as the fold reads them: the contract's own messages, with only what is counted in them.
+
+The view is derived from the contract, so that the two cannot drift apart. Messages inside a message
+and bytes have the same form on the wire; scopes, attributes and acts stay bytes here: a scope is
+looked up by its bytes, and most changes have no acts at all.
+"""
+
+from typing import Any
+
+from bluetick.v1 import change_pb2, snapshot_service_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_PACKAGE = "bluetick.analytics.v1"
+_IMAGE, _CHANGE, _BATCH = "ImageView", "ChangeView", "BatchView"
+_SNAPSHOT, _PAGE = "SnapshotView", "PageView"
+# Of an image; all other fields are passed over. A family that counts another field names it here.
+IMAGE_FIELDS = (
+    "state", "is_counted", "is_recovered", "failure_reason", "failure_code", "undeliver_time_us",
+    "deliver_time_us", "read_time_us", "evidence_time_us", "click_count", "click_time_us",
+    "reply_count", "reply_time_us", "tap_count", "tap_time_us", "unsubscribe_time_us",
+    "complain_time_us", "machine_click_count", "human_click_time_us", "scope", "attributes",
+    "person_key", "tapped_button_ids", "reached_goals", "cohort_time_us",
+)  # fmt: skip
+_FIELDS = {
+    _IMAGE: (change_pb2.MessageImage.DESCRIPTOR, IMAGE_FIELDS),
+    _CHANGE: (
+        change_pb2.MessageChanged.DESCRIPTOR,
+        ("message_key", "version", "old_image", "new_image", "facts", "cause", "part"),
+    ),
+    _BATCH: (
+        change_pb2.MessageChangedBatch.DESCRIPTOR,
+        ("batch_id", "tenant_id", "changes", "oldest_event_time_us"),
+    ),
+    _SNAPSHOT: (
+        snapshot_service_pb2.MessageSnapshot.DESCRIPTOR,
+        ("message_key", "tenant_id", "version", "image", "facts"),
+    ),
+    _PAGE: (
+        snapshot_service_pb2.StreamSnapshotResponse.DESCRIPTOR,
+        ("messages", "next_after", "read_time_us"),
+    ),
+}
+# Messages that are read as messages; the others stay bytes.
+_SEEN_INSIDE = {
+    ("changes", "MessageChanged"): _CHANGE,
+    ("old_image", "MessageImage"): _IMAGE,
+    ("new_image", "MessageImage"): _IMAGE,
+    ("image", "MessageImage"): _IMAGE,
+    ("messages", "MessageSnapshot"): _SNAPSHOT,
+}
+
+
+def _view(name: str) -> descriptor_pb2.DescriptorProto:
+    contract, wanted = _FIELDS[name]
+    view = descriptor_pb2.DescriptorProto(name=name)
+    for field in contract.fields:
+        if field.name not in wanted:
+            continue
+        seen = view.field.add(name=field.name, number=field.number)
+        seen.label = _Field.LABEL_REPEATED if field.is_repeated else _Field.LABEL_OPTIONAL
+        if field.message_type is not None:
+            inside = _SEEN_INSIDE.get((field.name, field.message_type.name))
+            seen.type = _Field.TYPE_MESSAGE if inside else _Field.TYPE_BYTES
+            if inside:
+                seen.type_name = f".{_PACKAGE}.{inside}"
+        elif field.enum_type is not None:
+            # Values that this release does not know arrive as their numbers.
+            seen.type = _Field.TYPE_INT32
+        else:
+            seen.type = _Field.Type.ValueType(field.type)
+    missing = set(wanted) - {field.name for field in view.field}
+    assert not missing, f"{contract.name} has no {missing}"
+    return view
+
+
+def _classes() -> dict[str, Any]:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="bluetick/analytics/v1/change_view.proto", package=_PACKAGE, syntax="proto3"
+    )
+    file.message_type.extend(_view(name) for name in _FIELDS)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    found = {name: pool.FindMessageTypeByName(f"{_PACKAGE}.{name}") for name in _FIELDS}
+    return {name: message_factory.GetMessageClass(found[name]) for name in found}
+
+
+_made = _classes()
+# What these classes make is typed ``Any``: they exist at run time only.
+ImageView: Any = _made[_IMAGE]
+ChangeView: Any = _made[_CHANGE]
+BatchView: Any = _made[_BATCH]
+SnapshotView: Any = _made[_SNAPSHOT]
+PageView: Any = _made[_PAGE]

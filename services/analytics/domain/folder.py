@@ -1,0 +1,377 @@
+"""From changes to sums: contribution(new image) - contribution(old image), many at a time.
+
+This is the hot path. What follows from the shapes of the two images is planned once per pair of
+shapes; each change then looks at the times that matter and counts how often each vector lands
+where.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from operator import add
+from typing import Any
+
+from bluetick.v1.change_pb2 import MessageFact
+
+from services.analytics.domain.cells import CampaignName, Cells
+from services.analytics.domain.counters import STORED
+from services.analytics.domain.families.family import (
+    Counted,
+    Family,
+    Key,
+    Placed,
+    Sums,
+    Versioned,
+)
+from services.analytics.domain.frames import Frame, FrameBook, Seen, person_of
+from services.analytics.domain.links import joined, link_key, name_of
+from services.analytics.domain.moves import Plan, Planner, Vector, vector_of
+from services.analytics.domain.shape import CLICKED, DROPPED, UNADDRESSABLE, Shape, acts_of
+from services.analytics.domain.times import MINUTE_US, QUARTER_US, ClockName
+
+_EVENT, _COHORT = int(ClockName.EVENT_TIME), int(ClockName.SEND_COHORT)
+_ShapeKey = tuple[Any, ...]
+
+
+class _Place:
+    """Sums under one frame and for one cause."""
+
+    __slots__ = ("cause", "cohort", "event", "frame", "people", "versions")
+
+    def __init__(self, frame: Frame, cause: int, people: "_Members") -> None:
+        self.frame = frame
+        self.cause = cause
+        # (minute since 1970, vector) -> how often; clock EVENT_TIME.
+        self.event: defaultdict[tuple[int, Vector], int] = defaultdict(int)
+        # (quarter since 1970, vector) -> how often; clock SEND_COHORT.
+        self.cohort: defaultdict[tuple[int, Vector], int] = defaultdict(int)
+        self.versions = 0
+        self.people = people
+
+
+# Family name -> key -> sums, of one campaign and cause.
+_Members = dict[str, dict[Key, Sums]]
+
+
+def _shape_key(image: Any) -> _ShapeKey | None:
+    """Return the fields of ``Shape`` as a plain tuple, which is quicker to make."""
+    if not image.is_counted:
+        return None
+    state = image.state
+    return (
+        state,
+        image.is_recovered,
+        image.evidence_time_us != 0,
+        image.click_count,
+        image.reply_count,
+        image.tap_count,
+        image.unsubscribe_time_us != 0,
+        image.complain_time_us != 0,
+        state == DROPPED and image.failure_reason == UNADDRESSABLE,
+        image.machine_click_count,
+        len(image.reached_goals) > 0,
+    )
+
+
+class Folder:
+    """Adds changes up. Order and grouping of the changes do not matter."""
+
+    def __init__(self, planner: Planner, book: FrameBook) -> None:
+        self._planner = planner
+        self._book = book
+        self._plans: dict[tuple[_ShapeKey | None, _ShapeKey | None], Plan] = {}
+        self._places: dict[tuple[Frame, int], _Place] = {}
+        self._members: dict[tuple[CampaignName, int], _Members] = {}
+        self._cells: dict[CampaignName, Cells] = {}
+        self._by_act = tuple(
+            family
+            for family in planner.families
+            if isinstance(family.how, Counted) and family.how.of_act is not Counted().of_act
+        )
+        self.change_count = 0
+
+    def add_changes(self, tenant_id: str, changes: Iterable[Any]) -> None:
+        """Add changes (views of ``MessageChanged``) of one tenant.
+
+        Raises:
+            DecodeError: a scope or an act cannot be read. What was added so far is then unusable.
+        """
+        plans, count = self._plans, 0
+        for change in changes:
+            count += 1
+            old, new = change.old_image, change.new_image
+            # An absent image reads as one that does not count.
+            old_key, new_key = _shape_key(old), _shape_key(new)
+            if old_key is None and new_key is None:
+                continue
+            plan = plans.get((old_key, new_key)) or self._plan(old_key, new_key)
+            was = self._place(tenant_id, old, change.cause) if old_key is not None else None
+            now = self._place(tenant_id, new, change.cause) if new_key is not None else None
+            if was is None and now is None:
+                continue
+            acts = change.facts
+            if change.part == 0:
+                self._add_images(plan, was, now, old_key, new_key, change)
+            if acts:
+                self._add_acts(was, now, old, new, change)
+        self.change_count += count
+
+    def add_message(self, tenant_id: str, message: Any, cause: int) -> None:
+        """Add all that one message (a view of ``MessageSnapshot``) has counted so far.
+
+        Raises:
+            DecodeError: as ``add_changes``.
+        """
+        self.change_count += 1
+        key = _shape_key(message.image)
+        now = self._place(tenant_id, message.image, cause) if key is not None else None
+        if now is None:
+            return
+        plan = self._plans.get((None, key)) or self._plan(None, key)
+        now.versions += message.version
+        self._put(now, plan, None, message.image)
+        self._shift_members(plan, None, now, None, message.image, message.message_key)
+        seen = Seen(message.image, now.frame, person_of(message.image, message.message_key))
+        self._count(plan, None, None, now, seen)
+        for data in message.facts:
+            self._add_act(now, seen, MessageFact.FromString(data), +1)
+
+    @property
+    def unresolved(self) -> list[Frame]:
+        """Frames that the dictionary has yet to give numbers to, before ``cells`` is asked."""
+        return [place.frame for place in self._places.values() if not place.frame.is_resolved]
+
+    def cells(self) -> dict[CampaignName, Cells]:
+        """Return the rows of each campaign. To be called once, when nothing more is added."""
+        for place in self._places.values():
+            self._unfold(place)
+        for (name, cause), families in self._members.items():
+            cells = self._cells_of(name)
+            for family in self._planner.families:
+                for key, sums in families.get(family.name, {}).items():
+                    cells.add(family, cause, key, sums, 1)
+        found = {name: cells.without_zeros() for name, cells in self._cells.items()}
+        return {name: cells for name, cells in found.items() if not cells.is_empty}
+
+    def _plan(self, old: _ShapeKey | None, new: _ShapeKey | None) -> Plan:
+        shapes = (None if key is None else Shape(*key) for key in (old, new))
+        plan = self._plans[old, new] = self._planner.plan(*shapes)
+        return plan
+
+    def _place(self, tenant_id: str, image: Any, cause: int) -> _Place | None:
+        frame = self._book.frame(tenant_id, image)
+        if frame is None:
+            return None
+        place = self._places.get((frame, cause))
+        if place is None:
+            name = frame.tenant_id, frame.campaign_id
+            members = self._members.setdefault((name, cause), {})
+            place = self._places[frame, cause] = _Place(frame, cause, members)
+        return place
+
+    def _cells_of(self, name: CampaignName) -> Cells:
+        cells = self._cells.get(name)
+        if cells is None:
+            cells = self._cells[name] = Cells.empty()
+        return cells
+
+    def _add_images(
+        self,
+        plan: Plan,
+        was: _Place | None,
+        now: _Place | None,
+        old_key: _ShapeKey | None,
+        new_key: _ShapeKey | None,
+        change: Any,
+    ) -> None:
+        old, new = change.old_image, change.new_image
+        if was is not now and was is not None and now is not None:
+            # Under other dimensions: all that it added there leaves, all that it adds comes here.
+            plan_was = self._plans.get((old_key, None)) or self._plan(old_key, None)
+            plan_now = self._plans.get((None, new_key)) or self._plan(None, new_key)
+            self._put(was, plan_was, old, None)
+            self._put(now, plan_now, None, new)
+        elif was is None or now is None:
+            # One of them is in no campaign: the other comes, or leaves, alone.
+            if was is None:
+                plan = self._plans.get((None, new_key)) or self._plan(None, new_key)
+            else:
+                plan = self._plans.get((old_key, None)) or self._plan(old_key, None)
+            self._put(was or now, plan, None if was is None else old, None if now is None else new)
+        else:
+            is_same_person = old.person_key == new.person_key
+            if plan.is_still and is_same_person and _is_at_rest(plan, old, new):
+                now.versions += 1
+                return
+            self._put(now, plan, old, new)
+        version = change.version
+        if was is not None:
+            was.versions -= version - 1
+        if now is not None:
+            now.versions += version
+        self._shift_members(plan, was, now, old, new, change.message_key)
+        if plan.counted:
+            before, after = _seen(was, old, change), _seen(now, new, change)
+            self._count(plan, was, before, now, after)
+
+    def _put(self, place: _Place | None, plan: Plan, old: Any, new: Any) -> None:
+        """Put the vectors of one move where the times say: each moment, and the send's quarter."""
+        assert place is not None
+        was = old.cohort_time_us // QUARTER_US if old is not None else 0
+        now = new.cohort_time_us // QUARTER_US if new is not None else 0
+        _shift(place.cohort, plan.before, plan.after, plan.difference, was, now)
+        event = place.event
+        for step in plan.steps:
+            before, after = step.before, step.after
+            old_us = (step.field(old) or step.time_of(old)) if before else 0
+            new_us = (step.field(new) or step.time_of(new)) if after else 0
+            if step.difference or old_us != new_us:
+                was, now = old_us // MINUTE_US, new_us // MINUTE_US
+                _shift(event, before, after, step.difference, was, now)
+
+    def _shift_members(
+        self,
+        plan: Plan,
+        was: _Place | None,
+        now: _Place | None,
+        old: Any,
+        new: Any,
+        message_key: bytes,
+    ) -> None:
+        if was is now and old.person_key == new.person_key:
+            assert now is not None
+            person = b""
+            for move in plan.shaped:
+                if move.difference is not None:
+                    person = person or person_of(new, message_key)
+                    for key in move.how.places(now.frame, person):
+                        _add_sums(now.people, move.family.name, key, move.difference)
+            return
+        for move in plan.shaped:
+            name = move.family.name
+            if was is not None and move.before is not None and any(move.before):
+                away = tuple(-n for n in move.before)
+                for key in move.how.places(was.frame, person_of(old, message_key)):
+                    _add_sums(was.people, name, key, away)
+            if now is not None and move.after is not None and any(move.after):
+                for key in move.how.places(now.frame, person_of(new, message_key)):
+                    _add_sums(now.people, name, key, move.after)
+
+    def _count(
+        self,
+        plan: Plan,
+        was: _Place | None,
+        before: Seen | None,
+        now: _Place | None,
+        after: Seen | None,
+    ) -> None:
+        for family, how, is_before, is_after in plan.counted:
+            for is_in, place, seen, sign in (
+                (is_before, was, before, -1),
+                (is_after, now, after, +1),
+            ):
+                if is_in and place is not None and seen is not None:
+                    for key, sums in how.of_image(seen):
+                        self._add_row(place, family, key, sums, sign)
+
+    def _add_row(self, place: _Place, family: Family, key: Key, sums: Sums, sign: int) -> None:
+        name = place.frame.tenant_id, place.frame.campaign_id
+        self._cells_of(name).add(family, place.cause, key, sums, sign)
+
+    def _add_acts(
+        self, was: _Place | None, now: _Place | None, old: Any, new: Any, change: Any
+    ) -> None:
+        """Place acts, each at its own time; take back those that left."""
+        before, after = _seen(was, old, change), _seen(now, new, change)
+        for data in change.facts:
+            act = MessageFact.FromString(data)
+            if (act.is_repeated or act.is_retracted) and was is not None and before is not None:
+                self._add_act(was, before, act, -1)
+            if not act.is_retracted and now is not None and after is not None:
+                self._add_act(now, after, act, +1)
+
+    def _add_act(self, place: _Place, seen: Seen, act: MessageFact, sign: int) -> None:
+        minute = act.occur_time_us // MINUTE_US
+        for index in acts_of(act):
+            vector = vector_of(((index, 1),))
+            assert vector is not None
+            place.event[minute, vector] += sign
+        for family in self._by_act:
+            assert isinstance(family.how, Counted)
+            for key, sums in family.how.of_act(seen, act):
+                self._add_row(place, family, key, sums, sign)
+        if act.kind == CLICKED and sign > 0:
+            names = self._cells_of((place.frame.tenant_id, place.frame.campaign_id)).link_names
+            link, told = link_key(act.engagement), name_of(act.engagement)
+            known = names.get(link)
+            names[link] = told if known is None else joined(known, told)
+
+    def _unfold(self, place: _Place) -> None:
+        """Spread the sums of one place over the rows of all families that are placed by time."""
+        frame = place.frame
+        cells = self._cells_of((frame.tenant_id, frame.campaign_id))
+        for family in self._planner.families:
+            if isinstance(family.how, Versioned):
+                cells.add(family, place.cause, (), (place.versions,), 1)
+            if not isinstance(family.how, Placed):
+                continue
+            rows = cells.sums.setdefault(family.name, {})
+            for clock, sums, unit in (
+                (_EVENT, place.event, MINUTE_US),
+                (_COHORT, place.cohort, QUARTER_US),
+            ):
+                for (at, vector), n in sums.items():
+                    for key in family.how.places(frame, clock, at * unit) if n else ():
+                        _add_vector(rows, key, vector, n)
+        causes = cells.causes
+        for (_, vector), n in place.cohort.items():
+            _add_vector(causes, place.cause, vector, n)
+
+
+def _seen(place: _Place | None, image: Any, change: Any) -> Seen | None:
+    if place is None:
+        return None
+    return Seen(image, place.frame, person_of(image, change.message_key))
+
+
+def _add_vector(rows: dict[Any, list[int]], key: Any, vector: Vector, n: int) -> None:
+    row = rows.get(key)
+    if row is None:
+        row = rows[key] = [0] * len(STORED)
+    for index, count in vector.counts:
+        row[index] += count * n
+
+
+def _add_sums(members: _Members, name: str, key: Key, sums: Sums) -> None:
+    rows = members.get(name)
+    if rows is None:
+        rows = members[name] = {}
+    known = rows.get(key)
+    rows[key] = sums if known is None else tuple(map(add, known, sums))
+
+
+def _is_at_rest(plan: Plan, old: Any, new: Any) -> bool:
+    """Whether every moment of a move without difference keeps its time: most `sent` reports."""
+    for step in plan.steps:
+        old_us = step.field(old) or step.time_of(old)
+        if old_us != (step.field(new) or step.time_of(new)):
+            return False
+    return True
+
+
+def _shift(
+    sums: defaultdict[tuple[int, Vector], int],
+    before: Vector | None,
+    after: Vector | None,
+    difference: Vector | None,
+    was: int,
+    now: int,
+) -> None:
+    """Add one move: where both ends lie in one bucket only the difference is left."""
+    if before is not None and after is not None and was == now:
+        if difference is not None:
+            sums[now, difference] += 1
+        return
+    if before is not None:
+        sums[was, before] -= 1
+    if after is not None:
+        sums[now, after] += 1

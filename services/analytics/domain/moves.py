@@ -1,0 +1,140 @@
+"""What a move between two shapes does, before any time or dimension is looked at."""
+
+from functools import lru_cache
+from operator import attrgetter
+
+import msgspec
+
+from services.analytics.domain.counters import STORED, Moment
+from services.analytics.domain.families.family import Counted, Family, Shaped, Sums
+from services.analytics.domain.shape import TIME_OF, Counts, ReadTime, Shape, counts_of
+
+
+class Vector:
+    """Counts to add together. Compared and hashed by identity, which is quick."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self, counts: Counts) -> None:
+        self.counts = counts
+
+
+@lru_cache(maxsize=65_536)
+def vector_of(counts: Counts) -> Vector | None:
+    """Return the one vector of these counts, None if there are none."""
+    return Vector(counts) if counts else None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What one moment of a move adds: vectors before and after, and how to read their times."""
+
+    before: Vector | None
+    after: Vector | None
+    difference: Vector | None
+    # The field that nearly always holds the time; 0 there sends the reader to ``time_of``.
+    field: ReadTime
+    time_of: ReadTime
+
+
+class ShapedMove(msgspec.Struct, frozen=True):
+    """What a move adds to one family whose sums follow from shapes."""
+
+    family: Family
+    how: Shaped
+    before: Sums | None
+    after: Sums | None
+    # None: nothing but a change of place would add anything.
+    difference: Sums | None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a move between two shapes does; None stands for a message that is not counted."""
+
+    steps: tuple[Step, ...]
+    before: Vector | None
+    after: Vector | None
+    difference: Vector | None
+    shaped: tuple[ShapedMove, ...]
+    # Families that the images of these shapes may add to: whether the old one, whether the new one.
+    counted: tuple[tuple[Family, Counted, bool, bool], ...]
+    # Nothing counts differently, unless a time or a dimension has moved.
+    is_still: bool
+
+
+_FIELD_OF = {
+    Moment.SEND: "cohort_time_us",
+    Moment.UNDELIVER: "undeliver_time_us",
+    Moment.DELIVER: "deliver_time_us",
+    Moment.READ: "read_time_us",
+    Moment.EVIDENCE: "evidence_time_us",
+    Moment.CLICK: "click_time_us",
+    Moment.HUMAN_CLICK: "human_click_time_us",
+    Moment.REPLY: "reply_time_us",
+    Moment.UNSUBSCRIBE: "unsubscribe_time_us",
+    Moment.COMPLAIN: "complain_time_us",
+}
+
+
+def _counts(shape: Shape | None) -> Counts:
+    return counts_of(shape) if shape is not None else ()
+
+
+def _minus(new: Counts, old: Counts) -> Counts:
+    sums = dict(new)
+    for index, n in old:
+        sums[index] = sums.get(index, 0) - n
+    return tuple(sorted((index, n) for index, n in sums.items() if n))
+
+
+def _at(counts: Counts, moment: Moment) -> Counts:
+    return tuple((index, n) for index, n in counts if STORED[index].moment is moment)
+
+
+def _step(moment: Moment, old: Counts, new: Counts) -> Step:
+    before, after = _at(old, moment), _at(new, moment)
+    vectors = vector_of(before), vector_of(after), vector_of(_minus(after, before))
+    name = _FIELD_OF.get(moment)
+    return Step(*vectors, attrgetter(name) if name else TIME_OF[moment], TIME_OF[moment])
+
+
+def _shaped(family: Family, how: Shaped, old: Shape | None, new: Shape | None) -> ShapedMove:
+    before = how.sums_of(old) if old is not None else None
+    after = how.sums_of(new) if new is not None else None
+    nothing = (0,) * len(family.sums)
+    pairs = zip(before or nothing, after or nothing, strict=True)
+    difference = tuple(b - a for a, b in pairs)
+    return ShapedMove(family, how, before, after, difference if any(difference) else None)
+
+
+class Planner:
+    """Plans for the families that it was made for; each plan is made once."""
+
+    def __init__(self, families: tuple[Family, ...]) -> None:
+        self.families = families
+        self.plan = lru_cache(maxsize=65_536)(self._plan)
+
+    def _plan(self, old: Shape | None, new: Shape | None) -> Plan:
+        before, after = _counts(old), _counts(new)
+        steps = [_step(moment, before, after) for moment in TIME_OF]
+        counted: list[tuple[Family, Counted, bool, bool]] = []
+        for family in self.families:
+            how = family.how
+            if isinstance(how, Counted):
+                is_old = old is not None and how.concerns(old)
+                is_new = new is not None and how.concerns(new)
+                if is_old or is_new:
+                    counted.append((family, how, is_old, is_new))
+        shaped = [
+            _shaped(family, family.how, old, new)
+            for family in self.families
+            if isinstance(family.how, Shaped)
+        ]
+        return Plan(
+            tuple(step for step in steps if step.before or step.after),
+            vector_of(before),
+            vector_of(after),
+            vector_of(_minus(after, before)),
+            tuple(shaped),
+            tuple(counted),
+            before == after and not counted and all(one.difference is None for one in shaped),
+        )
