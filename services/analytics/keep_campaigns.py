@@ -8,8 +8,8 @@ import msgspec
 from bluetick.v1 import campaign_service_pb2 as pb
 from bluetick.v1.common_pb2 import Channel
 
+from libs.runtime.paging import Paging
 from libs.runtime.rpc_errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from services.analytics.domain import page_token
 from services.analytics.domain.campaign_rules import (
     REQUEST_ID_CHARACTERS_MAX,
     problems_of,
@@ -17,8 +17,8 @@ from services.analytics.domain.campaign_rules import (
 )
 from services.analytics.domain.times import NoTime, microseconds
 
-PAGE_SIZE = 100
-PAGE_SIZE_MAX = 1_000
+# By create time (us) and id, newest first.
+_PAGES: Paging[tuple[int, str]] = Paging(tuple[int, str])
 
 
 class StoredCampaign(msgspec.Struct, frozen=True):
@@ -155,30 +155,18 @@ async def list_campaigns(
     """Return a page of campaigns, newest first.
 
     Raises:
-        InvalidArgument: a page size below 0, or a token of another question.
+        InvalidArgument: a page size out of range, or a token of another question.
     """
-    if request.page_size < 0:
-        raise InvalidArgument.of(
-            "page_size", f"Not below 0; use 1 to {PAGE_SIZE_MAX}, or 0 for {PAGE_SIZE}."
-        )
-    size = min(request.page_size or PAGE_SIZE, PAGE_SIZE_MAX)
+    size = _PAGES.size(request)
     _refuse(_problems_of_filter(request.filter))
-    question = tenant_id.encode() + request.filter.SerializeToString(deterministic=True)
-    after = None
-    if request.page_token:
-        try:
-            after = page_token.decode(question, request.page_token)
-        except page_token.TokenUnusable:
-            raise InvalidArgument.of(
-                "page_token", "Not given out for this filter; begin again without a token."
-            ) from None
+    after = _PAGES.after(tenant_id, request)
     # One more than asked for tells whether there is another page.
     found = await store.page(tenant_id, request.filter, after, size + 1)
     answer = pb.ListCampaignsResponse(campaigns=found[:size])
     if len(found) > size:
         last = found[size - 1]
         key = last.create_time.ToMicroseconds(), last.campaign_id
-        answer.next_page_token = page_token.encode(question, key)
+        answer.next_page_token = _PAGES.token(tenant_id, request, key)
     return answer
 
 

@@ -1,21 +1,18 @@
 """Lists what could not be read, newest first."""
 
-import base64
-import binascii
-from hashlib import blake2b
 from typing import Protocol
 
 import msgspec
 from bluetick.v1 import ingest_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from libs.runtime.rpc_errors import InvalidArgument
+from libs.runtime.paging import Paging
 
-PAGE_DEFAULT = 100
-PAGE_MAX = 1_000
 # Bodies in one answer, bytes; a page ends early rather than grow past what a caller can receive.
 BODIES_BYTES_MAX = 2 * 1024 * 1024
 _MICROSECONDS = 1_000_000
+# By receive time (us) and key, newest first.
+_PAGES: Paging[tuple[int, bytes]] = Paging(tuple[int, bytes])
 
 
 class QuarantineRow(msgspec.Struct, frozen=True):
@@ -29,14 +26,6 @@ class QuarantineRow(msgspec.Struct, frozen=True):
     receive_time_us: int
     body_bytes: int
     receive_count: int
-
-
-class _Place(msgspec.Struct, array_like=True, frozen=True):
-    """Where a page ended, and for which question."""
-
-    question: bytes
-    receive_time_us: int
-    quarantine_key: bytes
 
 
 class QuarantineReader(Protocol):
@@ -68,9 +57,7 @@ async def list_quarantine(
     Raises:
         InvalidArgument: the page size or the page token cannot be used.
     """
-    size = _page_size(request.page_size)
-    question = _question(tenant_id, request)
-    before = _before(request.page_token, question)
+    size, before = _PAGES.size(request), _PAGES.after(tenant_id, request)
     rows = await reader.rows(tenant_id, request.provider, request.account, before, size + 1)
     page = _fitting(rows[:size]) if are_bodies_shown else rows[:size]
     keys = [row.quarantine_key for row in page]
@@ -79,40 +66,9 @@ async def list_quarantine(
         callbacks=[_callback(row, bodies.get(row.quarantine_key, b"")) for row in page]
     )
     if len(rows) > len(page):
-        answer.next_page_token = _token(question, page[-1])
+        last = page[-1].receive_time_us, page[-1].quarantine_key
+        answer.next_page_token = _PAGES.token(tenant_id, request, last)
     return answer
-
-
-def _page_size(asked: int) -> int:
-    if asked < 0 or asked > PAGE_MAX:
-        raise InvalidArgument.of(
-            "page_size", f"From 1 to {PAGE_MAX}, or 0 for {PAGE_DEFAULT}; it is {asked}."
-        )
-    return asked or PAGE_DEFAULT
-
-
-def _question(tenant_id: str, request: ingest_service_pb2.ListQuarantineRequest) -> bytes:
-    text = "\x00".join((tenant_id, request.provider, request.account))
-    return blake2b(text.encode(), digest_size=8).digest()
-
-
-def _token(question: bytes, last: QuarantineRow) -> str:
-    place = _Place(question, last.receive_time_us, last.quarantine_key)
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode()
-
-
-def _before(token: str, question: bytes) -> tuple[int, bytes] | None:
-    if not token:
-        return None
-    try:
-        place = msgspec.msgpack.decode(base64.urlsafe_b64decode(token), type=_Place)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise InvalidArgument.of("page_token", "Not a token of ListQuarantine.") from None
-    if place.question != question:
-        raise InvalidArgument.of(
-            "page_token", "It belongs to another filter; start again without a token."
-        )
-    return place.receive_time_us, place.quarantine_key
 
 
 def _fitting(rows: list[QuarantineRow]) -> list[QuarantineRow]:

@@ -195,13 +195,15 @@ async def test_filters_of_a_list_must_all_hold(
 
 
 async def test_page_sizes_have_a_floor_and_a_ceiling(call: Caller) -> None:
-    """A size below 0 is a mistake; one above the ceiling gets the ceiling."""
+    """A page that is silently shorter than asked for looks like the last one."""
     await create(call, campaign_id="one")
 
     negative = pb.ListCampaignsRequest(page_size=-1)
     assert (await call.refusal(call.campaigns.ListCampaigns, negative))[2] == ["page_size"]
-    large = pb.ListCampaignsRequest(page_size=1_000_000)
-    assert len((await call(call.campaigns.ListCampaigns, large)).campaigns) == 1
+    large = pb.ListCampaignsRequest(page_size=1_001)
+    assert (await call.refusal(call.campaigns.ListCampaigns, large))[2] == ["page_size"]
+    largest = pb.ListCampaignsRequest(page_size=1_000)
+    assert len((await call(call.campaigns.ListCampaigns, largest)).campaigns) == 1
 
 
 async def test_readers_read_and_do_not_write(call: Caller) -> None:
