@@ -114,8 +114,5 @@ def test_a_token_is_safe_in_addresses_and_short() -> None:
     """It is copied into command lines and URLs."""
     token = PAGES.token("demo", Request(), (1_700_000_000_000_000, bytes(16)))
 
-    assert (
-        base64.urlsafe_b64encode(base64.urlsafe_b64decode(token + "==")).decode()[:8] == token[:8]
-    )
     assert token.replace("-", "").replace("_", "").isalnum()
     assert len(token) < 80

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -12,6 +14,15 @@ from bluetick.v1 import message_service_pb2 as messages
 from tests.system.outside import Outside, envelope, sign, status
 
 AT = 1_790_000_000
+
+
+@pytest.fixture(autouse=True)
+async def _good_input_is_taken_afterwards(outside: Outside) -> AsyncIterator[None]:
+    """After each test, since they are shuffled and none is the last."""
+    yield
+    wamid = f"wamid.after.{uuid4().hex}"
+    assert await outside.callback(envelope(statuses=[status(wamid, "read", AT)])) == 200
+    await _until(outside, wamid, pb.MESSAGE_STATE_READ)
 
 
 async def _quarantined(outside: Outside) -> list[ingest.QuarantinedCallback]:
@@ -159,9 +170,3 @@ async def _until(outside: Outside, wamid: str, state: int) -> None:
         except grpc.aio.AioRpcError as error:
             assert error.code() == grpc.StatusCode.NOT_FOUND, error
         await asyncio.sleep(0.05)
-
-
-async def test_the_service_is_alive_after_all_of_it(outside: Outside) -> None:
-    """The last proof: it still takes good input."""
-    assert await outside.callback(envelope(statuses=[status("wamid.good", "read", AT)])) == 200
-    await _until(outside, "wamid.good", pb.MESSAGE_STATE_READ)
