@@ -9,6 +9,7 @@ from bluetick.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 from libs.catalogue.failures import alternatives, lookup, remedy, topic_for, transience
 from libs.runtime.api_keys import Role
 from libs.runtime.clock import Clock
+from libs.runtime.paging import Paging
 from libs.runtime.rpc_context import caller
 from libs.runtime.rpc_errors import InvalidArgument
 from services.analytics.answer_query import (
@@ -19,7 +20,6 @@ from services.analytics.answer_query import (
 )
 from services.analytics.domain.counters import DEFINITION_VERSION
 from services.analytics.domain.failures import Alternative, Code, CodeMeaning, Reason
-from services.analytics.domain.link_pages import page_of, token_of
 from services.analytics.domain.links import LinkCell
 from services.analytics.domain.question import (
     Problem,
@@ -32,6 +32,10 @@ from services.analytics.domain.rates import Rate
 from services.analytics.domain.report import Report
 from services.analytics.domain.times import timestamp_of
 from services.analytics.domain.watermark import Freshness, Gap, Watermark
+
+
+# By how many links were before.
+_LINK_PAGES: Paging[int] = Paging(int)
 
 
 class AnalyticsRpc(AnalyticsServiceServicer):
@@ -95,9 +99,10 @@ class AnalyticsRpc(AnalyticsServiceServicer):
             wanted = campaign_id(request.campaign_id)
             filters_of(request.filter, ())
             refuse_range(request.time_range, "Clicks by link")
-            first, last = page_of(request)
         except Problem as problem:
             raise InvalidArgument.of(problem.field, problem.text) from None
+        first = _LINK_PAGES.after(who.tenant_id, request) or 0
+        last = first + _LINK_PAGES.size(request)
         found = await link_report(self._store, self._watermark, who.tenant_id, wanted)
         cells = found.value.cells
         answer = pb.GetLinkActivityResponse(
@@ -105,8 +110,9 @@ class AnalyticsRpc(AnalyticsServiceServicer):
             clicks=found.value.clicks,
             human_clicks=found.value.human_clicks,
             external_button_clicks_per_delivered=_rate(found.value.external_rate),
-            next_page_token=token_of(request, last) if last < len(cells) else "",
         )
+        if last < len(cells):
+            answer.next_page_token = _LINK_PAGES.token(who.tenant_id, request, last)
         self._say_freshness(answer, found.freshness)
         return answer
 
