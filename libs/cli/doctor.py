@@ -15,6 +15,7 @@ from libs.cli.doctor_broker import broker_signs
 from libs.cli.doctor_callbacks import callback_signs
 from libs.cli.doctor_database import database_signs
 from libs.cli.doctor_files import account_signs, key_signs
+from libs.cli.doctor_services import service_signs
 from libs.cli.doctor_signs import Sign, Verdict, worst
 from libs.cli.doctor_view import checkup_page
 from libs.cli.plain_terminal import tolerate_plain_terminals
@@ -37,9 +38,9 @@ def doctor(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The signs as JSON.")] = False,
 ) -> None:
-    """Look at broker, database, accounts, keys and callbacks, and say what to fix. Looks where
-    BLUETICK_* says, else at the `bluetick up` of the data folder. Exit code 1 if something is
-    wrong."""
+    """Look at broker, database, services, accounts, keys and callbacks, and say what to fix.
+    Looks where BLUETICK_* says, else at the `bluetick up` of the data folder. Exit code 1 if
+    something is wrong."""
     addresses = Addresses(data_dir, gateway=gateway, ingest=ingest.rstrip("/"), api_key=api_key)
     signs = asyncio.run(_look(addresses))
     if as_json:
@@ -59,6 +60,7 @@ async def _look(addresses: Addresses) -> list[Sign]:
     areas = await asyncio.gather(
         broker_signs(settings),
         database_signs(settings.database_url),
+        asyncio.to_thread(service_signs, addresses.ready_urls, str(addresses.folder)),
         asyncio.to_thread(account_signs, settings, addresses.ingest),
         asyncio.to_thread(key_signs, settings),
         asyncio.to_thread(callback_signs, addresses.gateway, addresses.api_key),

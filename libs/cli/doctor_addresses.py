@@ -15,11 +15,14 @@ class Addresses:
     """Addresses of everything. ``settings`` are those of any service, completed by the machine's.
 
     ``machine`` is None if no machine runs in the folder: then the defaults stand for what neither
-    an option nor a BLUETICK_* variable says.
+    an option nor a BLUETICK_* variable says. ``ready_urls`` has each service's page of readiness;
+    it is known of a machine alone.
     """
 
     def __init__(self, folder: Path, *, gateway: str, ingest: str, api_key: str) -> None:
+        self.folder = folder
         self.machine = read_running(folder)
+        self.ready_urls = self.machine.ready_urls if self.machine else {}
         self.settings = _settings(self.machine)
         self.gateway = gateway or (self.machine.gateway if self.machine else DEFAULT_GATEWAY)
         self.ingest = ingest or (self.machine.ingest if self.machine else DEFAULT_INGEST)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import urllib.error
+import urllib.request
 from urllib.parse import urlsplit
 
 import nats
@@ -13,10 +16,7 @@ from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
 from libs.cli.doctor_signs import Sign, Signs
-from libs.runtime.broker import (
-    CHANGES_STREAM,
-    EVENTS_STREAM,
-)
+from libs.runtime.broker import CHANGES_STREAM, EVENTS_STREAM, SET_ASIDE_STREAM
 from libs.runtime.broker_checks import BrokerUnsuitable, check_durability
 from libs.runtime.settings import RuntimeSettings
 
@@ -58,8 +58,11 @@ async def broker_signs(settings: RuntimeSettings) -> list[Sign]:
     signs.fine("connection", f"{place} answers")
     try:
         await asyncio.to_thread(_look_at_durability, signs, settings)
+        await asyncio.to_thread(_look_at_health, signs, settings.nats_monitor_url)
+        jetstream = client.jetstream(timeout=_CONNECT_S)
         for stream, worker in _WORKERS.items():
-            await _look_at_stream(signs, client.jetstream(timeout=_CONNECT_S), stream, worker)
+            await _look_at_stream(signs, jetstream, stream, worker)
+        await _look_at_what_was_set_aside(signs, jetstream)
     finally:
         await client.close()
     return signs.found
@@ -88,6 +91,55 @@ def _look_at_durability(signs: Signs, settings: RuntimeSettings) -> None:
             signs.fine("durability", "syncs to disk before it acknowledges")
         except BrokerUnsuitable as problem:
             signs.wrong("durability", str(problem), "Set `sync_interval: always` in NATS.")
+
+
+def _look_at_health(signs: Signs, monitor_url: str) -> None:
+    """A stream whose disk was full refuses for ever, and tells its health page alone."""
+    if not monitor_url:
+        return
+    try:
+        with urllib.request.urlopen(f"{monitor_url}/healthz", timeout=_CONNECT_S):  # noqa: S310
+            signs.fine("health", "it says that it is well")
+    except urllib.error.HTTPError as error:
+        signs.wrong(
+            "health",
+            f"It says: {_problem_of(error)}.",
+            "If a disk was full: make room, then restart NATS, since it does not try again by "
+            "itself. `bluetick up` does that for its own.",
+        )
+    except (OSError, ValueError) as error:
+        signs.odd(
+            "health",
+            f"Its monitoring port does not answer ({type(error).__name__}).",
+            "Mend BLUETICK_NATS_MONITOR_URL, or `http_port` in NATS.",
+        )
+
+
+def _problem_of(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.loads(error.read(4096))["error"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return f"status {error.code}"
+
+
+async def _look_at_what_was_set_aside(signs: Signs, jetstream: JetStreamContext) -> None:
+    subject = f"stream {SET_ASIDE_STREAM}"
+    try:
+        found = await jetstream.stream_info(SET_ASIDE_STREAM)
+    except NotFoundError:
+        signs.wrong(subject, "It is not there.", "Start any service: each makes it.")
+        return
+    except (JetStreamError, nats.errors.Error, TimeoutError):
+        return  # told of the other streams already
+    _look_at_room(signs, subject, found)
+    if found.state.messages:
+        signs.wrong(
+            "set aside",
+            f"{found.state.messages:,} broker messages that nobody could handle wait here; what is "
+            "in them counts nowhere.",
+            "The log's `message.set_aside` names the cause. Mend it, or update, then "
+            "`bluetick replay --set-aside`.",
+        )
 
 
 async def _look_at_stream(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import sys
@@ -23,12 +24,15 @@ from typing import Any
 EXIT_CANNOT_START = 126
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
+# What the kernel means by the number, where its usual words lead astray.
+_NAMESPACE_WORDS = {errno.ENOSPC: "this machine allows no more of them"}
 
 
 def _checked(answer: int, call: str) -> None:
     if answer != 0:
         error = ctypes.get_errno()
-        raise OSError(error, f"{call}: {os.strerror(error)}")
+        words = _NAMESPACE_WORDS.get(error) if call == "unshare" else None
+        raise OSError(error, f"{call}: {words or os.strerror(error)}")
 
 
 def _enter_namespace(libc: ctypes.CDLL, uid: int, gid: int) -> None:
@@ -68,10 +72,11 @@ def launch(plan: dict[str, Any], command: list[str]) -> None:
         # Before we are somebody who may not pass through the folders above it.
         with _told(f"enter the folder {directory}"):
             os.chdir(directory)
-    with _told(f"become user {plan['uid']}"):
-        if libc and plan["namespace"]:
+    if libc and plan["namespace"]:
+        with _told("make a user namespace"):
             _enter_namespace(libc, plan["uid"], plan["gid"])
-        elif libc and plan["uid"] is not None:
+    elif libc and plan["uid"] is not None:
+        with _told(f"become user {plan['uid']}"):
             _become(plan["uid"], plan["gid"])
     with _told(f"run {command[0]}"):
         if libc:

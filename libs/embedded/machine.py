@@ -159,6 +159,7 @@ class Machine:
         running = Running(
             gateway=f"{LOOPBACK}:{self._ports['BLUETICK_GATEWAY_GRPC_PORT']}",
             ingest=self._url("BLUETICK_INGEST_HTTP_PORT"),
+            ready_urls={name: self._url(port) + "/readyz" for name, port in _READY_PORT.items()},
             nats_url=self._nats_url,
             nats_monitor_url=self._nats_monitor_url,
             database_url=self._database_url,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -54,7 +55,7 @@ class PostgresRunner:
             try:
                 _give(cluster, identity)
             except OSError as error:
-                problems.append(f"{identity.name}: {cluster}: {error.strerror}")
+                problems.append(f"{identity.name}: {_why_not_given(cluster, identity, error)}")
                 continue
             for programs in programs_for(identity):
                 runner = cls(cluster, log, identity, programs)
@@ -122,6 +123,12 @@ def _refuse_what_is_not_ours(cluster: Path) -> None:
 def _give(cluster: Path, identity: Identity) -> None:
     cluster.mkdir(mode=0o700, exist_ok=True)
     change_owner(cluster, *identity.owner)
+
+
+def _why_not_given(cluster: Path, identity: Identity, error: OSError) -> str:
+    if error.errno == errno.EINVAL:
+        return f"this container has no user {identity.uid}: it was given too few user ids"
+    return f"{cluster}: {error.strerror}"
 
 
 def _check_version(printed: str) -> None:

@@ -16,6 +16,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     gateway: str  # host:port
     ingest: str  # URL
+    ready_urls: dict[str, str]  # by service: answers 200, or says why not
     nats_url: str
     nats_monitor_url: str
     database_url: str

@@ -5,10 +5,12 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from bluetick.v1.message_service_pb2 import GetMessageRequest
 from bluetick.v1.message_service_pb2_grpc import MessageServiceStub
 
 from libs.embedded.port_plan import DEFAULT_PORTS
-from libs.runtime.broker import EVENTS_SUBJECT
+from libs.runtime.broker import EVENTS_SUBJECT, SET_ASIDE_STREAM, SET_ASIDE_SUBJECT
 from libs.testkit import builders
 from libs.testkit.up import Up, running_up
 
@@ -113,11 +115,60 @@ async def test_a_healthy_machine_is_found_and_found_healthy(machine: Machine) ->
 
     assert (code, signs_code) == (0, 0), page
     assert {sign["area"] for sign in signs} == {
-        "broker", "database", "accounts", "API keys", "callbacks",
+        "broker", "database", "services", "accounts", "API keys", "callbacks",
     }  # fmt: skip
     assert not [sign for sign in signs if sign["verdict"] == "WRONG"]
     fine = {sign["subject"] for sign in signs if sign["verdict"] == "FINE"}
-    assert {"durability", "stream EVENTS", "status", "analytics", "schema status"} <= fine
+    assert {
+        "durability", "health", "stream EVENTS", "stream SET_ASIDE", "schema status",
+        "ingest", "status", "analytics", "gateway",
+    } <= fine  # fmt: skip
+
+
+async def test_what_was_set_aside_is_told(machine: Machine) -> None:
+    """It counts nowhere, and no tenant sees it: whoever runs the system must."""
+    client = await nats.connect(machine.up.said["nats"])
+    jetstream = client.jetstream()
+    await jetstream.publish(f"{SET_ASIDE_SUBJECT}.status", b"odd")
+    try:
+        code, signs = await machine.signs()
+    finally:
+        await jetstream.purge_stream(SET_ASIDE_STREAM)
+        await client.close()
+
+    found = next(sign for sign in signs if sign["subject"] == "set aside")
+    assert (code, found["verdict"]) == (1, "WRONG")
+    assert found["says"].startswith("1 broker messages")
+
+
+async def test_a_service_that_is_not_ready_is_told_with_its_reason(machine: Machine) -> None:
+    """`status` says that PostgreSQL is away; the doctor passes it on."""
+    running = machine.folder / "running.json"
+    said = running.read_text()
+    with HTTPServer(("127.0.0.1", 0), _NotReady) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        changed = json.loads(said)
+        changed["ready_urls"]["status"] = f"http://127.0.0.1:{server.server_port}/readyz"
+        running.write_text(json.dumps(changed))
+        try:
+            code, signs = await machine.signs()
+        finally:
+            running.write_text(said)
+            server.shutdown()
+
+    found = [s for s in signs if s["area"] == "services" and s["verdict"] == "WRONG"]
+    assert (code, len(found)) == (1, 1)
+    assert found[0]["says"] == "It is not ready: PostgreSQL does not answer"
+
+
+class _NotReady(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.end_headers()
+        self.wfile.write(b"PostgreSQL does not answer\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 async def test_each_thing_that_is_wrong_is_named_with_its_cure(machine: Machine) -> None:

@@ -128,6 +128,27 @@ def test_the_rights_that_are_missing_are_named(tmp_path: Path) -> None:
     assert "capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID" in answer.stderr
 
 
+@as_root
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare makes the container")
+def test_a_container_with_one_user_is_told_as_one(tmp_path: Path) -> None:
+    """Rootless, without ids to give: neither "invalid argument" nor "no space left" says that."""
+    limited = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", limited, "sh"]
+    answer = subprocess.run(
+        [*command, sys.executable, str(_ONE_SERVER), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "unshare" in answer.stderr.partition(":")[0]:
+        pytest.skip("this machine makes no such containers")
+
+    assert answer.returncode == 1
+    assert "this container has no user 65534: it was given too few user ids" in answer.stderr
+    assert "cannot make a user namespace: unshare: this machine allows no more" in answer.stderr
+
+
 def _as_root_without(rights: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["setpriv", f"--bounding-set=-{rights}", sys.executable, str(_ONE_SERVER), str(folder)],

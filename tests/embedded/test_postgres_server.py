@@ -196,7 +196,7 @@ async def test_every_way_to_be_unprivileged_works(
             await server.start()
         except EmbeddedError as error:
             assert identity.namespace, error
-            assert "cannot become user" in str(error)
+            assert "cannot make a user namespace" in str(error)
             continue
         assert await _ask(server.url, "SELECT 1") == 1
         await server.stop()
