@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from services.status.domain.attribution import (
     Touched,
-    may_move_send,
     moves,
     send_of,
     standing_acts,
@@ -34,8 +33,10 @@ async def note_sends(
     gone: list[Send] = []
     come: list[Send] = []
     for change in changes:
+        if not change.is_moved:
+            continue
         key, old, new = change.key, change.old, change.new
-        if not may_move_send(told.deltas[key], new):
+        if not told.may_move_send(key, new):
             continue
         before = send_of(key[0], old) if old is not None else None
         after = send_of(key[0], new)
@@ -48,7 +49,7 @@ async def note_sends(
         if after is not None:
             come.append((key[0], *after, key[1]))
     for key, message in unmoved.items():
-        if may_move_send(told.deltas[key], message):
+        if told.may_move_send(key, message):
             touched.add_message(key, message, send_of(key[0], message), window_us)
     if gone or come:
         await store.move_sends(gone, come)
@@ -68,7 +69,7 @@ async def attribute_acts(store: Store, touched: Touched, window_us: int) -> list
     if not found:
         return []
     await store.move_acts(found)
-    told = Told({}, {})
+    told = Told()
     for move in found:
         act = move.act
         told.move_act(act.place[0], act.fact, act.message_key, move.message_key)

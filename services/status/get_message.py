@@ -11,7 +11,7 @@ from libs.runtime.keys import message_key, ref_key
 from libs.runtime.rpc_errors import InvalidArgument, NotFound
 from services.status.domain.gather import HistoryEntry
 from services.status.domain.image import image
-from services.status.domain.message import Message, clean_code, split_codes
+from services.status.domain.message import Message, clean, split
 
 HISTORY_MAX = 1_000
 _NAME_CHARS_MAX = 1_024
@@ -182,14 +182,14 @@ def _failure(
         for entry, event in events
         if entry.kind in _FAILURE_KINDS
         and entry.occur_time_us == message.failure_time_us
-        and clean_code(event.provider_code) == message.failure_code
+        and clean(event.provider_code) == message.failure_code
     )
     return message_service_pb2.Failure(
         stage=stage,
         reason=message.failure_reason,  # type: ignore[arg-type]
         provider_code=message.failure_code,
         detail=details[-1] if details else "",
-        provider_codes=split_codes(message.failure_codes),
+        provider_codes=split(message.failure_codes),
         transience=transience(  # type: ignore[arg-type]
             message.provider, message.failure_code, stage, message.failure_reason
         ),

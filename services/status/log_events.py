@@ -3,7 +3,7 @@
 from typing import Literal
 
 LogEvent = Literal[
-    # info. Consumers run and the gRPC server listens. Fields: grpc_port, probe_port, workers.
+    # info. Consumers run and the gRPC server listens. Fields: grpc_port, lanes.
     "status.opened",
     # warning. Changes are committed, the broker does not take them; the sweeper will publish
     # them. Fields: batches, error.
@@ -12,8 +12,15 @@ LogEvent = Literal[
     "event.refused_by_store",
     # warning. Change batches that a crash or an outage left behind are published. Fields: batches.
     "outbox.swept",
+    # error. A change batch that the broker can never take lies aside; the mark of completeness
+    # waits for it. Fields: outbox_id, payload_bytes.
+    "outbox.set_aside",
     # warning. The sweeper could not work; it tries again at its next turn. Fields: error.
     "outbox.sweep_failed",
+    # info. Messages were removed that no sender had recorded in time. Fields: messages.
+    "messages.forgotten",
+    # warning. Such messages could not be removed; tried again later. Fields: error.
+    "messages.forgetting_failed",
     # warning. What the health of callbacks needs no longer could not be deleted; tried again later.
     # Fields: error.
     "reports.forgetting_failed",

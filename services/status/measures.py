@@ -15,3 +15,13 @@ OUTBOX_SWEPT = metrics.counter(
 MESSAGES_REATTRIBUTED = metrics.counter(
     "status_messages_reattributed", "Moves of messages by acts told without a message"
 )
+OUTBOX_ENTRIES = metrics.gauge("status_outbox_entries", "Change batches not yet published")
+OUTBOX_AGE_SECONDS = metrics.gauge(
+    "status_outbox_age_seconds", "Age of the oldest change batch that is not yet published"
+)
+OUTBOX_ASIDE = metrics.gauge(
+    "status_outbox_aside_entries", "Change batches that the broker can never take as they stand"
+)
+MESSAGES_FORGOTTEN = metrics.counter(
+    "status_messages_forgotten", "Messages removed that no sender had recorded in time"
+)

@@ -1,15 +1,17 @@
-"""Merges what is told into the messages as stored."""
+"""Reads messages, merges what is told, writes what moved, until nobody else was faster."""
 
-from libs.runtime.consumer import TryAgain
+from collections.abc import Sequence
+
+from libs.runtime.verdicts import TryAgain
 from services.status.domain.changes import Change
 from services.status.domain.gather import Key
 from services.status.domain.merging import Told, move
 from services.status.domain.message import Message
 from services.status.ports import Store
 
-# The second round meets only rows that the first one locked; more means a store that cannot lock.
+# A second round is for what others moved since it was read. From then on rows are locked as they
+# are read, so more means a store that cannot lock, or rows that others add and remove.
 _ROUNDS_MAX = 5
-_RETRY_S = 1.0
 
 
 async def move_messages(
@@ -27,28 +29,48 @@ async def move_messages(
             round, since others may move such acts to the same message.
 
     Returns:
-        The changes, and the messages that knew already all that is told.
+        What was written or must be kept, and the messages that knew already all that is told.
     """
     changes: list[Change] = []
     unmoved: dict[Key, Message] = {}
-    pending = sorted(told.deltas)
-    for _ in range(_ROUNDS_MAX):
+    pending: Sequence[Key] = told.keys()
+    for number in range(_ROUNDS_MAX):
         if not pending:
             return changes, unmoved
-        stored = await store.read_messages(pending)
-        attributed = await store.read_attributed(pending) if is_attributing else None
-        moved = {}
-        for key in pending:
-            version, message = stored.get(key, (0, None))
-            acts = None if attributed is None else attributed.get(key, ())
-            change = move(key, told, version, message, acts)
-            if change is not None:
-                moved[key] = change
-            elif message is not None:
-                unmoved[key] = message
-        if not moved:
-            return changes, unmoved
-        written = await store.write_messages({k: (c.version, c.new) for k, c in moved.items()})
-        changes += [change for key, change in moved.items() if key in written]
-        pending = [key for key in moved if key not in written]
-    raise TryAgain("Messages are moved elsewhere faster than here.", _RETRY_S)
+        decided = await _decide(store, told, pending, number > 0, is_attributing)
+        written = []
+        for change in decided:
+            if change.is_written:
+                change.show()
+                written.append(change)
+            elif change.spilled:
+                changes.append(change)
+            if not change.is_moved and change.known is not None:
+                unmoved[change.key] = change.new
+        overtaken = await store.write_messages(written) if written else set()
+        changes += [change for change in written if change.key not in overtaken]
+        pending = [change.key for change in written if change.key in overtaken]
+    if pending:
+        raise TryAgain("Messages are moved elsewhere faster than here.")
+    return changes, unmoved
+
+
+async def _decide(
+    store: Store, told: Told, keys: Sequence[Key], is_locking: bool, is_attributing: bool
+) -> list[Change]:
+    stored = await store.read_messages(keys, is_locking=is_locking)
+    # After the messages: every act that a message counts is seen, and one that is seen too early
+    # has moved its message on.
+    lost = [key for key in keys if key in told.lost_facts] if told.lost_facts else []
+    facts = await store.read_facts(lost) if lost else {}
+    attributed = await store.read_attributed(keys) if is_attributing else None
+    return [
+        move(
+            key,
+            told,
+            known,
+            facts.get(key, ()) if key in told.lost_facts else None,
+            None if attributed is None else attributed.get(key, ()),
+        )
+        for key, known in zip(keys, stored, strict=True)
+    ]

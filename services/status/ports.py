@@ -1,6 +1,6 @@
 """What the use cases need of the world, and what they may rely on."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -9,15 +9,17 @@ from bluetick.v1.event_pb2 import DoorReport
 
 from services.status.domain.account_hours import Cell, Counts
 from services.status.domain.attribution import Act, Move, Touched
+from services.status.domain.changes import Change, Known
+from services.status.domain.due import Due
 from services.status.domain.facts import Fact
-from services.status.domain.gather import ActPlace, Gathered, HistoryEntry, Key, Notice
-from services.status.domain.message import Message, Record
+from services.status.domain.gather import ActPlace, FactPlace, Gathered, Key, Notice, Telling
 from services.status.domain.unknown_words import UnknownWord
 
 ResultT = TypeVar("ResultT")
 # (tenant_id, ref_key, message_key that stands for it or empty, acts are parked for it)
 Ref = tuple[str, bytes, bytes, bool]
-FactPlace = tuple[str, bytes, str]
+# (message, the telling of an act that stood, the one that stands now); None: none.
+Standing = tuple[Key, Fact | None, Fact | None]
 # (tenant_id, address_key, accept_time_us, message_key)
 Send = tuple[str, bytes, int, bytes]
 
@@ -54,23 +56,34 @@ class Store(Protocol):
     async def update_refs(self, refs: Iterable[Ref]) -> None:
         """Overwrite references that are locked."""
 
-    async def park_facts(self, facts: dict[FactPlace, Fact]) -> None:
-        """Keep acts told by reference, repeats once."""
+    async def park_facts(self, facts: Mapping[FactPlace, Fact]) -> None:
+        """Keep acts told by reference, each once: the telling that stands."""
 
     async def read_parked_facts(self, refs: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return all acts told by these references."""
 
-    async def add_facts(self, facts: dict[FactPlace, Fact]) -> set[FactPlace]:
-        """Insert acts; return those that were never counted before, by anybody."""
+    async def add_facts(
+        self, facts: Mapping[FactPlace, Fact], ref_facts: Mapping[FactPlace, Fact]
+    ) -> list[Standing]:
+        """Insert acts; return those of which another telling stands now than before."""
+
+    async def take_facts(self, places: Iterable[FactPlace]) -> list[Standing]:
+        """Take acts told by reference from messages that lose it."""
 
     async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
-        """Return all acts of these messages, those told by an address included."""
+        """Return the acts that stand on these messages, those told by an address left out."""
+
+    async def read_all_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+        """Return the acts that stand on these messages, those told by an address included."""
 
     async def add_address_acts(self, acts: dict[ActPlace, Fact]) -> None:
         """Insert acts told by an address, on no message yet; repeats once."""
 
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
         """Note which messages can be answered from which address."""
+
+    async def has_acts(self, touched: Touched) -> bool:
+        """Return whether ``lock_acts`` would find any."""
 
     async def lock_acts(self, touched: Touched) -> list[Act]:
         """Lock acts told by an address, in every way in which each was told."""
@@ -88,21 +101,26 @@ class Store(Protocol):
     async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts told by an address that are counted on these messages."""
 
-    async def read_messages(self, keys: Sequence[Key]) -> dict[Key, tuple[int, Message]]:
-        """Return version and content of the messages that exist. They are not locked."""
+    async def read_messages(
+        self, keys: Sequence[Key], *, is_locking: bool = False
+    ) -> list[Known | None]:
+        """Return the messages as stored, in the order of ``keys``, which are sorted."""
 
-    async def write_messages(self, messages: dict[Key, tuple[int, Message]]) -> set[Key]:
-        """Store messages with their next version; return the keys written.
+    async def write_messages(self, changes: Sequence[Change]) -> set[Key]:
+        """Store messages with their next revision, in key order.
 
-        The others were moved by somebody else since they were read. They are locked now, so that
-        reading and writing them again succeeds.
+        Returns:
+            The keys of those that were moved by somebody else since they were read.
         """
 
-    async def write_registrations(self, records: dict[Key, Record]) -> None:
-        """Store the sender's records of messages written in this transaction."""
+    async def held_messages(self, keys: Sequence[Key]) -> set[Key]:
+        """Return which of these messages somebody else holds a lock on at this moment."""
 
-    async def append_history(self, history: dict[tuple[str, bytes, bytes], HistoryEntry]) -> None:
-        """Keep what was told, repeats once."""
+    async def spill_history(self, spilled: Mapping[Key, Iterable[Telling]]) -> None:
+        """Keep what was told of messages whose rows are full, repeats once."""
+
+    async def add_due(self, due_day: int, kind: Due, keys: Iterable[Key]) -> None:
+        """Note what the clock will do to messages on a day (since 1970 UTC)."""
 
     async def add_notices(self, notices: dict[tuple[str, bytes], Notice]) -> None:
         """Keep what was told about no message, repeats once."""
@@ -126,17 +144,25 @@ class Store(Protocol):
 class Transactions(Protocol):
     """Runs work in a transaction that commits when the work returns."""
 
+    async def look(self, work: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
+        """Run ``work``, which only reads, outside of any transaction; raises what ``run`` does."""
+
     async def run(self, work: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
         """Run ``work``; after a deadlock it runs again, so it must change nothing else.
 
         Raises:
             StoreRefused: some content cannot be stored.
+            RowsLocked: others hold some of the rows.
             DatabaseUnavailable: trying again later helps.
         """
 
 
 class Outbox(Protocol):
     """Committed change batches on their way to the broker."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the broker does not take changes; until it does, nothing more may be stored."""
 
     async def publish(self, entries: Sequence[OutboxEntry]) -> None:
         """Publish, then forget the entries.
@@ -148,5 +174,9 @@ class Outbox(Protocol):
     async def sweep(self, created_before_us: int, limit: int) -> int:
         """Publish what was left behind; return how many entries that were.
 
-        Entries that another replica sweeps at the same moment are passed over.
+        Entries that another replica sweeps at the same moment are passed over. What the broker can
+        never take is set aside, and its neighbours go out.
         """
+
+    async def measure(self) -> tuple[int, int | None, int]:
+        """Return how many entries wait, when the oldest was made, and how many lie aside."""

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from libs.runtime.broker import BrokerUnavailable
 from libs.runtime.replay import Reread
 from libs.runtime.rpc_errors import InvalidArgument, Unavailable
-from services.status.isolate_poison import REFUSED_BY_STORE
+from services.status.domain.flaws import REFUSED, find_flaw
 from services.status.ports import StoreRefused
 
 IDS_MAX: Final = 1_000
@@ -27,7 +27,7 @@ NO_ANSWER: Final = Reread(
     is_read=False, reason="NO_ANSWER", detail="ingest did not answer in time; ask again."
 )
 UNREADABLE: Final = Reread(
-    is_read=False, reason=REFUSED_BY_STORE, detail="It is no event and no part of a callback."
+    is_read=False, reason=REFUSED, detail="It is no event and no part of a callback."
 )
 
 
@@ -148,7 +148,7 @@ class ReplayQuarantine:
         return tried
 
     async def _replay_one(self, kept: Quarantined, timeout_s: float) -> ReplayedCallback:
-        if kept.reason == REFUSED_BY_STORE:
+        if kept.reason == REFUSED:
             outcome = await self._apply_again(kept)
         else:
             outcome = await self._rereader.reread(kept, timeout_s) or NO_ANSWER
@@ -177,11 +177,14 @@ class ReplayQuarantine:
         except DecodeError:
             return UNREADABLE
         event_count = len(batch.events)
+        for event in batch.events:
+            if flaw := find_flaw(event):
+                return Reread(is_read=False, reason=REFUSED, detail=flaw)
         try:
             await self._apply(batch)
         except StoreRefused as error:
             detail = type(error.__cause__).__name__
-            return Reread(is_read=False, reason=REFUSED_BY_STORE, detail=detail)
+            return Reread(is_read=False, reason=REFUSED, detail=detail)
         return Reread(is_read=True, event_count=event_count)
 
 

@@ -22,24 +22,54 @@ class StatusSettings(RuntimeSettings):
     status_probe_port: int = Field(
         9101, ge=0, le=65535, description="Port of health and metrics; 0: any free one."
     )
-    status_workers: int = Field(
+    status_lanes: int = Field(
         2,
         ge=1,
         le=16,
-        description="Batches worked on at once: while PostgreSQL writes one, the next is merged.",
+        description="Transactions at once, each with a connection of its own: while PostgreSQL "
+        "writes for one lane, another merges.",
+    )
+    status_lane_linger_ms: int = Field(
+        20,
+        ge=0,
+        le=1_000,
+        description="Milliseconds from the beginning of one transaction of a lane to that of the "
+        "next, unless that is full; what comes after a pause does not wait.",
+    )
+    status_lane_lock_timeout_s: float = Field(
+        1.0,
+        gt=0,
+        le=60,
+        description="Seconds for which a lane waits for rows that somebody else has locked; then "
+        "it goes on without the messages concerned.",
+    )
+    status_batches_max: int = Field(
+        4, ge=1, le=64, description="Batches of broker messages in hand at once; bounds memory."
     )
     status_batch_messages_max: int = Field(
         64, ge=1, le=1_000, description="Broker messages pulled together; bounds a drain."
     )
     status_batch_bytes_max: int = Field(
-        1024 * 1024, ge=1024, le=64 * 1024**2, description="Bytes pulled together; bounds memory."
+        512 * 1024, ge=1024, le=64 * 1024**2, description="Bytes pulled together; bounds memory."
     )
     status_batch_events_max: int = Field(
         2_000,
         ge=1,
         le=100_000,
-        description="Events from which on a transaction takes no further broker message; bounds "
-        "how long rows stay locked.",
+        description="Events from which on a transaction waits for no further ones.",
+    )
+    status_outbox_entries_max: int = Field(
+        1_000,
+        ge=1,
+        le=1_000_000,
+        description="Change batches that may wait to be published; from then on no more are made.",
+    )
+    status_unrecorded_days: int = Field(
+        30,
+        ge=8,
+        le=3_650,
+        description="Days after which a message is removed that no sender recorded: other software "
+        "sends from the same accounts. Longer than the week for which providers retry.",
     )
     status_change_batch_bytes_max: int = Field(
         384 * 1024,

@@ -32,12 +32,22 @@ class SweepOutbox:
             BrokerUnavailable, DatabaseUnavailable: some are still there.
         """
         total = 0
+        # While nothing goes out nobody else publishes, and the sooner it is known to go again the
+        # better.
+        age_us = 0 if self._outbox.is_blocked else self._age_us
         while True:
-            before_us = self._clock.now_us() - self._age_us
+            before_us = self._clock.now_us() - age_us
             swept = await self._outbox.sweep(before_us, self._batches_max)
             total += swept
             if swept < self._batches_max:
                 return total
+
+    async def _measure(self) -> None:
+        waiting, oldest_us, aside = await self._outbox.measure()
+        age_us = self._clock.now_us() - oldest_us if oldest_us is not None else 0
+        measures.OUTBOX_ENTRIES.set(waiting)
+        measures.OUTBOX_AGE_SECONDS.set(max(age_us, 0) / 1_000_000)
+        measures.OUTBOX_ASIDE.set(aside)
 
     async def run(self, interval_s: float, stopping: asyncio.Event) -> None:
         """Sweep until ``stopping`` is set. Outages are waited out."""
@@ -46,6 +56,7 @@ class SweepOutbox:
                 if swept := await self.sweep():
                     measures.OUTBOX_SWEPT.inc(swept)
                     _log.warning("outbox.swept", batches=swept)
+                await self._measure()
             except (BrokerUnavailable, DatabaseUnavailable) as error:
                 _log.warning("outbox.sweep_failed", error=type(error).__name__)
             try:

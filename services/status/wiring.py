@@ -2,11 +2,13 @@
 
 import gc
 import time
+from collections.abc import Mapping
 
-from bluetick.v1 import ingest_service_pb2, message_service_pb2
+from bluetick.v1 import ingest_service_pb2, message_service_pb2, snapshot_service_pb2
 from bluetick.v1.event_pb2 import EventBatch
 from bluetick.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
 from bluetick.v1.message_service_pb2_grpc import add_MessageServiceServicer_to_server
+from bluetick.v1.snapshot_service_pb2_grpc import add_SnapshotServiceServicer_to_server
 
 from libs.catalogue.standing import configure
 from libs.runtime import logs
@@ -17,22 +19,33 @@ from libs.runtime.database import Database
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import start_probe_server
 from libs.runtime.rpc_server import RpcServer
+from services.status.adapters.due_rows import DueRows
 from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
 from services.status.adapters.health_rows import HealthRows
+from services.status.adapters.lane_connection import (
+    JANITOR_SESSION,
+    LANE_SESSION,
+    LaneConnection,
+)
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.adapters.quarantine_shelf import IngestRereader, QuarantineShelfRows
 from services.status.adapters.readers import MessageRows, QuarantineRows
-from services.status.adapters.rpc_services import CallbackRpc, MessageRpc
+from services.status.adapters.rpc_services import CallbackRpc, MessageRpc, SnapshotRpc
+from services.status.adapters.snapshot_rows import SnapshotRows
 from services.status.adapters.transactions import StatusTransactions
-from services.status.apply_events import ApplyEvents
+from services.status.apply_events import ApplyEvents, Rules
 from services.status.domain.attribution import HOUR_US
 from services.status.forget_old_reports import forget_old_reports
+from services.status.forget_unrecorded import keep_forgetting
+from services.status.lanes import Lanes
 from services.status.log_events import LogEvent
 from services.status.replay_quarantine import ReplayQuarantine
 from services.status.settings import StatusSettings
 from services.status.sweep_outbox import SweepOutbox
 
 _log = logs.get_logger()
+# What a batch is made of dies with it, without cycles: looking for some costs a tenth of the time.
+_GC_THRESHOLDS = (100_000, 50, 100)
 
 
 async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = None) -> int:
@@ -50,7 +63,7 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     configure(settings)
     database = await Database.connect(
         settings.database_url,
-        pool_size=settings.database_pool_size + settings.status_workers,
+        pool_size=settings.database_pool_size,
         statement_timeout_s=settings.database_statement_timeout_s,
         lock_timeout_s=settings.database_lock_timeout_s,
         application="bluetick-status",
@@ -59,21 +72,32 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     broker = await Broker.connect(settings, "status")
     scope.defer(broker.close)
     await broker.ensure_streams()
-    outbox = OutboxStore(database, broker)
+    outbox = OutboxStore(
+        database,
+        broker,
+        _connection(scope, settings, "janitor", JANITOR_SESSION),
+        entries_max=settings.status_outbox_entries_max,
+    )
     apply_events = ApplyEvents(
         StatusTransactions(database),
         outbox,
         clock,
-        events_max=settings.status_batch_events_max,
-        reply_window_us=settings.status_reply_window_h * HOUR_US,
-        change_batch_bytes_max=settings.status_change_batch_bytes_max,
+        Rules(
+            reply_window_us=settings.status_reply_window_h * HOUR_US,
+            change_batch_bytes_max=settings.status_change_batch_bytes_max,
+            unrecorded_days=settings.status_unrecorded_days,
+        ),
     )
     callbacks = _callback_rpc(settings, database, broker, clock, apply_events)
-    port = await _serve_rpc(scope, settings, MessageRpc(MessageRows(database)), callbacks)  # type: ignore[abstract]
+    snapshots = SnapshotRpc(SnapshotRows(database), clock)
+    messages = MessageRpc(MessageRows(database))  # type: ignore[abstract]
+    port = await _serve_rpc(scope, settings, messages, callbacks, snapshots)
     _sweep(scope, settings, outbox, clock)
-    consumer = _consume(scope, settings, broker, apply_events)
+    lanes = await _open_lanes(scope, settings, apply_events, outbox)
+    consumer = _consume(scope, settings, broker, lanes)
     forgetting = forget_old_reports(HealthRows(database), clock, scope.stopping)
     scope.spawn(forgetting, "old_reports")
+    scope.spawn(keep_forgetting(DueRows(database), clock, scope.stopping), "unrecorded")
     await serve_progress(broker, FlowPositions(broker, database), clock)
 
     def probe() -> tuple[bool, str]:
@@ -84,9 +108,10 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     # What is built now lives as long as the process; the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     scope.ready()
     opened: LogEvent = "status.opened"
-    _log.info(opened, grpc_port=port, workers=settings.status_workers)
+    _log.info(opened, grpc_port=port, lanes=settings.status_lanes)
     return port
 
 
@@ -114,15 +139,21 @@ def _callback_rpc(
 
 
 async def _serve_rpc(
-    scope: Scope, settings: StatusSettings, message_rpc: MessageRpc, callback_rpc: CallbackRpc
+    scope: Scope,
+    settings: StatusSettings,
+    message_rpc: MessageRpc,
+    callback_rpc: CallbackRpc,
+    snapshot_rpc: SnapshotRpc,
 ) -> int:
     messages = message_service_pb2.DESCRIPTOR.services_by_name["MessageService"].full_name
     ingest = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
+    snapshot = snapshot_service_pb2.DESCRIPTOR.services_by_name["SnapshotService"].full_name
     server = RpcServer(
         internal_token=settings.internal_token,
         services=[
             (add_MessageServiceServicer_to_server, message_rpc, messages),
             (add_IngestServiceServicer_to_server, callback_rpc, ingest),
+            (add_SnapshotServiceServicer_to_server, snapshot_rpc, snapshot),
         ],
     )
     return await server.start(settings.status_grpc_host, settings.status_grpc_port, scope)
@@ -138,15 +169,47 @@ def _sweep(scope: Scope, settings: StatusSettings, outbox: OutboxStore, clock: C
     scope.spawn(sweeper.run(settings.status_sweep_interval_s, scope.stopping), "outbox_sweeper")
 
 
-def _consume(
-    scope: Scope, settings: StatusSettings, broker: Broker, apply_events: ApplyEvents
-) -> PullConsumer:
+def _connection(
+    scope: Scope, settings: StatusSettings, name: str, session: Mapping[str, str]
+) -> LaneConnection:
+    connection = LaneConnection(
+        settings.database_url,
+        session,
+        name=f"bluetick-status-{name}",
+        statement_timeout_s=settings.database_statement_timeout_s,
+        lock_timeout_s=settings.status_lane_lock_timeout_s,
+    )
+    scope.defer(connection.close)
+    return connection
+
+
+async def _open_lanes(
+    scope: Scope, settings: StatusSettings, apply_events: ApplyEvents, outbox: OutboxStore
+) -> Lanes:
+    connections = [
+        _connection(scope, settings, f"lane-{number}", LANE_SESSION)
+        for number in range(settings.status_lanes)
+    ]
+    lanes = Lanes(
+        apply_events,
+        outbox,
+        connections,
+        events_max=settings.status_batch_events_max,
+        linger_s=settings.status_lane_linger_ms / 1_000,
+    )
+    lanes.start()
+    scope.defer(outbox.settle)
+    scope.defer(lanes.close)
+    return lanes
+
+
+def _consume(scope: Scope, settings: StatusSettings, broker: Broker, lanes: Lanes) -> PullConsumer:
     consumer = PullConsumer(
         broker,
         stream=EVENTS_STREAM,
         durable=DURABLE,
-        handle=apply_events.handle,
-        concurrent_max=settings.status_workers,
+        handle=lanes.handle,
+        concurrent_max=settings.status_batches_max,
         batch_messages_max=settings.status_batch_messages_max,
         batch_bytes_max=settings.status_batch_bytes_max,
     )

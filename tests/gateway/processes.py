@@ -11,7 +11,6 @@ from pathlib import Path
 import grpc
 
 from libs.runtime.settings import PREFIX
-from libs.testkit.tied import tied
 from services.gateway.settings import GatewaySettings
 from tests.gateway.ports import free_port
 
@@ -40,7 +39,9 @@ async def running_gateway(
     """Run a gateway of ``settings`` on free ports until the block ends."""
     ports = {name: free_port() for name in ("grpc", "web", "probe")}
     process = await asyncio.create_subprocess_exec(
-        *tied(sys.executable, "-m", "services.gateway"),
+        sys.executable,
+        "-m",
+        "services.gateway",
         env=environment_of(settings, api_keys_file, ports),
         stderr=asyncio.subprocess.PIPE,
     )

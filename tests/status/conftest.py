@@ -1,6 +1,7 @@
 """The status service on a real database, with or without a real broker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
@@ -8,7 +9,12 @@ import pytest_asyncio
 from libs.runtime.broker import Broker
 from libs.runtime.database import Database
 from libs.testkit.clock import ManualClock
-from tests.status.machine import Bench, CollectingOutbox, make_bench
+from services.status.adapters.lane_connection import JANITOR_SESSION, LANE_SESSION
+from services.status.adapters.outbox_store import OutboxStore
+from services.status.lanes import Lanes
+from tests.status.machine import Bench, CollectingOutbox, a_connection, make_bench
+
+OpenLanes = Callable[..., Lanes]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -24,9 +30,38 @@ def bench(database: Database, clock: ManualClock) -> Bench:
     return make_bench(database, CollectingOutbox(database), clock)
 
 
-@pytest.fixture
-def published(database: Database, broker: Broker, clock: ManualClock) -> Bench:
-    """Status with its real outbox and broker."""
-    from services.status.adapters.outbox_store import OutboxStore
+@pytest_asyncio.fixture(loop_scope="session")
+async def outbox(
+    database: Database, database_url: str, broker: Broker
+) -> AsyncIterator[OutboxStore]:
+    """The real outbox."""
+    janitor = a_connection(database_url, JANITOR_SESSION)
+    store = OutboxStore(database, broker, janitor)
+    yield store
+    await store.settle()
+    await janitor.close()
 
-    return make_bench(database, OutboxStore(database, broker), clock)
+
+@pytest.fixture
+def published(database: Database, outbox: OutboxStore, clock: ManualClock) -> Bench:
+    """Status with its real outbox and broker."""
+    return make_bench(database, outbox, clock)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_lanes(database_url: str) -> AsyncIterator[OpenLanes]:
+    """Opens lanes of a replica under test: ``open_lanes(bench, lanes=2)``."""
+    async with AsyncExitStack() as stack:
+
+        def opened(bench: Bench, *, lanes: int = 2, lock_timeout_s: float = 0.3) -> Lanes:
+            connections = [
+                a_connection(database_url, LANE_SESSION, lock_timeout_s) for _ in range(lanes)
+            ]
+            made = Lanes(bench.use_case, bench.outbox, connections, linger_s=0.002)
+            made.start()
+            for connection in connections:
+                stack.push_async_callback(connection.close)
+            stack.push_async_callback(made.close)
+            return made
+
+        yield opened

@@ -2,18 +2,24 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bluetick.v1 import change_pb2, event_pb2
 
+from libs.runtime.broker import EVENTS_SUBJECT
 from libs.runtime.database import Database
+from libs.runtime.delivery import Delivery
 from libs.testkit.clock import ManualClock
+from services.status.adapters.lane_connection import LaneConnection
+from services.status.adapters.message_store import MessageStore
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.adapters.transactions import StatusTransactions
-from services.status.apply_events import ApplyEvents
-from services.status.domain.image import image
+from services.status.apply_events import ApplyEvents, Rules
+from services.status.domain.changes import Known
+from services.status.domain.history import entries
+from services.status.domain.packing import pack, pack_record
 from services.status.ports import Outbox, OutboxEntry
 
 STORED_US = 1_785_900_000_000_000
@@ -26,6 +32,8 @@ class CollectingOutbox:
     database: Database
     batches: list[change_pb2.MessageChangedBatch] = field(default_factory=list)
 
+    is_blocked = False
+
     async def publish(self, entries: Sequence[OutboxEntry]) -> None:
         self.batches += [change_pb2.MessageChangedBatch.FromString(e.payload) for e in entries]
         async with self.database.transaction() as connection:
@@ -36,6 +44,9 @@ class CollectingOutbox:
 
     async def sweep(self, created_before_us: int, limit: int) -> int:
         raise AssertionError("Nothing is left behind here.")
+
+    async def measure(self) -> tuple[int, int | None, int]:
+        raise AssertionError("Nobody asks here.")
 
     @property
     def changes(self) -> list[change_pb2.MessageChanged]:
@@ -60,41 +71,78 @@ class Bench:
         async with self.database.transaction() as connection:
             return [tuple(row) for row in await connection.fetch(query, *arguments)]
 
-    async def images(self) -> dict[bytes, tuple[int, change_pb2.MessageImage]]:
-        """Version and image of every message stored, by key."""
-        from services.status.adapters.message_store import MessageStore
-
-        keys = await self.rows("SELECT tenant_id, message_key FROM status.messages")
-        if not keys:
-            return {}
+    async def known(self) -> dict[bytes, Known]:
+        """Every row of a message, by key; also those of which nothing but a history is known."""
+        keys = await self.rows("SELECT tenant_id, message_key FROM status.messages ORDER BY 1, 2")
         async with self.database.transaction() as connection:
-            stored = await MessageStore(connection).read_messages([(k[0], k[1]) for k in keys])
-        return {key[1]: (version, image(message)) for key, (version, message) in stored.items()}
+            found = await MessageStore(connection).read_messages([(k[0], k[1]) for k in keys])
+        return {key[1]: one for key, one in zip(keys, found, strict=True) if one is not None}
+
+    async def images(self) -> dict[bytes, tuple[int, change_pb2.MessageImage]]:
+        """Version and image of every message that others were told of, by key."""
+        return {
+            key: (one.version, change_pb2.MessageImage.FromString(one.image + one.dimensions))
+            for key, one in (await self.known()).items()
+            if one.version
+        }
 
     async def image_of(self, message_key: bytes) -> change_pb2.MessageImage:
         return (await self.images())[message_key][1]
 
     async def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that must not depend on order: rows without versions."""
-        images = await self.images()
+        known, images = await self.known(), await self.images()
+        spilled = await self.rows(
+            "SELECT message_key, event, receive_time_us FROM status.history ORDER BY 1, 2"
+        )
+        told = [(key, *entry) for key, one in known.items() for entry in entries(one.history)]
         return {
-            "images": sorted((k, v.SerializeToString()) for k, (_, v) in images.items()),
-            "history": await self.rows(
-                "SELECT * FROM status.history ORDER BY message_key, fingerprint"
+            "images": sorted(
+                (k, v.SerializeToString(deterministic=True)) for k, (_, v) in images.items()
             ),
-            "registrations": await self.rows(
-                "SELECT * FROM status.registrations ORDER BY message_key"
+            "messages": sorted((key, pack(one.message)) for key, one in known.items()),
+            "records": sorted(
+                (key, pack_record(one.message.record))
+                for key, one in known.items()
+                if one.message.record is not None
             ),
-            "refs": await self.rows("SELECT * FROM status.refs ORDER BY ref_key"),
+            "history": sorted(told + spilled),
+            "facts": await self.rows("SELECT * FROM status.facts ORDER BY 1, 2, 3"),
+            "refs": await self.rows("SELECT * FROM status.refs ORDER BY 1, 2"),
             "parked": await self.rows("SELECT * FROM status.parked_facts ORDER BY 1, 2, 3"),
             "sends": await self.rows("SELECT * FROM status.address_sends ORDER BY 1, 2, 3, 4"),
             "acts": await self.rows("SELECT * FROM status.address_acts ORDER BY 1, 2, 3, 4"),
+            "notices": await self.rows("SELECT * FROM status.notices ORDER BY 1, 2"),
         }
 
 
-def make_bench(database: Database, outbox: Outbox, clock: ManualClock, **settings: int) -> Bench:
-    use_case = ApplyEvents(StatusTransactions(database), outbox, clock, **settings)
+def make_bench(database: Database, outbox: Outbox, clock: ManualClock, **rules: int) -> Bench:
+    use_case = ApplyEvents(StatusTransactions(database), outbox, clock, Rules(**rules))
     return Bench(database, outbox, clock, use_case)
+
+
+async def empty(database: Database) -> None:
+    """Empty every table of status, also those that come later."""
+    async with database.transaction() as connection:
+        statement = await connection.fetchval(
+            "SELECT 'TRUNCATE ' || string_agg(format('%I.%I', schemaname, tablename), ', ')"
+            " FROM pg_tables WHERE schemaname = 'status' AND tablename <> 'alembic_version'"
+        )
+        await connection.execute(statement)
+
+
+def a_connection(
+    database_url: str, session: Mapping[str, str], lock_timeout_s: float = 1.0
+) -> LaneConnection:
+    return LaneConnection(
+        database_url, session, name="test", statement_timeout_s=20, lock_timeout_s=lock_timeout_s
+    )
+
+
+def a_delivery(seq: int, *events: event_pb2.Event) -> Delivery:
+    """A broker message, as the consumer hands it out."""
+    data = event_pb2.EventBatch(events=events).SerializeToString()
+    return Delivery(data, EVENTS_SUBJECT, seq, STORED_US, 1, "")
 
 
 def contribution(image: change_pb2.MessageImage) -> Counter[str]:

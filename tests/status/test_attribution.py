@@ -25,6 +25,7 @@ from tests.status.machine import (
     CollectingOutbox,
     assert_versions_have_no_gaps,
     contribution,
+    empty,
     make_bench,
     shuffled,
     sum_of_deltas,
@@ -351,7 +352,7 @@ async def test_any_order_and_split_gives_one_attribution(
     await bench.apply(*events)
     expected = await bench.snapshot()
     assert any(row[-1] for row in expected["acts"])
-    await _empty(database)
+    await empty(database)
     chance = random.Random(seed)
     told = shuffled(events + chance.sample(events, len(events) // 3), seed)
     other = make_bench(database, CollectingOutbox(database), bench.clock)
@@ -373,7 +374,7 @@ async def test_replicas_that_hear_sends_and_replies_at_one_moment_agree(
     events = a_chat(seed) + a_chat(seed + 100)
     await bench.apply(*events)
     expected = await bench.snapshot()
-    await _empty(database)
+    await empty(database)
     replicas = [make_bench(database, CollectingOutbox(database), ManualClock()) for _ in range(3)]
     parts = [shuffled(events, seed)[n::3] for n in range(3)]
 
@@ -411,12 +412,3 @@ def _assert_facts_are_the_acts_counted(changes: Sequence[MessageChanged]) -> Non
     for key, change in newest.items():
         assert set(told[key].values()) <= {0, 1}
         assert sum(told[key].values()) == change.new_image.reply_count
-
-
-async def _empty(database: Database) -> None:
-    async with database.transaction() as connection:
-        await connection.execute(
-            "TRUNCATE status.messages, status.registrations, status.refs, status.facts,"
-            " status.parked_facts, status.history, status.outbox, status.notices,"
-            " status.address_sends, status.address_acts"
-        )

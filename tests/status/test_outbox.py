@@ -17,12 +17,14 @@ from libs.runtime.broker import (
 )
 from libs.runtime.consumer import PullConsumer, TryAgain
 from libs.runtime.database import Database
+from libs.runtime.delivery import Delivery
 from libs.testkit import builders
 from libs.testkit.clock import ManualClock
 from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.answer_progress import answer_progress
 from services.status.sweep_outbox import SweepOutbox
+from tests.status.conftest import OpenLanes
 from tests.status.machine import Bench, make_bench
 
 T = builders.TIME_US
@@ -30,6 +32,8 @@ T = builders.TIME_US
 
 class DyingOutbox:
     """A process that ends between commit and publish."""
+
+    is_blocked = False
 
     async def publish(self, entries: object) -> None:
         raise BrokerUnavailable("killed")
@@ -66,18 +70,19 @@ async def test_changes_go_out_by_tenant_and_state_and_the_outbox_is_empty_again(
         "bluetick.changes.v1.other.delivered",
     ]
     assert all(message_id == batch.batch_id for _, message_id, batch in found)
+    await published.outbox.settle()
     assert await published.rows("SELECT count(*) FROM status.outbox") == [(0,)]
 
 
 async def test_the_sweeper_publishes_what_a_crash_left_behind_with_the_same_id(
-    database: Database, broker: Broker, clock: ManualClock
+    database: Database, broker: Broker, clock: ManualClock, outbox: OutboxStore
 ) -> None:
     """Killed after commit, before publish: the change must still come, once."""
     dying = make_bench(database, DyingOutbox(), clock)
     with pytest.raises(TryAgain):
         await dying.apply(builders.a_registered())
     ((left,),) = await dying.rows("SELECT outbox_id::text FROM status.outbox")
-    sweeper = SweepOutbox(OutboxStore(database, broker), clock, age_s=5, batches_max=10)
+    sweeper = SweepOutbox(outbox, clock, age_s=5, batches_max=10)
 
     assert await sweeper.sweep() == 0
     clock.advance(s=6)
@@ -89,14 +94,14 @@ async def test_the_sweeper_publishes_what_a_crash_left_behind_with_the_same_id(
 
 
 async def test_a_redelivery_after_the_crash_adds_no_second_change(
-    database: Database, broker: Broker, clock: ManualClock
+    database: Database, broker: Broker, clock: ManualClock, outbox: OutboxStore
 ) -> None:
     """The redelivered batch finds everything merged; only the sweeper speaks."""
     dying = make_bench(database, DyingOutbox(), clock)
     with pytest.raises(TryAgain):
         await dying.apply(builders.a_registered())
 
-    restarted = make_bench(database, OutboxStore(database, broker), clock)
+    restarted = make_bench(database, outbox, clock)
     await restarted.apply(builders.a_registered())
 
     assert await changes_in(broker) == []
@@ -104,7 +109,7 @@ async def test_a_redelivery_after_the_crash_adds_no_second_change(
 
 
 async def test_two_sweepers_at_once_publish_each_batch_once(
-    database: Database, broker: Broker, clock: ManualClock
+    database: Database, broker: Broker, clock: ManualClock, outbox: OutboxStore
 ) -> None:
     """Every replica sweeps; they pass over each other's rows."""
     dying = make_bench(database, DyingOutbox(), clock)
@@ -112,9 +117,7 @@ async def test_two_sweepers_at_once_publish_each_batch_once(
         with pytest.raises(TryAgain):
             await dying.apply(builders.an_event(provider_message_id=f"wamid.{n}"))
     clock.advance(s=60)
-    sweepers = [
-        SweepOutbox(OutboxStore(database, broker), clock, age_s=5, batches_max=2) for _ in range(2)
-    ]
+    sweepers = [SweepOutbox(outbox, clock, age_s=5, batches_max=2) for _ in range(2)]
 
     await asyncio.gather(*(sweeper.sweep() for sweeper in sweepers))
 
@@ -123,7 +126,7 @@ async def test_two_sweepers_at_once_publish_each_batch_once(
 
 
 async def test_consumers_apply_what_is_in_the_stream_and_progress_says_so(
-    published: Bench, broker: Broker, database: Database
+    published: Bench, broker: Broker, database: Database, open_lanes: OpenLanes
 ) -> None:
     """The whole hop: EVENTS, transaction, CHANGES, acknowledgement, watermark."""
     for n in range(20):
@@ -137,7 +140,7 @@ async def test_consumers_apply_what_is_in_the_stream_and_progress_says_so(
         broker,
         stream=EVENTS_STREAM,
         durable=DURABLE,
-        handle=published.use_case.handle,
+        handle=open_lanes(published).handle,
     )
     running = asyncio.create_task(consumer.run())
     flow = FlowPositions(broker, database)
@@ -203,12 +206,14 @@ async def test_progress_is_answered_over_the_broker(
     assert progress.decode(answer.data) == progress.Progress(clock.now_us(), 0)
 
 
-async def test_poison_goes_to_quarantine_and_its_neighbours_are_applied(bench: Bench) -> None:
-    """PostgreSQL refuses NUL; one such event must not take hundreds with it."""
-    from libs.runtime.consumer import Delivery
-
+async def test_poison_goes_to_quarantine_and_its_neighbours_are_applied(
+    bench: Bench, open_lanes: OpenLanes
+) -> None:
+    """Analytics cannot store NUL; one such event must not take hundreds with it."""
+    lanes = open_lanes(bench)
     events = [builders.an_event(provider_message_id=f"wamid.{n}") for n in range(20)]
     events[7].account = "a\x00b"
+    events[13].message_key = b"short"
     events[15].reason = 40_000  # type: ignore[assignment]
     events[15].kind = words.EVENT_KIND_UNDELIVERED
     batch = builders.a_batch(*events).SerializeToString()
@@ -219,12 +224,12 @@ async def test_poison_goes_to_quarantine_and_its_neighbours_are_applied(bench: B
         Delivery(good.SerializeToString(), EVENTS_SUBJECT, 3, T, 1, ""),
     ]
 
-    refused = await bench.use_case.handle(deliveries)
-    await bench.use_case.handle(deliveries)
+    refused = await lanes.handle(deliveries)
+    await lanes.handle(deliveries)
 
     assert [(one.delivery.stream_seq, one.reason) for one in refused] == [(2, "NOT_AN_EVENT_BATCH")]
-    assert await bench.rows("SELECT count(*) FROM status.messages") == [(19,)]
+    assert await bench.rows("SELECT count(*) FROM status.messages") == [(18,)]
     assert await bench.rows(
         "SELECT tenant_id, reason, count(*) FROM status.quarantine GROUP BY 1, 2 ORDER BY 1"
-    ) == [("demo", "EVENT_REFUSED_BY_STORE", 2)]
-    assert await bench.rows("SELECT count(*) FROM status.quarantine_receipts") == [(2,)]
+    ) == [("demo", "EVENT_REFUSED_BY_STORE", 3)]
+    assert await bench.rows("SELECT count(*) FROM status.quarantine_receipts") == [(3,)]

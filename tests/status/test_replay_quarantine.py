@@ -7,7 +7,7 @@ from bluetick.v1.ingest_service_pb2 import ReplayQuarantineRequest, ReplayQuaran
 from libs.runtime.replay import Reread
 from libs.runtime.rpc_errors import InvalidArgument, Unavailable
 from libs.testkit import builders
-from services.status.isolate_poison import REFUSED_BY_STORE
+from services.status.domain.flaws import REFUSED
 from tests.status.callbacks import KEY, PlayedIngest, a_quarantined, a_replay
 from tests.status.machine import Bench
 
@@ -137,12 +137,10 @@ async def test_an_event_that_the_store_refused_is_applied_again_without_ingest(
 ) -> None:
     """ingest had read it; what failed was ours."""
     event = builders.an_event()
-    refused = a_quarantined(reason=REFUSED_BY_STORE, body=event.SerializeToString(), is_part=True)
+    refused = a_quarantined(reason=REFUSED, body=event.SerializeToString(), is_part=True)
     still_refused = builders.an_event(provider_word="a\x00b", provider_message_id="wamid.\x00")
     body = still_refused.SerializeToString()
-    await bench.apply(
-        quarantined=[refused, a_quarantined(OTHER, reason=REFUSED_BY_STORE, body=body)]
-    )
+    await bench.apply(quarantined=[refused, a_quarantined(OTHER, reason=REFUSED, body=body)])
 
     answered = await replay(bench, PlayedIngest())
 

@@ -33,6 +33,7 @@ from services.analytics.domain.report import Report
 from services.analytics.domain.times import timestamp_of
 from services.analytics.domain.watermark import Freshness, Gap, Watermark
 
+
 # By how many links were before.
 _LINK_PAGES: Paging[int] = Paging(int)
 

@@ -9,7 +9,7 @@ from libs.runtime import logs, progress
 from libs.runtime.broker import CHANGES_STREAM, EVENTS_STREAM, EVENTS_SUBJECTS, Broker
 from libs.runtime.clock import Clock
 from libs.runtime.database import Database, DatabaseUnavailable
-from services.status.adapters import sql
+from services.status.adapters import outbox_sql
 from services.status.answer_progress import answer_progress
 
 DURABLE = "status"
@@ -45,7 +45,7 @@ class FlowPositions:
     async def oldest_unpublished_us(self) -> int | None:
         """Ask the outbox."""
         async with self._database.transaction() as connection:
-            oldest: int | None = await connection.fetchval(sql.OLDEST_OUTBOX)
+            oldest: int | None = await connection.fetchval(outbox_sql.OLDEST_OUTBOX)
             return oldest
 
     async def last_change_seq(self) -> int:

@@ -4,24 +4,33 @@ Tables are locked in one order (address acts, refs, facts, messages, the rest) a
 every transaction, so that replicas wait for one another and never deadlock.
 """
 
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from bluetick.v1.event_pb2 import DoorReport
 
-from services.status.adapters import health_sql, sql
+from services.status.adapters import health_sql, message_sql, outbox_sql, sql
 from services.status.domain.account_hours import Cell, Counts
 from services.status.domain.attribution import Act, Move, Touched
+from services.status.domain.changes import Change, Known
+from services.status.domain.due import Due
 from services.status.domain.facts import Fact, stored_fact
-from services.status.domain.gather import ActPlace, Gathered, HistoryEntry, Key, Notice
-from services.status.domain.message import Message, Record, state_of
+from services.status.domain.gather import (
+    ActPlace,
+    FactPlace,
+    Gathered,
+    Key,
+    Notice,
+    Telling,
+    fingerprint,
+)
+from services.status.domain.packing import pack, pack_record, unpack
 from services.status.domain.unknown_words import UnknownWord
-from services.status.ports import OutboxEntry, Send
+from services.status.ports import OutboxEntry, Ref, Send, Standing
 
-# Message as stored, with its version.
-Stored = tuple[int, Message]
-_FIELDS_END = len(sql.MESSAGE_COLUMNS)
+_KEY_BYTES = 16
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
@@ -38,81 +47,109 @@ def _key_columns(keys: Iterable[Key]) -> list[list[Any]]:
 class MessageStore:
     """Statements inside one transaction; ``connection`` is a raw asyncpg connection in it."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, *, is_planned: bool = False) -> None:
+        """Build it; ``is_planned``: the connection plans each statement once (``message_sql``)."""
         self._connection = connection
+        self._is_planned = is_planned
 
     async def begin(self) -> None:
         """Prepare the transaction."""
-        await self._connection.execute(sql.FRESH_PLANS)
+        if not self._is_planned:
+            await self._connection.execute(sql.FRESH_PLANS)
 
     # -- references --------------------------------------------------------------------------------
 
-    async def add_refs(self, refs: Sequence[tuple[str, bytes, bytes, bool]]) -> bool:
+    async def add_refs(self, refs: Iterable[Ref]) -> bool:
         """Insert (tenant, ref_key, message_key or empty, has_facts); return if all were new.
 
         New or not, nobody else can insert them until the transaction ends.
         """
+        rows = sorted((ref[1], ref[0], *ref[2:]) for ref in refs)
         # "INSERT 0 n": the number says enough, and costs less than rows.
-        done = await self._connection.execute(sql.ADD_REFS, sorted(refs))
-        return int(done.rpartition(" ")[2]) == len(refs)
+        return _count(await self._connection.execute(sql.ADD_REFS, rows)) == len(rows)
 
     async def lock_refs(self, keys: Iterable[Key]) -> dict[Key, tuple[bytes, bool]]:
         """Lock references that exist; return who stands for each and whether acts are parked."""
-        rows = await self._connection.fetch(sql.LOCK_REFS, *_columns(sorted(keys)))
+        ordered = sorted(keys, key=lambda key: (key[1], key[0]))
+        rows = await self._connection.fetch(sql.LOCK_REFS, *_columns(ordered))
         return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
-    async def update_refs(self, refs: Iterable[tuple[str, bytes, bytes, bool]]) -> None:
+    async def update_refs(self, refs: Iterable[Ref]) -> None:
         """Overwrite references that are locked."""
-        await self._connection.execute(sql.UPDATE_REFS, *_columns(sorted(refs)))
+        rows = sorted((ref[1], ref[0], *ref[2:]) for ref in refs)
+        await self._connection.execute(sql.UPDATE_REFS, rows)
 
     # -- acts --------------------------------------------------------------------------------------
 
-    async def park_facts(self, facts: dict[tuple[str, bytes, str], Fact]) -> None:
-        """Keep acts told by reference."""
-        await self._connection.execute(sql.PARK_FACTS, *_fact_columns(facts))
+    async def park_facts(self, facts: Mapping[FactPlace, Fact]) -> None:
+        """Keep acts told by reference; of each the telling that stands."""
+        rows = sorted((key, tenant, n, fact.told) for (tenant, key, n), fact in facts.items())
+        await self._connection.execute(sql.PARK_FACTS, *_columns(rows))
 
     async def read_parked_facts(self, refs: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return all acts told by these references."""
         return _facts(await self._connection.fetch(sql.READ_PARKED_FACTS, *_columns(refs)))
 
     async def add_facts(
-        self, facts: dict[tuple[str, bytes, str], Fact]
-    ) -> set[tuple[str, bytes, str]]:
-        """Insert acts; return those that were never counted before."""
-        rows = await self._connection.fetch(sql.ADD_FACTS, *_fact_columns(facts))
-        return {(row[0], row[1], row[2]) for row in rows}
+        self, facts: Mapping[FactPlace, Fact], ref_facts: Mapping[FactPlace, Fact]
+    ) -> list[Standing]:
+        """Insert acts; return those of which another telling stands now than before."""
+        rows = []
+        for place in {*facts, *ref_facts}:
+            tenant_id, key, fact_id = place
+            own, by_ref = facts.get(place), ref_facts.get(place)
+            rows.append(
+                (
+                    *(key, tenant_id, fact_id),
+                    own.told if own is not None else None,
+                    by_ref.told if by_ref is not None else None,
+                )
+            )
+        rows.sort(key=lambda row: row[:3])
+        found = await self._connection.fetch(sql.ADD_FACTS, *_columns(rows))
+        return [_standing(row) for row in found if row[3] != row[4]]
+
+    async def take_facts(self, places: Iterable[FactPlace]) -> list[Standing]:
+        """Take acts told by reference from messages that lose it; return what stood and stands."""
+        rows = sorted((key, tenant_id, fact_id) for tenant_id, key, fact_id in places)
+        found = await self._connection.fetch(sql.TAKE_FACTS, *_columns(rows))
+        return [_standing(row) for row in found if row[3] != row[4]]
 
     async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
-        """Return all acts of these messages, those told by an address included."""
-        return _facts(await self._connection.fetch(sql.READ_ALL_FACTS, *_columns(messages)))
+        """Return the acts that stand on these messages, those told by an address left out."""
+        return _facts(await self._connection.fetch(sql.READ_FACTS, *_key_columns(messages)))
+
+    async def read_all_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+        """Return the acts that stand on these messages, those told by an address included."""
+        return _facts(await self._connection.fetch(sql.READ_ALL_FACTS, *_key_columns(messages)))
 
     # -- acts told by an address -------------------------------------------------------------------
 
     async def add_address_acts(self, acts: dict[ActPlace, Fact]) -> None:
         """Insert acts told by an address, on no message yet."""
         rows = [
-            (*place, fact.kind, fact.occur_time_us, fact.engagement, None)
-            for place, fact in sorted(acts.items(), key=_by_key)
+            (key, tenant_id, fact_id, mark, fact.occur_time_us, fact.told, None)
+            for (tenant_id, key, fact_id, mark), fact in acts.items()
         ]
+        rows.sort(key=lambda row: row[:4])
         await self._connection.execute(sql.ADD_ADDRESS_ACTS, *_columns(rows))
 
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
         """Delete and insert (tenant_id, address_key, accept_time_us, message_key)."""
-        if gone := sorted(gone):
-            await self._connection.execute(sql.REMOVE_ADDRESS_SENDS, *_columns(gone))
-        if come := sorted(come):
-            await self._connection.execute(sql.ADD_ADDRESS_SENDS, come)
+        if rows := sorted((send[1], send[0], *send[2:]) for send in gone):
+            await self._connection.execute(sql.REMOVE_ADDRESS_SENDS, rows)
+        if rows := sorted((send[1], send[0], *send[2:]) for send in come):
+            await self._connection.execute(sql.ADD_ADDRESS_SENDS, rows)
+
+    async def has_acts(self, touched: Touched) -> bool:
+        """Return whether ``lock_acts`` would find any."""
+        found: bool = await self._connection.fetchval(sql.HAS_ADDRESS_ACTS, *_touched(touched))
+        return found
 
     async def lock_acts(self, touched: Touched) -> list[Act]:
         """Lock acts, sorted by place; those that appear meanwhile are somebody else's to move."""
-        rows = await self._connection.fetch(
-            sql.LOCK_ADDRESS_ACTS,
-            *_key_columns(touched.addresses),
-            touched.from_us,
-            touched.to_us,
-            *_key_columns(touched.messages),
-        )
-        return [Act(tuple(row[:4]), stored_fact(row[2], *row[4:7]), row[7] or b"") for row in rows]
+        rows = await self._connection.fetch(sql.LOCK_ADDRESS_ACTS, *_touched(touched))
+        return [Act(tuple(row[:4]), stored_fact(row[2], row[4]), row[5] or b"") for row in rows]
 
     async def last_sends(
         self, acts: Iterable[Act], window_us: int
@@ -137,48 +174,92 @@ class MessageStore:
 
     # -- messages ----------------------------------------------------------------------------------
 
-    async def read_messages(self, keys: Sequence[Key]) -> dict[Key, Stored]:
-        """Return the messages that exist. They are not locked: ``write_messages`` notices."""
-        rows = await self._connection.fetch(sql.READ_MESSAGES, *_columns(keys))
-        return {(row[0], row[1]): (row[2], _message(row)) for row in rows}
+    async def read_messages(
+        self, keys: Sequence[Key], *, is_locking: bool = False
+    ) -> list[Known | None]:
+        """Return the messages as stored, in the order of ``keys``, which are sorted."""
+        found: list[Known | None] = [None] * len(keys)
+        if not keys:
+            return found
+        tenants, message_keys = zip(*keys, strict=True)
+        joined = b"".join(message_keys)
+        if is_locking:
+            rows = await self._connection.fetch(message_sql.LOCK_MESSAGES, tenants, message_keys)
+        elif tenants[0] == tenants[-1] and len(joined) == _KEY_BYTES * len(keys):
+            rows = await self._connection.fetch(message_sql.READ_MESSAGES_OF, tenants[0], joined)
+        else:
+            rows = await self._connection.fetch(message_sql.READ_MESSAGES, tenants, message_keys)
+        for n, revision, version, state, stored, record, dimensions, image, history, at in rows:
+            found[n - 1] = Known(
+                revision, version, state, unpack(stored, record), dimensions, image, history, at
+            )
+        return found
 
-    async def write_messages(self, messages: dict[Key, Stored]) -> set[Key]:
-        """Insert or overwrite messages with their next version, in key order.
+    async def write_messages(self, changes: Sequence[Change]) -> set[Key]:
+        """Insert or overwrite messages with their next revision; they come in key order.
 
         Returns:
-            The keys written. The others were moved by somebody else since they were read; they
-            are locked now, so that reading and writing them again succeeds.
+            The keys of those that were moved by somebody else since they were read.
         """
-        rows = [
-            (
-                *key,
-                version,
-                state_of(message),
-                message.is_counted,
-                *msgspec.structs.astuple(message)[:-1],
-            )
-            for key, (version, message) in sorted(messages.items(), key=_by_key)
-        ]
-        written = await self._connection.fetch(sql.WRITE_MESSAGES, rows)
-        return {(row[0], row[1]) for row in written}
+        new, moved, recorded = [], [], []
+        for change in changes:
+            known, message = change.known, change.new
+            tenant_id, key = change.key
+            tail = (change.state, change.version, pack(message), change.image, change.history)
+            if known is not None and change.dimensions is known.dimensions:
+                moved.append((known.at, key, tenant_id, known.revision + 1, *tail))
+                continue
+            record = message.record
+            told = (None, None) if record is None else (record.campaign_id, pack_record(record))
+            middle = (*told, change.dimensions)
+            if known is None:
+                new.append((key, tenant_id, *middle, 1, *tail))
+            else:
+                recorded.append((known.at, key, tenant_id, *middle, known.revision + 1, *tail))
+        written = 0
+        for statement, rows in (
+            (message_sql.ADVANCE_MESSAGES, moved),
+            (message_sql.RECORD_MESSAGES, recorded),
+            (message_sql.ADD_MESSAGES, new),
+        ):
+            if rows:
+                written += _count(await self._connection.execute(statement, rows))
+        if written == len(changes):
+            return set()
+        keys = [change.key for change in changes]
+        found = await self._connection.fetch(message_sql.WRITTEN_MESSAGES, *_columns(keys))
+        return set(keys) - {keys[row[0] - 1] for row in found}
 
-    async def write_registrations(self, records: dict[Key, Record]) -> None:
-        """Store the sender's records; their messages were written in this transaction."""
-        rows = [
-            (*key, *msgspec.structs.astuple(record))
-            for key, record in sorted(records.items(), key=_by_key)
-        ]
-        await self._connection.execute(sql.WRITE_REGISTRATIONS, rows)
+    async def held_messages(self, keys: Sequence[Key]) -> set[Key]:
+        """Return which of these messages somebody else holds a lock on at this moment."""
+        columns = _columns(keys)
+        stored = await self._connection.fetch(message_sql.STORED_MESSAGES, *columns)
+        free = await self._connection.fetch(message_sql.FREE_MESSAGES, *columns)
+        return {keys[row[0] - 1] for row in stored} - {keys[row[0] - 1] for row in free}
 
     # -- what is only kept -------------------------------------------------------------------------
 
-    async def append_history(self, history: dict[tuple[str, bytes, bytes], HistoryEntry]) -> None:
-        """Keep what was told, repeats once."""
+    async def spill_history(self, spilled: Mapping[Key, Iterable[Telling]]) -> None:
+        """Keep what was told of messages whose rows are full, repeats once."""
+        rows: dict[tuple[bytes, str, bytes], tuple[Any, ...]] = {}
+        for (tenant_id, key), tellings in spilled.items():
+            for kind, time_us, event, receive_us, *_ in tellings:
+                place = (key, tenant_id, fingerprint(event))
+                if place not in rows or receive_us < rows[place][2]:
+                    rows[place] = (kind, time_us, receive_us, event)
+        ordered = [(*place, *rest) for place, rest in sorted(rows.items())]
+        await self._connection.execute(sql.APPEND_HISTORY, ordered)
+
+    async def add_due(self, due_day: int, kind: Due, keys: Iterable[Key]) -> None:
+        """Note what the clock will do to messages on a day."""
+        by_tenant: dict[str, list[bytes]] = {}
+        for tenant_id, key in keys:
+            by_tenant.setdefault(tenant_id, []).append(key)
         rows = [
-            (*place, e.kind, e.occur_time_us, e.receive_time_us, e.event)
-            for place, e in sorted(history.items(), key=_by_key)
+            (due_day, tenant_id, uuid.uuid4(), kind, b"".join(found))
+            for tenant_id, found in sorted(by_tenant.items())
         ]
-        await self._connection.execute(sql.APPEND_HISTORY, rows)
+        await self._connection.execute(sql.ADD_DUE, *_columns(rows))
 
     async def add_notices(self, notices: dict[tuple[str, bytes], Notice]) -> None:
         """Keep what was told about no message."""
@@ -231,7 +312,7 @@ class MessageStore:
     async def add_outbox(self, entries: Sequence[OutboxEntry], now_us: int) -> None:
         """Keep change batches until they are published."""
         rows = ((*msgspec.structs.astuple(entry), now_us) for entry in entries)
-        await self._connection.execute(sql.ADD_OUTBOX, *_columns(rows))
+        await self._connection.execute(outbox_sql.ADD_OUTBOX, *_columns(rows))
 
 
 def storable(text: str) -> str:
@@ -243,23 +324,31 @@ def _by_key(item: tuple[Any, Any]) -> Any:
     return item[0]
 
 
-def _fact_columns(facts: dict[tuple[str, bytes, str], Fact]) -> list[list[Any]]:
-    return _columns(
-        (*place, fact.kind, fact.occur_time_us, fact.engagement)
-        for place, fact in sorted(facts.items(), key=_by_key)
+def _count(done: str) -> int:
+    """Return the number of rows of "UPDATE 3" or "INSERT 0 3"."""
+    return int(done.rpartition(" ")[2])
+
+
+def _touched(touched: Touched) -> tuple[Any, ...]:
+    return (
+        *_key_columns(touched.addresses),
+        touched.from_us,
+        touched.to_us,
+        *_key_columns(touched.messages),
+    )
+
+
+def _standing(row: Any) -> Standing:
+    tenant_id, key, fact_id, before, after = row
+    return (
+        (tenant_id, key),
+        stored_fact(fact_id, before) if before is not None else None,
+        stored_fact(fact_id, after) if after is not None else None,
     )
 
 
 def _facts(rows: Iterable[Any]) -> dict[Key, list[Fact]]:
     found: dict[Key, list[Fact]] = {}
-    for tenant_id, key, fact_id, kind, occur_time_us, engagement in rows:
-        fact = stored_fact(fact_id, kind, occur_time_us, engagement)
-        found.setdefault((tenant_id, key), []).append(fact)
+    for tenant_id, key, fact_id, told in rows:
+        found.setdefault((tenant_id, key), []).append(stored_fact(fact_id, told))
     return found
-
-
-def _message(row: Any) -> Message:
-    """Return the message of a row of ``READ_MESSAGES``."""
-    record = Record(*row[_FIELDS_END:]) if row[_FIELDS_END] is not None else None
-    fields = [*row[sql.FIELDS_START : _FIELDS_END], record]
-    return Message(*fields)

@@ -1,9 +1,15 @@
 """Reads for the gRPC doors."""
 
+from collections.abc import Iterator
+
+from bluetick.v1.event_pb2 import Event
+
 from libs.runtime.database import Database
 from services.status.adapters import quarantine_sql, sql
 from services.status.adapters.message_store import MessageStore
-from services.status.domain.gather import HistoryEntry
+from services.status.domain.changes import Known
+from services.status.domain.gather import HistoryEntry, fingerprint, occur_time
+from services.status.domain.history import entries
 from services.status.get_message import Found
 from services.status.list_quarantine import QuarantineRow
 
@@ -21,10 +27,10 @@ class MessageRows:
             return key
 
     async def message(self, tenant_id: str, key: bytes) -> Found | None:
-        """Look the message up."""
+        """Look the message up; of one with nothing but a history nothing is known."""
         async with self._database.transaction() as connection:
-            stored = await MessageStore(connection).read_messages([(tenant_id, key)])
-        return Found(*stored[tenant_id, key]) if stored else None
+            (known,) = await MessageStore(connection).read_messages([(tenant_id, key)])
+        return Found(known.version, known.message) if known is not None and known.version else None
 
     async def history(
         self, tenant_id: str, keys: list[bytes], limit: int
@@ -32,7 +38,23 @@ class MessageRows:
         """Read the history; the order does not depend on the order of arrival."""
         async with self._database.transaction() as connection:
             rows = await connection.fetch(sql.READ_HISTORY, tenant_id, keys, limit)
-        return [(row[0], HistoryEntry(*row[1:])) for row in rows]
+            stored = await MessageStore(connection).read_messages(
+                [(tenant_id, key) for key in sorted(keys)]
+            )
+        found = [(row[0], HistoryEntry(*row[1:])) for row in rows]
+        for known in stored:
+            if known is not None:
+                found += told_in(known)
+        found.sort(key=lambda one: (one[1].occur_time_us, one[1].kind, one[0]))
+        return found[:limit]
+
+
+def told_in(known: Known) -> Iterator[tuple[bytes, HistoryEntry]]:
+    """Yield the history that a row keeps, with fingerprints."""
+    for told, receive_us in entries(known.history):
+        event = Event.FromString(told)
+        time_us = occur_time(event.occur_time_us, receive_us)
+        yield fingerprint(told), HistoryEntry(event.kind, time_us, receive_us, told)
 
 
 class QuarantineRows:

@@ -1,5 +1,6 @@
 """The gRPC doors of status. What it does not serve stays as generated: UNIMPLEMENTED."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from bluetick.v1.ingest_service_pb2 import (
@@ -13,6 +14,8 @@ from bluetick.v1.ingest_service_pb2 import (
 from bluetick.v1.ingest_service_pb2_grpc import IngestServiceServicer
 from bluetick.v1.message_service_pb2 import GetMessageRequest, GetMessageResponse
 from bluetick.v1.message_service_pb2_grpc import MessageServiceServicer
+from bluetick.v1.snapshot_service_pb2 import StreamSnapshotRequest, StreamSnapshotResponse
+from bluetick.v1.snapshot_service_pb2_grpc import SnapshotServiceServicer
 
 from libs.runtime.api_keys import Role
 from libs.runtime.clock import Clock
@@ -21,6 +24,7 @@ from services.status.get_callback_health import HealthReader, get_callback_healt
 from services.status.get_message import MessageReader, get_message
 from services.status.list_quarantine import QuarantineReader, list_quarantine
 from services.status.replay_quarantine import ReplayQuarantine
+from services.status.stream_snapshot import SnapshotReader, stream_snapshot
 
 # Of the caller's deadline, what is left for the answer's way back.
 _MARGIN_S = 1.0
@@ -43,6 +47,21 @@ class MessageRpc(MessageServiceServicer):
             is_address_shown=asking.role >= Role.ADMIN,
         )
         return GetMessageResponse(message=message)
+
+
+class SnapshotRpc(SnapshotServiceServicer):
+    """SnapshotService: the message store, for other services."""
+
+    def __init__(self, reader: SnapshotReader, clock: Clock) -> None:
+        self._reader = reader
+        self._clock = clock
+
+    async def StreamSnapshot(
+        self, request: StreamSnapshotRequest, context: Any
+    ) -> AsyncIterator[StreamSnapshotResponse]:
+        """Stream messages in the order of their keys. Of no tenant: the gateway has no way here."""
+        async for page in stream_snapshot(self._reader, self._clock, request):
+            yield page
 
 
 class CallbackRpc(IngestServiceServicer):

@@ -35,9 +35,8 @@ _SQL_TYPES = {
 
 # Types of the rows of the hottest statements; a change of columns needs a new type.
 ROW_TYPES = {
-    "messages": "message_row_2",
+    "messages": "message_row_1",
     "history": "history_row_1",
-    "registrations": "registration_row_1",
     "refs": "ref_row_1",
     "address_sends": "address_send_row_1",
 }
@@ -59,8 +58,8 @@ def insert(table: Table, alias: str = "t") -> str:
     return f"INSERT INTO {table.fullname} AS {alias} ({names}) SELECT {names} FROM {_unnest(table)}"
 
 
-def _insert_rows(table: Table, alias: str = "t") -> str:
-    """As ``_insert``, with one array of rows: the driver encodes it at half the cost of columns.
+def insert_rows(table: Table, alias: str = "t") -> str:
+    """As ``insert``, with one array of rows: the driver encodes it at half the cost of columns.
 
     The row type is a type of its own, made by a migration and never changed, so that a replica of
     yesterday still runs on the tables of tomorrow.
@@ -75,82 +74,88 @@ def conflict(table: Table) -> str:
     return f"ON CONFLICT ({', '.join(c.name for c in table.primary_key.columns)})"
 
 
-def _assignments(table: Table) -> str:
-    rest = [c.name for c in table.columns if not c.primary_key]
-    return ", ".join(f"{name} = excluded.{name}" for name in rest)
-
-
-MESSAGE_COLUMNS = tuple(c.name for c in tables.messages.columns)
-RECORD_COLUMNS = tuple(c.name for c in tables.registrations.columns if not c.primary_key)
-# Fields of Message start here: after tenant, key, version, state, is_counted.
-FIELDS_START = 5
-
 # A plan made while a table was empty would scan it for ever after.
 FRESH_PLANS = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"
 
-READ_MESSAGES = f"""
-SELECT {", ".join(f"m.{name}" for name in MESSAGE_COLUMNS)},
-       {", ".join(f"r.{name}" for name in RECORD_COLUMNS)}
-FROM unnest($1::text[], $2::bytea[]) AS k(tenant_id, message_key)
-JOIN {tables.messages.fullname} AS m
-  ON m.tenant_id = k.tenant_id AND m.message_key = k.message_key
-LEFT JOIN {tables.registrations.fullname} AS r
-  ON r.tenant_id = m.tenant_id AND r.message_key = m.message_key
-"""
 
-# A row that another transaction moved first is not returned; it is locked all the same.
-WRITE_MESSAGES = f"""
-{_insert_rows(tables.messages, "m")}
-{conflict(tables.messages)} DO UPDATE SET {_assignments(tables.messages)}
-WHERE m.version = excluded.version - 1
-RETURNING m.tenant_id, m.message_key
-"""
+def look_up(table: Table, columns: str, *keys: str, locking: str = "") -> str:
+    """Return one look-up for each row of ``k``, by columns of the same names.
 
-WRITE_REGISTRATIONS = f"""
-{_insert_rows(tables.registrations)}
-{conflict(tables.registrations)} DO UPDATE SET {_assignments(tables.registrations)}
-"""
+    ``OFFSET 0`` keeps the planner from turning the loop round: a plan is made once for tables of
+    any size.
+    """
+    where = " AND ".join(f"t.{name} = k.{name}" for name in keys)
+    return f"""CROSS JOIN LATERAL (
+  SELECT {columns} FROM {table.fullname} AS t WHERE {where} OFFSET 0 {locking}) AS t"""
 
-ADD_REFS = f"""
-{_insert_rows(tables.refs)}
-{conflict(tables.refs)} DO NOTHING
-"""
 
+ADD_REFS = f"{insert_rows(tables.refs)} {conflict(tables.refs)} DO NOTHING"
+
+_REFS = "unnest($1::text[], $2::bytea[]) AS k(tenant_id, ref_key)"
+# Keys come sorted, so rows are locked in one order everywhere.
 LOCK_REFS = f"""
-SELECT r.tenant_id, r.ref_key, r.message_key, r.has_facts
-FROM unnest($1::text[], $2::bytea[]) AS k(tenant_id, ref_key)
-JOIN {tables.refs.fullname} AS r ON r.tenant_id = k.tenant_id AND r.ref_key = k.ref_key
-ORDER BY r.tenant_id, r.ref_key
-FOR UPDATE OF r
+SELECT k.tenant_id, k.ref_key, t.message_key, t.has_facts
+FROM {_REFS} {look_up(tables.refs, "t.*", "ref_key", "tenant_id", locking="FOR UPDATE")}
 """
 
 UPDATE_REFS = f"""
-UPDATE {tables.refs.fullname} AS r
-SET message_key = u.message_key, has_facts = u.has_facts
-FROM {_unnest(tables.refs)}
-WHERE r.tenant_id = u.tenant_id AND r.ref_key = u.ref_key
+{insert_rows(tables.refs, "r")}
+{conflict(tables.refs)} DO UPDATE
+SET message_key = excluded.message_key, has_facts = excluded.has_facts
 """
 
+# Of each act, told of the message and told by reference, the smaller telling stays. Returned is
+# what changed, with what stood before.
 ADD_FACTS = f"""
 {insert(tables.facts)}
-{conflict(tables.facts)} DO NOTHING
-RETURNING t.tenant_id, t.message_key, t.fact_id
+{conflict(tables.facts)} DO UPDATE
+SET act = least(t.act, excluded.act), act_by_ref = least(t.act_by_ref, excluded.act_by_ref)
+WHERE least(t.act, excluded.act) IS DISTINCT FROM t.act
+   OR least(t.act_by_ref, excluded.act_by_ref) IS DISTINCT FROM t.act_by_ref
+RETURNING t.tenant_id, t.message_key, t.fact_id,
+          least(old.act, old.act_by_ref), least(new.act, new.act_by_ref)
 """
 
-PARK_FACTS = f"{insert(tables.parked_facts)} {conflict(tables.parked_facts)} DO NOTHING"
+# Takes from messages the acts told by references that they lose; returns what stood and stands.
+TAKE_FACTS = f"""
+WITH found AS (
+  SELECT k.message_key, k.tenant_id, k.fact_id, t.at, t.act, t.act_by_ref
+  FROM unnest($1::bytea[], $2::text[], $3::text[]) AS k(message_key, tenant_id, fact_id)
+  {
+    look_up(
+        tables.facts,
+        "t.ctid AS at, t.act, t.act_by_ref",
+        "message_key",
+        "tenant_id",
+        "fact_id",
+        locking="FOR UPDATE",
+    )
+}
+  WHERE t.act_by_ref IS NOT NULL),
+gone AS (
+  DELETE FROM {tables.facts.fullname} AS f USING found
+  WHERE f.ctid = found.at AND found.act IS NULL),
+kept AS (
+  UPDATE {tables.facts.fullname} AS f SET act_by_ref = NULL FROM found
+  WHERE f.ctid = found.at AND found.act IS NOT NULL)
+SELECT tenant_id, message_key, fact_id, least(act, act_by_ref), act FROM found
+"""
+
+PARK_FACTS = f"""
+{insert(tables.parked_facts)}
+{conflict(tables.parked_facts)} DO UPDATE SET act = excluded.act WHERE excluded.act < t.act
+"""
+
+_MESSAGES = "unnest($1::text[], $2::bytea[]) AS k(tenant_id, message_key)"
 
 READ_FACTS = f"""
-SELECT f.tenant_id, f.message_key, f.fact_id, f.kind, f.occur_time_us, f.engagement
-FROM unnest($1::text[], $2::bytea[]) AS k(tenant_id, message_key)
-JOIN {tables.facts.fullname} AS f
-  ON f.tenant_id = k.tenant_id AND f.message_key = k.message_key
+SELECT k.tenant_id, k.message_key, t.fact_id, least(t.act, t.act_by_ref)
+FROM {_MESSAGES} {look_up(tables.facts, "t.*", "message_key", "tenant_id")}
 """
 
 READ_ATTRIBUTED_FACTS = f"""
-SELECT a.tenant_id, a.message_key, a.fact_id, a.kind, a.occur_time_us, a.engagement
-FROM unnest($1::text[], $2::bytea[]) AS k(tenant_id, message_key)
-JOIN {tables.address_acts.fullname} AS a
-  ON a.tenant_id = k.tenant_id AND a.message_key = k.message_key
+SELECT k.tenant_id, k.message_key, t.fact_id, t.act
+FROM {_MESSAGES} {look_up(tables.address_acts, "t.*", "message_key", "tenant_id")}
 """
 
 READ_ALL_FACTS = f"{READ_FACTS} UNION ALL {READ_ATTRIBUTED_FACTS}"
@@ -158,31 +163,48 @@ READ_ALL_FACTS = f"{READ_FACTS} UNION ALL {READ_ATTRIBUTED_FACTS}"
 ADD_ADDRESS_ACTS = f"{insert(tables.address_acts)} {conflict(tables.address_acts)} DO NOTHING"
 
 ADD_ADDRESS_SENDS = (
-    f"{_insert_rows(tables.address_sends)} {conflict(tables.address_sends)} DO NOTHING"
+    f"{insert_rows(tables.address_sends)} {conflict(tables.address_sends)} DO NOTHING"
 )
 
 REMOVE_ADDRESS_SENDS = f"""
-DELETE FROM {tables.address_sends.fullname} AS s
-USING {_unnest(tables.address_sends)}
-WHERE s.tenant_id = u.tenant_id AND s.address_key = u.address_key
-  AND s.accept_time_us = u.accept_time_us AND s.message_key = u.message_key
+WITH found AS (
+  SELECT t.ctid AS at
+  FROM unnest($1::{tables.SCHEMA}.{ROW_TYPES["address_sends"]}[]) AS k
+  {
+    look_up(
+        tables.address_sends,
+        "t.ctid",
+        "address_key",
+        "tenant_id",
+        "accept_time_us",
+        "message_key",
+        locking="FOR UPDATE",
+    )
+})
+DELETE FROM {tables.address_sends.fullname} AS s USING found WHERE s.ctid = found.at
+"""
+
+_ADDRESSES = "unnest($1::text[], $2::bytea[]) AS k(tenant_id, address_key)"
+_ACTED = "unnest($5::text[], $6::bytea[]) AS k(tenant_id, message_key)"
+_BY_ADDRESS = look_up(tables.address_acts, "t.*", "address_key", "tenant_id")
+_BY_MESSAGE = look_up(tables.address_acts, "t.*", "message_key", "tenant_id")
+
+# Whether LOCK_ADDRESS_ACTS would find anything: nearly always not.
+HAS_ADDRESS_ACTS = f"""
+SELECT EXISTS (
+  SELECT FROM {_ADDRESSES} {_BY_ADDRESS} WHERE t.occur_time_us BETWEEN $3 AND $4)
+OR EXISTS (SELECT FROM {_ACTED} {_BY_MESSAGE})
 """
 
 # Of each act found, every way in which it was told.
 LOCK_ADDRESS_ACTS = f"""
 WITH found AS (
-    SELECT a.tenant_id, a.address_key, a.fact_id
-    FROM unnest($1::text[], $2::bytea[]) AS k(tenant_id, address_key)
-    JOIN {tables.address_acts.fullname} AS a
-      ON a.tenant_id = k.tenant_id AND a.address_key = k.address_key
-     AND a.occur_time_us BETWEEN $3 AND $4
+    SELECT k.tenant_id, k.address_key, t.fact_id
+    FROM {_ADDRESSES} {_BY_ADDRESS} WHERE t.occur_time_us BETWEEN $3 AND $4
     UNION
-    SELECT a.tenant_id, a.address_key, a.fact_id
-    FROM unnest($5::text[], $6::bytea[]) AS k(tenant_id, message_key)
-    JOIN {tables.address_acts.fullname} AS a
-      ON a.tenant_id = k.tenant_id AND a.message_key = k.message_key
+    SELECT t.tenant_id, t.address_key, t.fact_id FROM {_ACTED} {_BY_MESSAGE}
 )
-SELECT {", ".join(f"a.{c.name}" for c in tables.address_acts.columns)}
+SELECT a.tenant_id, a.address_key, a.fact_id, a.fingerprint, a.act, a.message_key
 FROM found AS k
 JOIN {tables.address_acts.fullname} AS a
   ON a.tenant_id = k.tenant_id AND a.address_key = k.address_key AND a.fact_id = k.fact_id
@@ -215,15 +237,13 @@ WHERE a.tenant_id = u.tenant_id AND a.address_key = u.address_key
 """
 
 READ_PARKED_FACTS = f"""
-SELECT f.tenant_id, f.ref_key, f.fact_id, f.kind, f.occur_time_us, f.engagement
-FROM unnest($1::text[], $2::bytea[]) AS k(tenant_id, ref_key)
-JOIN {tables.parked_facts.fullname} AS f
-  ON f.tenant_id = k.tenant_id AND f.ref_key = k.ref_key
+SELECT k.tenant_id, k.ref_key, t.fact_id, t.act
+FROM {_REFS} {look_up(tables.parked_facts, "t.*", "ref_key", "tenant_id")}
 """
 
 # Of a repeat the first receipt is kept; most repeats are later ones and write nothing.
 APPEND_HISTORY = f"""
-{_insert_rows(tables.history, "h")}
+{insert_rows(tables.history, "h")}
 {conflict(tables.history)} DO UPDATE SET receive_time_us = excluded.receive_time_us
 WHERE excluded.receive_time_us < h.receive_time_us
 """
@@ -252,29 +272,11 @@ ADD_RECEIPTS = (
     f"{insert(tables.quarantine_receipts)} {conflict(tables.quarantine_receipts)} DO NOTHING"
 )
 
-ADD_OUTBOX = insert(tables.outbox)
-
-DELETE_OUTBOX = f"""
-DELETE FROM {tables.outbox.fullname} AS o
-USING unnest($1::text[], $2::uuid[]) AS k(tenant_id, outbox_id)
-WHERE o.tenant_id = k.tenant_id AND o.outbox_id = k.outbox_id
-"""
-
-TAKE_OUTBOX = f"""
-SELECT tenant_id, outbox_id, subject, payload, oldest_event_time_us
-FROM {tables.outbox.fullname}
-WHERE create_time_us < $1
-ORDER BY create_time_us
-LIMIT $2
-FOR UPDATE SKIP LOCKED
-"""
-
-OLDEST_OUTBOX = f"SELECT min(oldest_event_time_us) FROM {tables.outbox.fullname}"
-
 STANDING_KEY = f"""
 SELECT message_key FROM {tables.refs.fullname} WHERE tenant_id = $1 AND ref_key = $2
 """
 
+# What the rows of the messages have no room for, and what came by address.
 READ_HISTORY = f"""
 SELECT fingerprint, kind, occur_time_us, receive_time_us, event
 FROM {tables.history.fullname}
@@ -288,3 +290,5 @@ WHERE a.tenant_id = $1 AND a.message_key = ANY($2::bytea[])
 ORDER BY occur_time_us, kind, fingerprint
 LIMIT $3
 """
+
+ADD_DUE = insert(tables.due)

@@ -1,7 +1,8 @@
 """The tables of schema ``status``, as Alembic compares them with the database.
 
-Every primary key starts with ``tenant_id``, the column by which a cluster would spread the rows.
-Times are microseconds since 1970 UTC in ``bigint``; 0: never.
+Every primary key has ``tenant_id``, the column by which a cluster would spread the rows. A key of
+16 bytes comes before it: the tenant tells nothing apart, and each look-up would compare it a dozen
+times. Times are microseconds since 1970 UTC in ``bigint``; 0: never.
 """
 
 from typing import Any
@@ -35,17 +36,6 @@ metadata = MetaData(
     },
 )
 
-# The third writing of ``domain.states.PROOFS``; a test compares them.
-STATE_IS_THE_HIGHEST_PROVEN = """state = CASE
-    WHEN read_time_us > 0 THEN 7
-    WHEN report_time_us > 0 OR proof_time_us > 0 OR attributed_proof_time_us > 0 THEN 6
-    WHEN undeliver_time_us > 0 OR (drop_time_us > 0 AND provider_message_id <> '') THEN 5
-    WHEN send_time_us > 0 THEN 4
-    WHEN accept_time_us > 0 THEN 3
-    WHEN drop_time_us > 0 THEN 2
-    WHEN queue_time_us > 0 THEN 1
-    ELSE 0 END"""
-
 
 def _column(name: str, kind: type[TypeEngine[Any]]) -> Column[Any]:
     return Column(name, kind, nullable=False)
@@ -60,6 +50,8 @@ def _key(*names: str) -> list[Column[Any]]:
         "shard": SmallInteger,
         "fact_id": Text,
         "outbox_id": Uuid,
+        "due_id": Uuid,
+        "due_day": Integer,
         "receive_time_us": BigInteger,
         "accept_time_us": BigInteger,
     }
@@ -69,88 +61,57 @@ def _key(*names: str) -> list[Column[Any]]:
     ]
 
 
-# Hot: rewritten at each move, so it holds what moves and has no index but its key (updates then
-# stay on their page). Columns after ``is_counted`` are the fields of ``domain.message.Message``.
+# Hot: rewritten at each move, on its page while that has room, so nothing that moves is indexed.
+# What hardly ever moves comes first and what only grows comes last: the log skips both. See
+# docs/adr/0005-one-packed-row-a-message.md.
 messages = Table(
     "messages",
     metadata,
-    *_key("tenant_id", "message_key"),
-    _column("version", BigInteger),
+    *_key("message_key", "tenant_id"),
+    # Null: the sender's record has not come.
+    Column("campaign_id", Text),
+    Column("record", LargeBinary),
+    # With ``image``: the serialized public image.
+    _column("dimensions", LargeBinary),
+    # +1 at each write of the row, the guard of whoever writes next.
+    _column("revision", Integer),
     _column("state", SmallInteger),
-    _column("is_counted", Boolean),
-    _column("provider", Text),
-    _column("account", Text),
-    _column("provider_message_id", Text),
-    _column("message_ref", Text),
-    _column("queue_time_us", BigInteger),
-    _column("drop_time_us", BigInteger),
-    _column("accept_time_us", BigInteger),
-    _column("send_time_us", BigInteger),
-    _column("undeliver_time_us", BigInteger),
-    _column("report_time_us", BigInteger),
-    _column("proof_time_us", BigInteger),
-    _column("read_time_us", BigInteger),
-    _column("play_time_us", BigInteger),
-    _column("cancel_time_us", BigInteger),
-    _column("evidence_time_us", BigInteger),
-    _column("click_count", Integer),
-    _column("click_time_us", BigInteger),
-    _column("reply_count", Integer),
-    _column("reply_time_us", BigInteger),
-    _column("tap_count", Integer),
-    _column("tap_time_us", BigInteger),
-    _column("unsubscribe_time_us", BigInteger),
-    _column("complain_time_us", BigInteger),
-    _column("failure_time_us", BigInteger),
-    _column("failure_code", Text),
-    _column("failure_reason", SmallInteger),
-    _column("failure_codes", Text),
-    _column("pricing_time_us", BigInteger),
-    _column("pricing", LargeBinary),
-    _column("is_superseded", Boolean),
-    _column("attributed_proof_time_us", BigInteger),
-    _column("attributed", LargeBinary),
-    _column("machine_click_count", Integer),
-    _column("human_click_time_us", BigInteger),
+    # +1 at each change that others are told of; 0: none yet.
+    _column("version", BigInteger),
+    _column("stored", LargeBinary),
+    _column("image", LargeBinary),
+    _column("history", LargeBinary),
     CheckConstraint("octet_length(message_key) = 16", name="a_message_key_has_16_bytes"),
-    CheckConstraint("version > 0", name="versions_start_at_1"),
-    CheckConstraint(STATE_IS_THE_HIGHEST_PROVEN, name="state_is_the_highest_proven"),
-    CheckConstraint("NOT (is_counted AND is_superseded)", name="a_superseded_message_never_counts"),
-    postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
-)
-
-# Cold: written once, when the sender's record arrives.
-registrations = Table(
-    "registrations",
-    metadata,
-    *_key("tenant_id", "message_key"),
-    _column("record_time_us", BigInteger),
-    _column("registration", LargeBinary),
-    _column("message_ref", Text),
-    _column("address", Text),
-    _column("campaign_id", Text),
-    _column("contact_id", Text),
-    _column("person_key", LargeBinary),
-    _column("kind", SmallInteger),
+    CheckConstraint("version >= 0 AND revision > 0", name="versions_count_up"),
+    CheckConstraint("state BETWEEN 0 AND 7", name="a_state_is_one_of_the_order"),
+    CheckConstraint("(record IS NULL) = (campaign_id IS NULL)", name="a_record_has_a_campaign"),
+    postgresql_with={
+        "fillfactor": "70",
+        "autovacuum_vacuum_scale_factor": "0.02",
+        # A row is read and written as a whole: out of line it would be two.
+        "toast_tuple_target": "4096",
+    },
 )
 
 # Which message stands for a sender's reference; ``message_key`` empty: only acts so far.
 refs = Table(
     "refs",
     metadata,
-    *_key("tenant_id", "ref_key"),
+    *_key("ref_key", "tenant_id"),
     _column("message_key", LargeBinary),
     _column("has_facts", Boolean),
 )
 
-# Acts counted, each once.
+# Acts counted on messages, each once. What was told of the message itself and what was told by a
+# reference is kept apart, since the reference may move on to another message; of the two, the
+# smaller stands (``domain.facts.Fact.told``).
 facts = Table(
     "facts",
     metadata,
-    *_key("tenant_id", "message_key", "fact_id"),
-    _column("kind", SmallInteger),
-    _column("occur_time_us", BigInteger),
-    _column("engagement", LargeBinary),
+    *_key("message_key", "tenant_id", "fact_id"),
+    Column("act", LargeBinary),
+    Column("act_by_ref", LargeBinary),
+    CheckConstraint("act IS NOT NULL OR act_by_ref IS NOT NULL", name="an_act_was_told"),
 )
 
 # Acts told by reference: parked here until a message stands for it, and kept, since another may
@@ -158,17 +119,15 @@ facts = Table(
 parked_facts = Table(
     "parked_facts",
     metadata,
-    *_key("tenant_id", "ref_key", "fact_id"),
-    _column("kind", SmallInteger),
-    _column("occur_time_us", BigInteger),
-    _column("engagement", LargeBinary),
+    *_key("ref_key", "tenant_id", "fact_id"),
+    _column("act", LargeBinary),
 )
 
 # Where and when messages were sent that somebody may answer; kept in step with the messages.
 address_sends = Table(
     "address_sends",
     metadata,
-    *_key("tenant_id", "address_key", "accept_time_us", "message_key"),
+    *_key("address_key", "tenant_id", "accept_time_us", "message_key"),
 )
 
 # Acts told by an address only, each way of telling once; ``message_key``: on which message it is
@@ -176,21 +135,20 @@ address_sends = Table(
 address_acts = Table(
     "address_acts",
     metadata,
-    *_key("tenant_id", "address_key", "fact_id", "fingerprint"),
-    _column("kind", SmallInteger),
+    *_key("address_key", "tenant_id", "fact_id", "fingerprint"),
     _column("occur_time_us", BigInteger),
-    _column("engagement", LargeBinary),
+    _column("act", LargeBinary),
     # Null and not empty: a value that most rows share would mislead the planner.
     Column("message_key", LargeBinary),
-    Index(None, "tenant_id", "address_key", "occur_time_us"),
-    Index(None, "tenant_id", "message_key", postgresql_where=text("message_key IS NOT NULL")),
+    Index(None, "address_key", "tenant_id", "occur_time_us"),
+    Index(None, "message_key", "tenant_id", postgresql_where=text("message_key IS NOT NULL")),
 )
 
-# Everything told about a message, repeats once.
+# What was told about messages of which more was told than their rows hold, repeats once.
 history = Table(
     "history",
     metadata,
-    *_key("tenant_id", "message_key", "fingerprint"),
+    *_key("message_key", "tenant_id", "fingerprint"),
     _column("kind", SmallInteger),
     _column("occur_time_us", BigInteger),
     _column("receive_time_us", BigInteger),
@@ -294,17 +252,36 @@ unknown_words = Table(
     _column("receive_time_us", BigInteger),
 )
 
-# Changes committed and not yet known to be published. Nearly always empty.
-outbox = Table(
-    "outbox",
+# What the clock will do to messages, and on which day (since 1970, UTC): one row holds the keys of
+# many, so that a message costs 17 bytes and no index entry. ``kind`` is one of ``domain.due.Due``.
+due = Table(
+    "due",
     metadata,
-    *_key("tenant_id", "outbox_id"),
-    _column("subject", Text),
-    _column("payload", LargeBinary),
-    _column("oldest_event_time_us", BigInteger),
-    _column("create_time_us", BigInteger),
-    postgresql_with={
-        "autovacuum_vacuum_scale_factor": "0.0",
-        "autovacuum_vacuum_threshold": "1000",
-    },
+    *_key("due_day", "tenant_id", "due_id"),
+    _column("kind", SmallInteger),
+    _column("message_keys", LargeBinary),  # 16 bytes each
 )
+
+
+def _outbox(name: str, *more: Column[Any]) -> Table:
+    return Table(
+        name,
+        metadata,
+        *_key("tenant_id", "outbox_id"),
+        _column("subject", Text),
+        _column("payload", LargeBinary),
+        _column("oldest_event_time_us", BigInteger),
+        _column("create_time_us", BigInteger),
+        *more,
+        postgresql_with={
+            "autovacuum_vacuum_scale_factor": "0.0",
+            "autovacuum_vacuum_threshold": "1000",
+        },
+    )
+
+
+# Changes committed and not yet known to be published. Nearly always empty.
+outbox = _outbox("outbox")
+
+# Of those, what the broker can never take as it stands. An operator puts it back.
+outbox_aside = _outbox("outbox_aside", _column("reason", Text))

@@ -12,10 +12,14 @@ ResultT = TypeVar("ResultT")
 
 
 class StatusTransactions:
-    """``ports.Transactions`` on PostgreSQL, READ COMMITTED."""
+    """``ports.Transactions`` on a pool of PostgreSQL connections, READ COMMITTED."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def look(self, work: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
+        """Run ``work`` on its own."""
+        return await self.run(work)
 
     async def run(self, work: Callable[[Store], Awaitable[ResultT]]) -> ResultT:
         """Run ``work`` in a transaction."""

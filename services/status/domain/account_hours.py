@@ -26,6 +26,8 @@ def moves(changes: Iterable[Change]) -> dict[Cell, Counts]:
     # Of thousands of changes, few differ here: they are counted first, and summed then.
     kinds: dict[tuple[Cell, Counts], int] = {}
     for change in changes:
+        if not change.is_moved:
+            continue
         tenant_id, old = change.key[0], change.old
         new_part = _contribution(tenant_id, change.new)
         old_part = _contribution(tenant_id, old) if old is not None else None

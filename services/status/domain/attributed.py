@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from services.status.domain.facts import Fact, count, prove
-from services.status.domain.message import Message, earliest
+from services.status.domain.facts import Fact, add_act
+from services.status.domain.message import TAPPED_BUTTONS_MAX, Message, earliest, join
 
 # In the order in which they are stored; a new one goes to the end of its line.
 _TIMES: Final = (
@@ -33,6 +33,7 @@ class _Sums(msgspec.Struct, array_like=True, frozen=True):
     act_count: int
     times: list[int]
     counts: list[int]
+    tapped_buttons: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -41,17 +42,17 @@ _decoder = msgspec.msgpack.Decoder(_Sums)
 
 def attribute(message: Message, acts: Iterable[Fact]) -> None:
     """Set what ``acts``, all that belong to the message by its address, add to it."""
-    sums, act_count = Message(), 0
+    sums = Message()
     for act in acts:
-        prove(sums, act)
-        count(sums, act)
-        act_count += 1
+        add_act(sums, act)
     message.attributed_proof_time_us = sums.proof_time_us
     message.attributed = b""
-    if act_count:
+    if sums.act_count:
         times = [getattr(sums, name) for name in _TIMES]
         counts = [getattr(sums, name) for name in _COUNTS]
-        message.attributed = _encoder.encode(_Sums(act_count, times, counts))
+        message.attributed = _encoder.encode(
+            _Sums(sums.act_count, times, counts, sums.tapped_buttons)
+        )
 
 
 def whole(message: Message) -> Message:
@@ -64,4 +65,5 @@ def whole(message: Message) -> Message:
         setattr(together, name, earliest(getattr(message, name), time_us))
     for name, number in zip(_COUNTS, sums.counts, strict=False):
         setattr(together, name, getattr(message, name) + number)
+    together.tapped_buttons = join(message.tapped_buttons, sums.tapped_buttons, TAPPED_BUTTONS_MAX)
     return together

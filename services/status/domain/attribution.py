@@ -81,16 +81,6 @@ def send_of(tenant_id: str, message: Message) -> tuple[bytes, int] | None:
     return (key, message.accept_time_us) if key else None
 
 
-def may_move_send(delta: Message, message: Message) -> bool:
-    """Return whether what was told can change ``send_of``; ``message`` is how it stands now."""
-    return bool(
-        delta.record is not None
-        or delta.accept_time_us
-        or delta.is_superseded
-        or message.failure_time_us
-    )
-
-
 def standing_acts(acts: Iterable[Act]) -> dict[tuple[str, bytes, str], Act]:
     """Return of each act the way of telling that counts: the earliest, in any order of arrival.
 

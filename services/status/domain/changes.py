@@ -1,6 +1,7 @@
-"""From a moved message to the serialized change that other teams read."""
+"""What becomes of a message in a transaction, and why."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 from bluetick.v1.change_pb2 import (
@@ -9,106 +10,104 @@ from bluetick.v1.change_pb2 import (
     CHANGE_CAUSE_LIVE,
     CHANGE_CAUSE_RECORD,
     ChangeCause,
-    MessageChanged,
-    MessageChangedBatch,
-    MessageImage,
 )
-from bluetick.v1.common_pb2 import (
-    EVENT_KIND_ACCEPTED,
-    EVENT_KIND_CANCELED,
-    EVENT_KIND_DELIVERED,
-    EVENT_KIND_DROPPED,
-    EVENT_KIND_PLAYED,
-    EVENT_KIND_PRICED,
-    EVENT_KIND_QUEUED,
-    EVENT_KIND_READ,
-    EVENT_KIND_SENT,
-    EVENT_KIND_UNDELIVERED,
-    MessageState,
+from bluetick.v1.common_pb2 import EVENT_KIND_READ
+
+from services.status.domain.dimensions import dimension_bytes, same_dimensions
+from services.status.domain.facts import Fact
+from services.status.domain.fields import Merge
+from services.status.domain.gather import Key, Telling
+from services.status.domain.image import moving_image
+from services.status.domain.message import FIELDS, Message
+
+# What was told longer after it happened than this counts as told late.
+LATE_AFTER_US: Final = 15 * 60 * 1_000_000
+
+# (field, the kind that moves it): of several kinds that tell a field, the first is its own.
+_MOVERS: Final = tuple(
+    (name, row.kinds[0])
+    for name, row in FIELDS.items()
+    if row.kinds and row.merge in (Merge.EARLIEST, Merge.PRICE) and name != "read_time_us"
 )
-
-from services.status.domain.dimensions import dimension_bytes
-from services.status.domain.facts import Fact, fact_bytes
-from services.status.domain.gather import Key
-from services.status.domain.image import image
-from services.status.domain.message import Message
-from services.status.domain.wire import field_bytes
-
-# Bytes of acts in one part of a change; keeps a part far below what the broker takes.
-PART_FACT_BYTES_MAX = 256 * 1024
-# What happened longer before it was stored than this counts as told late.
-LATE_AFTER_US = 15 * 60 * 1_000_000
-
-_OLD_IMAGE = MessageChanged.OLD_IMAGE_FIELD_NUMBER
-_NEW_IMAGE = MessageChanged.NEW_IMAGE_FIELD_NUMBER
-_REGISTRATION = MessageChanged.REGISTRATION_FIELD_NUMBER
-_OLD_REGISTRATION = MessageChanged.OLD_REGISTRATION_FIELD_NUMBER
-_FACTS = MessageChanged.FACTS_FIELD_NUMBER
-_CHANGES = MessageChangedBatch.CHANGES_FIELD_NUMBER
-
-# Which kind moves which field.
-_MOVERS = (
-    ("accept_time_us", EVENT_KIND_ACCEPTED),
-    ("queue_time_us", EVENT_KIND_QUEUED),
-    ("send_time_us", EVENT_KIND_SENT),
-    ("report_time_us", EVENT_KIND_DELIVERED),
-    ("play_time_us", EVENT_KIND_PLAYED),
-    ("undeliver_time_us", EVENT_KIND_UNDELIVERED),
-    ("drop_time_us", EVENT_KIND_DROPPED),
-    ("cancel_time_us", EVENT_KIND_CANCELED),
-    ("pricing_time_us", EVENT_KIND_PRICED),
-)
-
-_TIMES = (*(name for name, _ in _MOVERS), "read_time_us")
-_NOTHING = Message()
+_NOTHING: Final = Message()
 
 
-class Change(msgspec.Struct, gc=False):
-    """A message that moved in this transaction."""
+class Known(msgspec.Struct, gc=False):
+    """A message as stored."""
+
+    revision: int  # of the row: 1, 2, 3 ..., also where nobody is told of what moved it
+    version: int  # of the message, as told: 0 while nothing but its history is known
+    state: int
+    message: Message
+    dimensions: bytes  # with ``image``, a serialized bluetick.v1.MessageImage
+    image: bytes
+    history: bytes
+    at: tuple[int, int]  # where the row was: block, position
+
+
+class Change(msgspec.Struct):
+    """What becomes of a message in this transaction."""
 
     key: Key
-    version: int
-    old: Message | None
+    known: Known | None
     new: Message
-    new_facts: list[Fact]
-    # Acts counted before, told again because the registration or the counting changed.
+    # The message before; None: nothing was told of it.
+    old: Message | None = None
+    new_facts: list[Fact] = []
+    # Acts counted before, told again because their dimensions or the counting changed.
     repeated_facts: list[Fact] = []
-    # Acts counted before that belong to another message after all.
+    # Acts counted before that no longer stand, or belong to another message.
     retracted_facts: list[Fact] = []
+    # Reports for which the row has no room.
+    spilled: list[Telling] = []
+    history: bytes = b""
+    dimensions: bytes = b""
+    image: bytes = b""
+    state: int = 0
+    is_moved: bool = False  # others are told of it
+    is_written: bool = False
+    is_late: bool = False  # all that moved it was told late
+    is_corrected: bool = False  # what was known was put right
 
+    @property
+    def version(self) -> int:
+        """The version after it."""
+        return (self.known.version if self.known is not None else 0) + self.is_moved
 
-class ChangesOfState(msgspec.Struct, frozen=True, gc=False):
-    """Changes of one tenant into one state: the content of one broker message."""
+    @property
+    def old_state(self) -> int:
+        """The state before it; 0: nothing was known."""
+        return self.known.state if self.known is not None else 0
 
-    tenant_id: str
-    state: MessageState.ValueType
-    changes: list[bytes]
+    def show(self) -> None:
+        """Make the image; what does not move is copied."""
+        known, new = self.known, self.new
+        if known is None:
+            self.dimensions = dimension_bytes(new)
+        else:
+            same = same_dimensions(known.message, new)
+            self.dimensions = known.dimensions if same else dimension_bytes(new)
+        if self.is_moved:
+            seen = moving_image(new)
+            self.image, self.state = seen.SerializeToString(), seen.state
+        elif known is not None:
+            self.image, self.state = known.image, known.state
 
-    def batch_bytes(self, batch_id: str, oldest_event_time_us: int) -> bytes:
-        """Return the serialized ``MessageChangedBatch``."""
-        head = MessageChangedBatch(
-            batch_id=batch_id,
-            tenant_id=self.tenant_id,
-            state=self.state,
-            oldest_event_time_us=oldest_event_time_us,
+    def needs_all_facts(self) -> bool:
+        """Return whether the change must tell acts that were counted before.
+
+        Counts of people and links fold single acts; when the dimensions of those acts change, or
+        whether they count at all, the change must say which acts these are.
+        """
+        old, new, known = self.old, self.new, self.known
+        if old is None or known is None or not (old.act_count or old.attributed):
+            return False
+        return old.is_counted != new.is_counted or (
+            self.dimensions is not known.dimensions and self.dimensions != known.dimensions
         )
-        parts = [head.SerializeToString()]
-        parts += [field_bytes(_CHANGES, change) for change in self.changes]
-        return b"".join(parts)
 
 
-def needs_all_facts(old: Message | None, new: Message) -> bool:
-    """Return whether the change must tell acts that were counted before.
-
-    Counts of people and links fold single acts; when the dimensions of those acts change, or
-    whether they count at all, the change must say which acts these are.
-    """
-    if old is None:
-        return False
-    return old.is_counted != new.is_counted or dimension_bytes(old) != dimension_bytes(new)
-
-
-def moved_by(old: Message | None, new: Message, facts: Iterable[Fact] = ()) -> list[int]:
+def moved_by(old: Message | None, new: Message, facts: Iterable[Fact] = ()) -> bytes:
     """Return the kinds of the events that moved the message, each once, ascending.
 
     ``facts`` are the acts that came or went.
@@ -120,115 +119,20 @@ def moved_by(old: Message | None, new: Message, facts: Iterable[Fact] = ()) -> l
             kinds.add(kind)
     if new.read_time_us != before.read_time_us and new.read_time_us != new.play_time_us:
         kinds.add(EVENT_KIND_READ)
-    if new.record is not None and new.record != before.record:
+    if new.record is not before.record and new.record is not None and new.record != before.record:
         kinds.add(new.record.kind)
-    return sorted(kinds)
+    # The kinds of a packed repeated field: each is below 128, so one byte.
+    return bytes(sorted(kinds))
 
 
-def cause_of(change: Change, change_time_us: int) -> ChangeCause.ValueType:
+def cause_of(change: Change) -> ChangeCause.ValueType:
     """Return why the message moved; of several causes, the one that explains most."""
     old, new = change.old, change.new
-    was_recorded = old is not None and old.record is not None
-    if change.retracted_facts or new.is_superseded != (old is not None and old.is_superseded):
+    if change.is_corrected or change.retracted_facts:
         return CHANGE_CAUSE_CORRECTION
-    if new.record is not None and (old is None or new.record != old.record):
-        return CHANGE_CAUSE_CORRECTION if was_recorded else CHANGE_CAUSE_RECORD
-    before = _NOTHING if old is None else old
-    times = [getattr(new, name) for name in _TIMES if getattr(new, name) != getattr(before, name)]
-    times += [fact.occur_time_us for fact in change.new_facts]
-    if times and max(times) < change_time_us - LATE_AFTER_US:
-        return CHANGE_CAUSE_LATE
-    return CHANGE_CAUSE_LIVE
-
-
-def change_parts(change: Change, new_image: MessageImage, change_time_us: int) -> list[bytes]:
-    """Return the change as serialized ``MessageChanged``, in as many parts as its acts need.
-
-    ``new_image`` is that of ``change.new``.
-    """
-    old, new = change.old, change.new
-    old_image = image(old) if old is not None else None
-    tenant_id, message_key = change.key
-    record = new.record
-    pieces = _pieces(change)
-    head = MessageChanged(
-        message_key=message_key,
-        tenant_id=tenant_id,
-        version=change.version,
-        message_ref=record.message_ref if record else new.message_ref,
-        provider=new.provider,
-        account=new.account,
-        provider_message_id=new.provider_message_id,
-        moved_by=moved_by(old, new, (*change.new_facts, *change.retracted_facts)),  # type: ignore[arg-type]
-        change_time_us=change_time_us,
-        cause=cause_of(change, change_time_us),
-        is_state_moved=new_image.state != (old_image.state if old_image is not None else 0),
-        part_count=len(pieces) if len(pieces) > 1 else 0,
-    )
-    parts = [
-        head.SerializeToString(),
-        field_bytes(_NEW_IMAGE, new_image.SerializeToString()),
-    ]
-    if old is not None and old_image is not None:
-        parts.append(field_bytes(_OLD_IMAGE, old_image.SerializeToString()))
-        if old.record is not None and _registration(old) != _registration(new):
-            parts.append(field_bytes(_OLD_REGISTRATION, old.record.registration))
-    if record is not None:
-        parts.append(field_bytes(_REGISTRATION, record.registration))
-    told = b"".join(parts)
-    return [
-        told + piece + (MessageChanged(part=n).SerializeToString() if n else b"")
-        for n, piece in enumerate(pieces)
-    ]
-
-
-def by_state(
-    changes: Iterable[Change], change_time_us: int, batch_bytes_max: int
-) -> Iterator[ChangesOfState]:
-    """Group changes by tenant and state; no group holds many more bytes than the limit."""
-    groups: dict[tuple[str, MessageState.ValueType], list[bytes]] = {}
-    sizes: dict[tuple[str, MessageState.ValueType], int] = {}
-    for change in changes:
-        new_image = image(change.new)
-        group = (change.key[0], new_image.state)
-        for data in change_parts(change, new_image, change_time_us):
-            size = sizes.get(group, 0)
-            if size and size + len(data) > batch_bytes_max:
-                yield ChangesOfState(*group, groups.pop(group))
-                size = 0
-            groups.setdefault(group, []).append(data)
-            sizes[group] = size + len(data)
-    for group, members in groups.items():
-        yield ChangesOfState(*group, members)
-
-
-def _registration(message: Message) -> bytes | None:
-    return message.record.registration if message.record else None
-
-
-def _pieces(change: Change) -> list[bytes]:
-    """Return the acts that the change tells, serialized, cut where a part is full."""
-    if not (change.new_facts or change.retracted_facts or change.repeated_facts):
-        return [b""]
-    pieces: list[list[bytes]] = [[]]
-    room = PART_FACT_BYTES_MAX
-    for part in _facts(change):
-        if len(part) > room and pieces[-1]:
-            pieces.append([])
-            room = PART_FACT_BYTES_MAX
-        pieces[-1].append(part)
-        room -= len(part)
-    return [b"".join(piece) for piece in pieces]
-
-
-def _facts(change: Change) -> Iterator[bytes]:
-    for fact in sorted(change.new_facts, key=_in_time):
-        yield field_bytes(_FACTS, fact_bytes(fact))
-    for fact in sorted(change.retracted_facts, key=_in_time):
-        yield field_bytes(_FACTS, fact_bytes(fact, is_retracted=True))
-    for fact in sorted(change.repeated_facts, key=_in_time):
-        yield field_bytes(_FACTS, fact_bytes(fact, is_repeated=True))
-
-
-def _in_time(fact: Fact) -> tuple[int, str]:
-    return (fact.occur_time_us, fact.fact_id)
+    if new.is_superseded != (old is not None and old.is_superseded):
+        return CHANGE_CAUSE_CORRECTION
+    was = old.record if old is not None else None
+    if new.record is not was and new.record != was:
+        return CHANGE_CAUSE_CORRECTION if was is not None else CHANGE_CAUSE_RECORD
+    return CHANGE_CAUSE_LATE if change.is_late else CHANGE_CAUSE_LIVE

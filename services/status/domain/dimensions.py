@@ -5,7 +5,7 @@ only copied from then on. An image is the two parts put together: protobuf allow
 order.
 """
 
-from functools import lru_cache
+from typing import Final
 
 from bluetick.v1.change_pb2 import MessageImage, Scope
 from bluetick.v1.event_pb2 import Registration
@@ -13,7 +13,7 @@ from bluetick.v1.event_pb2 import Registration
 from services.status.domain.message import Message
 
 # What record and scope call alike. Provider and account are the message's own.
-_IN_SCOPE = tuple(
+_IN_SCOPE: Final = tuple(
     field.name
     for field in Scope.DESCRIPTOR.fields
     if field.name in Registration.DESCRIPTOR.fields_by_name
@@ -23,30 +23,33 @@ _IN_SCOPE = tuple(
 def dimension_bytes(message: Message) -> bytes:
     """Return the dimensions as fields of a serialized ``MessageImage``."""
     record = message.record
-    return _dimension_bytes(
-        record.registration if record is not None else b"",
-        message.provider,
-        message.account,
-        record.message_ref if record is not None else message.message_ref,
-        message.provider_message_id,
-    )
-
-
-# Of one message, the old and the new image nearly always have the same dimensions.
-@lru_cache(maxsize=4096)
-def _dimension_bytes(
-    registration: bytes, provider: str, account: str, message_ref: str, provider_message_id: str
-) -> bytes:
-    told = Registration.FromString(registration)
-    scope = Scope(provider=provider, account=account)
+    own_id = message.provider_message_id
+    seen = MessageImage(provider_message_id=own_id, attempt_count=1 if own_id else 0)
+    scope = seen.scope
+    scope.provider = message.provider
+    scope.account = message.account
+    if record is None:
+        seen.message_ref = message.message_ref
+        return seen.SerializeToString()
+    told = Registration.FromString(record.registration)
     for name in _IN_SCOPE:
-        setattr(scope, name, getattr(told, name))
-    return MessageImage(
-        scope=scope,
-        attributes=told.attributes,
-        contact_id=told.contact_id,
-        person_key=told.person_key,
-        message_ref=message_ref,
-        provider_message_id=provider_message_id,
-        attempt_count=1 if provider_message_id else 0,
-    ).SerializeToString(deterministic=True)
+        if value := getattr(told, name):
+            setattr(scope, name, value)
+    seen.message_ref = record.message_ref
+    seen.contact_id = told.contact_id
+    seen.person_key = told.person_key
+    if told.attributes:
+        seen.attributes.update(told.attributes)
+        return seen.SerializeToString(deterministic=True)
+    return seen.SerializeToString()
+
+
+def same_dimensions(one: Message, other: Message) -> bool:
+    """Return whether two states of a message have the same dimensions."""
+    return (
+        one.record is other.record
+        and one.provider == other.provider
+        and one.account == other.account
+        and one.provider_message_id == other.provider_message_id
+        and one.message_ref == other.message_ref
+    )

@@ -1,4 +1,13 @@
-"""Acts of people: clicks, replies, taps, opt-outs, complaints. Each is counted once, by its id."""
+"""Acts of people: clicks, replies, taps, opt-outs, complaints. Each is counted once, by its id.
+
+The same act may be told several times and differently: by two of its names, with another time, with
+more about it. One telling stands, chosen by its content alone, and what acts add to a message is a
+function of the tellings that stand. So it can be made anew at any time, and order cannot matter.
+"""
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Final
 
 import msgspec
 from bluetick.v1.change_pb2 import MessageFact
@@ -11,10 +20,17 @@ from bluetick.v1.common_pb2 import (
 )
 from bluetick.v1.event_pb2 import Engagement
 
-from services.status.domain.message import Message, earliest
+from services.status.domain.message import (
+    ACT_FIELDS,
+    TAPPED_BUTTONS_MAX,
+    Message,
+    clean,
+    earliest,
+    join,
+)
 from services.status.domain.wire import field_bytes
 
-FACT_KINDS = frozenset(
+FACT_KINDS: Final = frozenset(
     (
         EVENT_KIND_CLICKED,
         EVENT_KIND_REPLIED,
@@ -23,10 +39,14 @@ FACT_KINDS = frozenset(
         EVENT_KIND_COMPLAINED,
     )
 )
+# How a telling is stored: its bytes sort as its claim to stand does. Whether it is final (0: a
+# later telling replaces it, so its time counts backwards), time, kind; the engagement follows.
+_HEAD: Final = Struct(">BQH")
+_TIME_MAX: Final = 2**64 - 1
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):
-    """One act on one message. Unique by (message, ``fact_id``)."""
+    """One telling of an act on one message. One of each (message, ``fact_id``) stands."""
 
     fact_id: str
     kind: int  # EventKind, one of FACT_KINDS
@@ -35,40 +55,80 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     is_tap: bool
     by_failure: bool
     is_machine: bool
+    is_withdrawn: bool = False  # stands, and counts nothing
+    button_id: str = ""  # of a tap
+    is_replaceable: bool = False
+
+    @property
+    def told(self) -> bytes:
+        """The telling as stored; of several, the smallest stands."""
+        time_us = self.occur_time_us
+        if self.is_replaceable:
+            head = _HEAD.pack(0, _TIME_MAX - time_us, self.kind)
+        else:
+            head = _HEAD.pack(1, time_us, self.kind)
+        return head + self.engagement
 
 
-def stored_fact(fact_id: str, kind: int, occur_time_us: int, engagement: bytes) -> Fact:
-    """Return the fact that was stored with these columns."""
-    parsed = Engagement.FromString(engagement)
+def fact_of(
+    fact_id: str, kind: int, occur_time_us: int, told: Engagement, engagement: bytes
+) -> Fact:
+    """Return the act; ``engagement`` is ``told``, serialized."""
     return Fact(
         fact_id,
         kind,
         occur_time_us,
         engagement,
-        parsed.is_tap,
-        parsed.by_failure,
-        parsed.is_machine,
+        told.is_tap,
+        told.by_failure,
+        told.is_machine,
+        told.is_withdrawn,
+        clean(told.button_id) if told.is_tap else "",
+        told.is_replaceable,
     )
 
 
-def prove(message: Message, fact: Fact) -> None:
-    """Note when the act happened and what it proves; repeating it changes nothing."""
+def stored_fact(fact_id: str, told: bytes) -> Fact:
+    """Return the act that was stored as ``Fact.told``."""
+    is_final, time_us, kind = _HEAD.unpack_from(told)
+    engagement = told[_HEAD.size :]
+    if not is_final:
+        time_us = _TIME_MAX - time_us
+    return fact_of(fact_id, kind, time_us, Engagement.FromString(engagement), engagement)
+
+
+def standing(one: Fact | None, other: Fact) -> Fact:
+    """Return which of two tellings of one act stands."""
+    return other if one is None or other.told < one.told else one
+
+
+def add_act(message: Message, fact: Fact) -> None:
+    """Add an act that was not counted before. The caller knows that: the store told it."""
+    if fact.is_withdrawn:
+        return
+    message.act_count += 1
     kind, time_us = fact.kind, fact.occur_time_us
     if kind == EVENT_KIND_RESUBSCRIBED:
         # Consent given again says nothing about this message.
         return
     if kind == EVENT_KIND_CLICKED:
+        message.click_count += 1
         message.click_time_us = earliest(message.click_time_us, time_us)
-        if not fact.is_machine:
+        if fact.is_machine:
+            message.machine_click_count += 1
+        else:
             message.human_click_time_us = earliest(message.human_click_time_us, time_us)
     elif kind == EVENT_KIND_UNSUBSCRIBED:
         message.unsubscribe_time_us = earliest(message.unsubscribe_time_us, time_us)
     elif kind == EVENT_KIND_COMPLAINED:
         message.complain_time_us = earliest(message.complain_time_us, time_us)
     if kind == EVENT_KIND_REPLIED or fact.is_tap:
+        message.reply_count += 1
         message.reply_time_us = earliest(message.reply_time_us, time_us)
     if fact.is_tap:
+        message.tap_count += 1
         message.tap_time_us = earliest(message.tap_time_us, time_us)
+        message.tapped_buttons = join(message.tapped_buttons, fact.button_id, TAPPED_BUTTONS_MAX)
     if not fact.by_failure:
         message.proof_time_us = earliest(message.proof_time_us, time_us)
         # A link scanner shows that the message arrived, not that a person saw it.
@@ -76,26 +136,15 @@ def prove(message: Message, fact: Fact) -> None:
             message.evidence_time_us = earliest(message.evidence_time_us, time_us)
 
 
-def count(message: Message, fact: Fact) -> None:
-    """Count an act that was not counted before. The caller knows that: the store told it."""
-    if fact.kind == EVENT_KIND_CLICKED:
-        message.click_count += 1
-        message.machine_click_count += fact.is_machine
-    if fact.kind == EVENT_KIND_REPLIED or fact.is_tap:
-        message.reply_count += 1
-    if fact.is_tap:
-        message.tap_count += 1
+def recount(message: Message, facts: Iterable[Fact]) -> None:
+    """Make what acts add to ``message`` anew from all that stand."""
+    for name in ACT_FIELDS:
+        setattr(message, name, getattr(_NOTHING, name))
+    for fact in facts:
+        add_act(message, fact)
 
 
-def may_have_facts(message: Message) -> bool:
-    """Return whether acts were counted on the message before."""
-    return bool(
-        message.click_count
-        or message.reply_count
-        or message.unsubscribe_time_us
-        or message.complain_time_us
-        or message.attributed
-    )
+_NOTHING: Final = Message()
 
 
 def fact_bytes(fact: Fact, *, is_repeated: bool = False, is_retracted: bool = False) -> bytes:

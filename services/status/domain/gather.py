@@ -1,53 +1,45 @@
-"""Pre-merges a pulled batch by message, so that the database sees each message once.
+"""Sorts a pulled batch by message, so that the database sees each message once.
 
 The inner loop runs for every event, tens of thousands a second: fields are read once, and what
 needs no object gets none.
 """
-# One condition a line reads like the table that it is.
-# ruff: noqa: SIM102
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from typing import Final
 
 import msgspec
 from bluetick.v1.common_pb2 import (
-    EVENT_KIND_ACCEPTED,
-    EVENT_KIND_CANCELED,
-    EVENT_KIND_DELIVERED,
     EVENT_KIND_DROPPED,
-    EVENT_KIND_PLAYED,
-    EVENT_KIND_QUEUED,
-    EVENT_KIND_READ,
-    EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
+    EVENT_KIND_UNKNOWN,
 )
 from bluetick.v1.event_pb2 import DoorReport, Event, EventBatch, Quarantined
 
-from libs.catalogue.failures import reason_after_hand_over
 from libs.runtime.keys import ref_key
 from services.status.domain.addresses import address_key
-from services.status.domain.facts import FACT_KINDS, Fact, prove
-from services.status.domain.message import (
-    Message,
-    Record,
-    clean_code,
-    fail,
-    first_name,
-    price,
-    register,
-)
+from services.status.domain.facts import FACT_KINDS, Fact, fact_of, standing
+from services.status.domain.flaws import KEY_BYTES, REASON_MAX, SMALL_BYTES, find_flaw, refused
+from services.status.domain.message import Record
 
 # (tenant_id, 16 bytes): a message or a reference.
 Key = tuple[str, bytes]
+# (tenant_id, message_key or ref_key, fact_id)
+FactPlace = tuple[str, bytes, str]
 # (tenant_id, address_key, fact_id, fingerprint): one way in which an act was told by an address.
 ActPlace = tuple[str, bytes, str, bytes]
-FINGERPRINT_BYTES = 16
-# Stands where an act names its message by reference only.
-_NOBODY = Message()
+# (kind, time, what history keeps, receive time, provider_message_id, message_ref, the event, the
+# sender's record). The event has lost the fields that stand here beside it; None: it only goes into
+# the history.
+Telling = tuple[int, int, bytes, int, str, str, Event | None, Record | None]
+
+FINGERPRINT_BYTES: Final = 16
+FAILURE_KINDS: Final = frozenset((EVENT_KIND_DROPPED, EVENT_KIND_UNDELIVERED))
+_NUL: Final = b"\x00"
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, gc=False):
-    """One thing told about a message. Unique by (message, ``fingerprint``)."""
+    """One thing told about a message. Unique by (message, ``event``)."""
 
     kind: int
     occur_time_us: int
@@ -67,19 +59,19 @@ class Notice(msgspec.Struct, frozen=True, gc=False):
 
 
 class Gathered(msgspec.Struct):
-    """What a batch says, merged. Everything in it is a set: order and repeats are gone."""
+    """What a batch says, by message. Order and repeats do not matter to whoever uses it."""
 
-    messages: dict[Key, Message] = {}
-    # (tenant_id, message_key or ref_key, fact_id)
-    facts: dict[tuple[str, bytes, str], Fact] = {}
-    ref_facts: dict[tuple[str, bytes, str], Fact] = {}
+    told: dict[Key, list[Telling]] = {}
+    # Of each act the telling that stands among those in the batch.
+    facts: dict[FactPlace, Fact] = {}
+    ref_facts: dict[FactPlace, Fact] = {}
     # Reference -> messages whose records name it.
     claims: dict[Key, set[bytes]] = {}
-    # (tenant_id, message_key, fingerprint)
-    history: dict[tuple[str, bytes, bytes], HistoryEntry] = {}
     notices: dict[tuple[str, bytes], Notice] = {}
     # Acts that name no message.
     address_acts: dict[ActPlace, Fact] = {}
+    # (tenant_id, place, event, receive time): words of messages that have no meaning here.
+    unknown: list[tuple[str, bytes, bytes, int]] = []
     # (tenant_id, quarantine_key) -> content, and the times at which it was received.
     quarantined: dict[Key, Quarantined] = {}
     receipts: set[tuple[str, bytes, int]] = set()
@@ -89,209 +81,215 @@ class Gathered(msgspec.Struct):
 
 
 def gather(batches: Iterable[EventBatch]) -> Gathered:
-    """Merge batches into one. The batches are used up: their events are changed on the way."""
+    """Sort batches into one. They are used up: their events are changed on the way."""
     gathered = Gathered()
     for batch in batches:
-        gathered.event_count += len(batch.events)
-        _gather_events(gathered, batch.events)
-        for quarantined in batch.quarantined:
-            _gather_quarantined(gathered, quarantined)
-        for report in batch.door_reports:
-            gathered.door_reports[report.tenant_id, report.report_id] = report
+        gather_into((gathered,), batch)
     return gathered
 
 
-def advance(message: Message, event: Event) -> None:
-    """Merge one event into ``message``, which is changed. Acts are proven here, not counted."""
-    kind = event.kind
-    time_us = occur_time_of(event)
-    _absorb(message, event, kind, time_us)
-    if kind in FACT_KINDS and not event.engagement.is_withdrawn:
-        prove(message, _fact(event, kind, time_us, b""))
+def lane_of(message_key: bytes, lanes: int) -> int:
+    """Return the lane of a message; what is of no message goes into the first one."""
+    return message_key[0] % lanes if message_key else 0
 
 
-def occur_time_of(event: Event) -> int:
+def gather_into(lanes: Sequence[Gathered], batch: EventBatch) -> list[int]:
+    """Sort a batch into lanes by message; return the lanes that got anything, ascending."""
+    parts: list[list[Event]] = [[] for _ in lanes]
+    if len(lanes) == 1:
+        parts[0] += batch.events
+    else:
+        count = len(lanes)
+        for event in batch.events:
+            key = event.message_key
+            parts[key[0] % count if key else 0].append(event)
+    for gathered, part in zip(lanes, parts, strict=True):
+        if part:
+            gathered.event_count += len(part)
+            _gather_events(gathered, part)
+    first = lanes[0]
+    for quarantined in batch.quarantined:
+        _gather_quarantined(first, quarantined)
+    for report in batch.door_reports:
+        first.door_reports[report.tenant_id, report.report_id] = report
+    touched = [number for number, part in enumerate(parts) if part]
+    if (batch.quarantined or batch.door_reports) and touched[:1] != [0]:
+        return [0, *touched]
+    return touched
+
+
+def occur_time(time_us: int, receive_us: int) -> int:
     """Return when it happened; 0 means never, so a time that is missing must not be 0."""
-    time_us = event.occur_time_us
-    return time_us if time_us > 0 else max(event.receive_time_us, 1)
+    return time_us if time_us > 0 else max(receive_us, 1)
+
+
+def fingerprint(stored: bytes) -> bytes:
+    """Return 16 bytes that tell one event from another."""
+    return blake2b(stored, digest_size=FINGERPRINT_BYTES).digest()
 
 
 def _gather_events(gathered: Gathered, events: Iterable[Event]) -> None:
-    messages, history = gathered.messages, gathered.history
+    told = gathered.told
     for event in events:
-        message_key = event.message_key
-        if not message_key:
-            _gather_notice(gathered, event)
-            continue
-        tenant_id = event.tenant_id
-        kind = event.kind
-        time_us = event.occur_time_us
+        message_key, tenant_id = event.message_key, event.tenant_id
+        own_id, ref = event.provider_message_id, event.message_ref
+        receive_us, time_us, kind = event.receive_time_us, event.occur_time_us, event.kind
         if time_us <= 0:
-            time_us = occur_time_of(event)
-        # What is left after identity and receive time is what tells two reports apart.
-        is_fact = kind in FACT_KINDS
-        ref = event.message_ref
-        by_ref = is_fact and bool(ref) and not event.provider_message_id
-        message = _NOBODY
-        if not by_ref:
-            key = (tenant_id, message_key)
-            known_message = messages.get(key)
-            if known_message is None:
-                known_message = messages[key] = Message(
-                    event.provider, event.account, event.provider_message_id
-                )
-            message = known_message
-            _absorb(message, event, kind, time_us)
-            if event.HasField("registration"):
-                _gather_record(gathered, message, event, kind, time_us)
-        receive_us = event.receive_time_us
+            time_us = occur_time(time_us, receive_us)
+        record = _record_of(event, kind, time_us) if event.HasField("registration") else None
         stored = _history_bytes(event)
-        fingerprint = blake2b(stored, digest_size=FINGERPRINT_BYTES).digest()
-        place = (tenant_id, message_key, fingerprint)
-        known = history.get(place)
-        if known is None or receive_us < known.receive_time_us:
-            history[place] = HistoryEntry(kind, time_us, receive_us, stored)
-        if is_fact and not event.engagement.is_withdrawn:
-            fact = _fact(event, kind, time_us, fingerprint)
-            if by_ref:
-                at = (tenant_id, ref_key(tenant_id, ref), fact.fact_id)
-                gathered.ref_facts.setdefault(at, fact)
+        if _is_suspect(event, kind, stored, message_key, tenant_id, own_id, ref, record):
+            whole = _restored(event, message_key, tenant_id, receive_us, own_id, ref, record)
+            if flaw := find_flaw(whole):
+                _gather_quarantined(gathered, refused(whole, flaw))
+                continue
+        if not message_key:
+            _gather_notice(gathered, event, tenant_id, time_us, receive_us, own_id, ref)
+            continue
+        is_told: Event | None = event
+        if kind in FACT_KINDS:
+            if ref and not own_id:
+                # The act belongs to whichever message stands for the reference.
+                is_told = None
+                at = (tenant_id, ref_key(tenant_id, ref))
+                _gather_fact(gathered.ref_facts, at, event, time_us, stored)
             else:
-                prove(message, fact)
-                gathered.facts.setdefault((tenant_id, message_key, fact.fact_id), fact)
+                _gather_fact(gathered.facts, (tenant_id, message_key), event, time_us, stored)
+        elif kind == EVENT_KIND_UNKNOWN:
+            # Two messages may have been told the same of.
+            place = message_key + fingerprint(stored)
+            gathered.unknown.append((tenant_id, place, stored, receive_us))
+        if record is not None and is_told is not None and ref:
+            at = (tenant_id, ref_key(tenant_id, ref))
+            gathered.claims.setdefault(at, set()).add(message_key)
+        telling = (kind, time_us, stored, receive_us, own_id, ref, is_told, record)
+        key = (tenant_id, message_key)
+        known = told.get(key)
+        if known is None:
+            told[key] = [telling]
+        else:
+            known.append(telling)
 
 
 def _history_bytes(event: Event) -> bytes:
-    """Return the event without what its row already says and without what differs by delivery."""
+    """Return the event without what its row says already and without what differs by delivery.
+
+    What is left is what tells two reports apart. The event keeps what advances a message.
+    """
     event.ClearField("message_key")
+    event.ClearField("tenant_id")
     event.ClearField("receive_time_us")
     event.ClearField("provider_message_id")
     event.ClearField("message_ref")
     event.ClearField("registration")
+    if event.is_time_untold:
+        event.ClearField("occur_time_us")
     return event.SerializeToString()
 
 
-def _absorb(message: Message, event: Event, kind: int, time_us: int) -> None:
-    """Merge what is not an act. Written out, since it runs for every event."""
-    if kind == EVENT_KIND_DELIVERED:
-        if not message.report_time_us or time_us < message.report_time_us:
-            message.report_time_us = time_us
-    elif kind == EVENT_KIND_SENT:
-        if not message.send_time_us or time_us < message.send_time_us:
-            message.send_time_us = time_us
-    elif kind in (EVENT_KIND_READ, EVENT_KIND_PLAYED):
-        if not message.read_time_us or time_us < message.read_time_us:
-            message.read_time_us = time_us
-        if not message.evidence_time_us or time_us < message.evidence_time_us:
-            message.evidence_time_us = time_us
-        if kind == EVENT_KIND_PLAYED:
-            if not message.play_time_us or time_us < message.play_time_us:
-                message.play_time_us = time_us
-    elif kind == EVENT_KIND_ACCEPTED:
-        if not message.accept_time_us or time_us < message.accept_time_us:
-            message.accept_time_us = time_us
-    elif kind == EVENT_KIND_UNDELIVERED:
-        if not message.undeliver_time_us or time_us < message.undeliver_time_us:
-            message.undeliver_time_us = time_us
-        fail(message, time_us, clean_code(event.provider_code), event.reason)
-    elif kind == EVENT_KIND_DROPPED:
-        if not message.drop_time_us or time_us < message.drop_time_us:
-            message.drop_time_us = time_us
-        fail(message, time_us, clean_code(event.provider_code), _drop_reason(event))
-    elif kind == EVENT_KIND_QUEUED:
-        if not message.queue_time_us or time_us < message.queue_time_us:
-            message.queue_time_us = time_us
-    elif kind == EVENT_KIND_CANCELED:
-        if not message.cancel_time_us or time_us < message.cancel_time_us:
-            message.cancel_time_us = time_us
-    _absorb_names(message, event)
-    if event.HasField("pricing"):
-        price(message, time_us, event.pricing.SerializeToString(deterministic=True))
+def _is_suspect(
+    event: Event,
+    kind: int,
+    stored: bytes,
+    message_key: bytes,
+    tenant_id: str,
+    own_id: str,
+    ref: str,
+    record: Record | None,
+) -> bool:
+    """Return whether a close look is worth its cost: hardly ever.
 
-
-def _drop_reason(event: Event) -> int:
-    """Return the reason on the side of the hand-over where the message really failed.
-
-    A provider's id proves the hand-over. Of a sender's own record the reason counts and not the
-    code, since the sender may have said both.
+    No number of protobuf's ends in a zero byte, so one in the bytes is a NUL in a text, or empty.
     """
-    if not event.provider_message_id:
-        return event.reason
-    code = "" if event.HasField("registration") else event.provider_code
-    return reason_after_hand_over(event.provider, code, event.reason)
-
-
-def _absorb_names(message: Message, event: Event) -> None:
-    """Merge identities. All events of a message say the same, unless an account was renamed."""
-    if (name := event.provider) != message.provider:
-        message.provider = first_name(message.provider, name)
-    if (name := event.account) != message.account:
-        message.account = first_name(message.account, name)
-    if (name := event.provider_message_id) != message.provider_message_id:
-        message.provider_message_id = first_name(message.provider_message_id, name)
-    if (name := event.message_ref) != message.message_ref:
-        message.message_ref = first_name(message.message_ref, name)
-
-
-def _fact(event: Event, kind: int, time_us: int, fingerprint: bytes) -> Fact:
-    engagement = event.engagement
-    return Fact(
-        # Without an id of its own the whole report is the identity.
-        engagement.fact_id or fingerprint.hex(),
-        kind,
-        time_us,
-        engagement.SerializeToString(deterministic=True),
-        engagement.is_tap,
-        engagement.by_failure,
-        engagement.is_machine,
+    return (
+        _NUL in stored
+        or len(stored) > SMALL_BYTES
+        or (kind in FAILURE_KINDS and not 0 <= event.reason <= REASON_MAX)
+        or (len(message_key) != KEY_BYTES and bool(message_key))
+        or "\x00" in own_id
+        or "\x00" in ref
+        or "\x00" in tenant_id
+        or len(own_id) + len(ref) + len(tenant_id) > SMALL_BYTES
+        or (
+            record is not None
+            and (_NUL in record.registration or len(record.registration) > SMALL_BYTES)
+        )
     )
 
 
-def record_of(event: Event) -> Record:
-    """Return the sender's record that ``event`` carries."""
+def _restored(
+    event: Event,
+    message_key: bytes,
+    tenant_id: str,
+    receive_us: int,
+    own_id: str,
+    ref: str,
+    record: Record | None,
+) -> Event:
+    """Return the event as it came, but for a time that is not told."""
+    whole = Event()
+    whole.CopyFrom(event)
+    whole.message_key, whole.tenant_id, whole.receive_time_us = message_key, tenant_id, receive_us
+    whole.provider_message_id, whole.message_ref = own_id, ref
+    if record is not None:
+        whole.registration.ParseFromString(record.registration)
+    return whole
+
+
+def _gather_fact(
+    facts: dict[FactPlace, Fact], key: Key, event: Event, time_us: int, stored: bytes
+) -> None:
+    engagement = event.engagement
+    if engagement.is_withdrawn and not engagement.is_replaceable:
+        return
+    # Without an id of its own the whole report is the identity.
+    fact_id = engagement.fact_id or fingerprint(stored).hex()
+    told = engagement.SerializeToString(deterministic=True)
+    place = (*key, fact_id)
+    fact = fact_of(fact_id, event.kind, time_us, engagement, told)
+    facts[place] = standing(facts.get(place), fact)
+
+
+def _record_of(event: Event, kind: int, time_us: int) -> Record:
     registration = event.registration
     return Record(
-        occur_time_of(event),
+        time_us,
         registration.SerializeToString(deterministic=True),
         event.message_ref,
         event.address,
         registration.campaign_id,
         registration.contact_id,
         registration.person_key,
-        event.kind,
+        kind,
     )
 
 
-def _gather_record(
-    gathered: Gathered, message: Message, event: Event, kind: int, time_us: int
+def _gather_notice(
+    gathered: Gathered,
+    event: Event,
+    tenant_id: str,
+    time_us: int,
+    receive_us: int,
+    own_id: str,
+    ref: str,
 ) -> None:
-    record = record_of(event)
-    register(message, record)
-    if record.message_ref:
-        tenant_id = event.tenant_id
-        at = (tenant_id, ref_key(tenant_id, record.message_ref))
-        gathered.claims.setdefault(at, set()).add(event.message_key)
-
-
-def _gather_notice(gathered: Gathered, event: Event) -> None:
-    tenant_id, kind, receive_us = event.tenant_id, event.kind, event.receive_time_us
-    time_us = occur_time_of(event)
-    event.ClearField("receive_time_us")
+    event.tenant_id, event.provider_message_id, event.message_ref = tenant_id, own_id, ref
     stored = event.SerializeToString(deterministic=True)
-    place = (tenant_id, blake2b(stored, digest_size=FINGERPRINT_BYTES).digest())
+    kind = event.kind
+    place = (tenant_id, fingerprint(stored))
     known = gathered.notices.get(place)
     if known is None or receive_us < known.receive_time_us:
         gathered.notices[place] = Notice(
             event.provider, event.account, kind, time_us, receive_us, stored
         )
-    if kind in FACT_KINDS and not event.engagement.is_withdrawn and not _names_message(event):
-        if at := address_key(tenant_id, event.address):
-            fact = _fact(event, kind, time_us, place[1])
-            gathered.address_acts[tenant_id, at, fact.fact_id, place[1]] = fact
-
-
-def _names_message(event: Event) -> bool:
-    return bool(event.provider_message_id or event.message_ref)
+    if kind not in FACT_KINDS or event.engagement.is_withdrawn or own_id or ref:
+        return
+    if at := address_key(tenant_id, event.address):
+        engagement = event.engagement
+        fact_id = engagement.fact_id or place[1].hex()
+        told = engagement.SerializeToString(deterministic=True)
+        fact = fact_of(fact_id, kind, time_us, engagement, told)
+        gathered.address_acts[tenant_id, at, fact_id, place[1]] = fact
 
 
 def _gather_quarantined(gathered: Gathered, quarantined: Quarantined) -> None:

@@ -1,106 +1,158 @@
 """What a batch does to the messages as stored: the decision between reading and writing."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+from bluetick.v1.common_pb2 import EVENT_KIND_ACCEPTED
 
+from services.status.domain import history
+from services.status.domain.advancing import advance
 from services.status.domain.attributed import attribute
-from services.status.domain.changes import Change, needs_all_facts
-from services.status.domain.facts import Fact, count, may_have_facts, prove
-from services.status.domain.gather import Gathered, Key
-from services.status.domain.message import Message, merge
+from services.status.domain.changes import LATE_AFTER_US, Change, Known
+from services.status.domain.facts import Fact, add_act, recount, standing
+from services.status.domain.gather import FactPlace, Gathered, Key, Telling
+from services.status.domain.message import Message
+
+_NOTHING = Message()
+_UNTOLD: tuple[Telling, ...] = ()
 
 
 class Told(msgspec.Struct):
     """What one transaction has to say about messages."""
 
-    # Merged statuses, records, and what acts prove.
-    deltas: dict[Key, Message]
-    # Acts to count, as far as they were not counted before.
-    facts: dict[tuple[str, bytes, str], Fact]
-    # Of those, the ones that were not; known once the store has taken them.
+    # What was told of each message, in no particular order.
+    tellings: Mapping[Key, Sequence[Telling]] = {}
+    # Messages that lose a reference to another one.
+    superseded: set[Key] = set()
+    # Acts told of a message itself, and by a reference that it stands for.
+    facts: dict[FactPlace, Fact] = {}
+    ref_facts: dict[FactPlace, Fact] = {}
+    # Of those acts, what stands now and did not before, and the reverse; known once the store has
+    # taken them.
     new_facts: dict[Key, list[Fact]] = {}
+    lost_facts: dict[Key, list[Fact]] = {}
     # Acts told by an address that come to a message, or leave it.
     gained: dict[Key, list[Fact]] = {}
-    lost: dict[Key, list[Fact]] = {}
+    left: dict[Key, list[Fact]] = {}
+    # Messages to which acts come from another one.
+    corrected: set[Key] = set()
 
-    def supersede(self, key: Key) -> None:
-        """Say that another message stands for the reference of this one."""
-        self._add(key, Message(is_superseded=True))
+    def keys(self) -> list[Key]:
+        """Return the messages that anything is told of, sorted."""
+        others = (self.superseded, self.new_facts, self.lost_facts, self.gained, self.left)
+        if not any(others):
+            return sorted(self.tellings)
+        return sorted({*self.tellings, *(key for keys in others for key in keys)})
 
     def attribute(self, key: Key, fact: Fact) -> None:
         """Say that an act told by reference belongs to this message."""
-        self.facts.setdefault((*key, fact.fact_id), fact)
-        proof = Message()
-        prove(proof, fact)
-        self._add(key, proof)
+        place = (*key, fact.fact_id)
+        self.ref_facts[place] = standing(self.ref_facts.get(place), fact)
 
     def move_act(self, tenant_id: str, fact: Fact, from_key: bytes, to_key: bytes) -> None:
         """Say that an act told by an address leaves one message for another; empty: for none."""
-        for message_key, moved in ((from_key, self.lost), (to_key, self.gained)):
-            if message_key:
-                key = (tenant_id, message_key)
-                moved.setdefault(key, []).append(fact)
-                self.deltas.setdefault(key, Message())
+        if from_key:
+            self.left.setdefault((tenant_id, from_key), []).append(fact)
+        if to_key:
+            self.gained.setdefault((tenant_id, to_key), []).append(fact)
+            if from_key:
+                self.corrected.add((tenant_id, to_key))
 
-    def sort_out_new(self, new: Iterable[tuple[str, bytes, str]]) -> None:
-        """Note which acts were not counted before."""
-        for place in new:
-            self.new_facts.setdefault(place[:2], []).append(self.facts[place])
+    def replace_fact(self, key: Key, before: Fact | None, after: Fact | None) -> None:
+        """Say that of an act another telling stands than before; None: none."""
+        if before is not None and not before.is_withdrawn:
+            if before in (new := self.new_facts.get(key, [])):
+                # It came and goes within the transaction; nobody was told of it.
+                new.remove(before)
+                self.lost_facts.setdefault(key, [])
+            else:
+                self.lost_facts.setdefault(key, []).append(before)
+        if after is not None and not after.is_withdrawn:
+            self.new_facts.setdefault(key, []).append(after)
 
-    def _add(self, key: Key, delta: Message) -> None:
-        known = self.deltas.get(key)
-        self.deltas[key] = delta if known is None else merge(known, delta)
+    def may_move_send(self, key: Key, message: Message) -> bool:
+        """Return whether what was told can change where and when ``message`` was sent."""
+        if message.failure_time_us or key in self.superseded:
+            return True
+        for telling in self.tellings.get(key, _UNTOLD):
+            if telling[0] == EVENT_KIND_ACCEPTED or telling[7] is not None:
+                return True
+        return False
 
 
 def told_by(gathered: Gathered) -> Told:
     """Return what a batch tells before references are resolved; leaves the batch unchanged."""
-    return Told(dict(gathered.messages), dict(gathered.facts))
+    return Told(gathered.told, facts=gathered.facts)
 
 
 def move(
     key: Key,
     told: Told,
-    version: int,
-    stored: Message | None,
+    known: Known | None,
+    all_facts: Iterable[Fact] | None = None,
     attributed: Iterable[Fact] | None = None,
-) -> Change | None:
-    """Return the change of one message, or None if everything told was known.
+) -> Change:
+    """Return what becomes of one message; ``Change.is_written`` says whether it has to be stored.
 
     Args:
         key: tenant and message.
         told: what the transaction says; not changed.
-        version: version of ``stored``; 0 if it was never stored.
-        stored: the message as stored.
+        known: the message as stored; not changed.
+        all_facts: all acts that stand on the message, needed where one was lost; None: as told.
         attributed: all acts that belong to the message by its address; None: as they were.
     """
-    delta = told.deltas[key]
-    new_facts = told.new_facts.get(key)
-    if stored is not None:
-        new = merge(stored, delta)
-        if attributed is not None:
-            return _reattribute(key, told, Change(key, version + 1, stored, new, []), attributed)
-        if not new_facts and new == stored:
-            return None
+    stored = known.message if known is not None else _NOTHING
+    new = copy.copy(stored)
+    change = Change(key, known, new, stored if known is not None and known.version else None)
+    _tell(change, told.tellings.get(key, _UNTOLD))
+    if key in told.superseded:
+        new.is_superseded = True
+    if attributed is not None:
+        attribute(new, attributed)
+        change.new_facts = told.gained.get(key, [])
+        change.retracted_facts = told.left.get(key, [])
+        change.is_corrected = key in told.corrected
+        change.is_moved = True
     else:
-        if not new_facts and not _says_something(delta):
-            return None
-        new = copy.copy(delta) if new_facts else delta
-    for fact in new_facts or ():
-        count(new, fact)
-    return Change(key, version + 1, stored, new, new_facts or [])
-
-
-def _reattribute(key: Key, told: Told, change: Change, acts: Iterable[Fact]) -> Change:
-    attribute(change.new, acts)
-    change.new_facts = told.gained.get(key, [])
-    change.retracted_facts = told.lost.get(key, [])
+        if told.new_facts or told.lost_facts:
+            _act(change, told, all_facts)
+        change.is_moved = bool(change.new_facts or change.retracted_facts) or (
+            new != stored and (change.old is not None or _says_something(new))
+        )
+    change.is_written = change.is_moved or known is None or change.history is not known.history
     return change
 
 
+def _tell(change: Change, tellings: Sequence[Telling]) -> None:
+    kept = change.known.history if change.known is not None else b""
+    new = change.new
+    change.is_late = bool(tellings)
+    for telling in tellings:
+        advance(new, telling)
+        if telling[3] - telling[1] <= LATE_AFTER_US:
+            change.is_late = False
+        added = history.add(kept, telling[2], telling[3])
+        if added is None:
+            change.spilled.append(telling)
+        else:
+            kept = added
+    change.history = kept
+
+
+def _act(change: Change, told: Told, all_facts: Iterable[Fact] | None) -> None:
+    change.new_facts = told.new_facts.get(change.key, [])
+    change.retracted_facts = told.lost_facts.get(change.key, [])
+    change.is_corrected = change.key in told.corrected
+    if all_facts is not None:
+        recount(change.new, all_facts)
+    else:
+        for fact in change.new_facts:
+            add_act(change.new, fact)
+
+
 def _says_something(message: Message) -> bool:
-    """Return whether anything but names is known, so that the message deserves a row."""
+    """Return whether anything but names is known, so that the message deserves a version."""
     if message.report_time_us or message.send_time_us or message.record is not None:
         return True
     bare = copy.copy(message)
@@ -108,21 +160,9 @@ def _says_something(message: Message) -> bool:
     return bare != _NOTHING
 
 
-_NOTHING = Message()
-
-
-def wanting_all_facts(changes: Iterable[Change]) -> list[Change]:
-    """Return the changes that must repeat acts counted before."""
-    return [
-        change
-        for change in changes
-        if change.old is not None
-        and needs_all_facts(change.old, change.new)
-        and may_have_facts(change.old)
-    ]
-
-
 def repeat_facts(change: Change, all_facts: Iterable[Fact]) -> None:
     """Give ``change`` the acts that were counted before it."""
-    new_ids = {fact.fact_id for fact in change.new_facts}
-    change.repeated_facts = [fact for fact in all_facts if fact.fact_id not in new_ids]
+    new = {fact.fact_id for fact in change.new_facts}
+    change.repeated_facts = [
+        fact for fact in all_facts if fact.fact_id not in new and not fact.is_withdrawn
+    ]

@@ -1,14 +1,24 @@
-"""A message as the merge of everything told about it. Pure: no clock, no I/O.
+"""A message as the merge of everything told about it, and the table of its fields.
 
-Every field grows in one direction only (a minimum, a maximum, a union, a logical or), so merging is
-commutative, associative and idempotent: order, repeats and batching cannot matter. The exception is
-what is ``attributed``: it is no part of what is told, and is set by whoever attributes.
+Pure: no clock, no I/O. Every field is the answer of a rule that does not depend on order: a
+minimum, a union, a logical or, or a sum over the acts that stand. So order, repeats and batching
+cannot matter.
 """
 
-import copy
+from typing import Annotated, Final
 
 import msgspec
 from bluetick.v1.common_pb2 import (
+    EVENT_KIND_ACCEPTED,
+    EVENT_KIND_CANCELED,
+    EVENT_KIND_DELIVERED,
+    EVENT_KIND_DROPPED,
+    EVENT_KIND_PLAYED,
+    EVENT_KIND_PRICED,
+    EVENT_KIND_QUEUED,
+    EVENT_KIND_READ,
+    EVENT_KIND_SENT,
+    EVENT_KIND_UNDELIVERED,
     MESSAGE_STATE_ACCEPTED,
     MESSAGE_STATE_DELIVERED,
     MESSAGE_STATE_DROPPED,
@@ -20,13 +30,17 @@ from bluetick.v1.common_pb2 import (
     MessageState,
 )
 
+from services.status.domain.fields import Field, Merge, by_kind, fields_of, named
+
 # Distinct failure codes kept per message: the smallest ones, which is still a union in any order.
-FAILURE_CODES_MAX = 32
-# Unit separator: no provider's code holds it (it is replaced on the way in).
-_CODES_SEPARATOR = "\x1f"
+FAILURE_CODES_MAX: Final = 32
+# Buttons kept per message, likewise.
+TAPPED_BUTTONS_MAX: Final = 20
+# Unit separator: no provider's code or button holds it (it is replaced on the way in).
+_SEPARATOR: Final = "\x1f"
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
+class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What the sender said about the message. Of two, the smaller ``order`` stands."""
 
     record_time_us: int
@@ -44,47 +58,92 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         return (self.record_time_us, self.registration, self.message_ref, self.address, self.kind)
 
 
-class Message(msgspec.Struct, gc=False):
-    """Merged facts of one message. Times: microseconds since 1970 UTC; 0: never.
+class Message(msgspec.Struct, gc=False, array_like=True):
+    """The field table: name, type, rule. Times: microseconds since 1970 UTC; 0: never.
 
-    Field names are the column names of ``status.messages``, in the same order.
+    Merging, image, packing, ``moved_by``, the order of states and the tables of docs/states.md are
+    made from it, or compared with it by a test. It is stored as an array in this order: a new field
+    goes to the end of the part before ``record``, with a default; none is ever taken away.
     """
 
-    provider: str = ""
-    account: str = ""
-    provider_message_id: str = ""
-    message_ref: str = ""  # as echoed by callbacks; the record's own wins over it
-    queue_time_us: int = 0
-    drop_time_us: int = 0
-    accept_time_us: int = 0
-    send_time_us: int = 0
-    undeliver_time_us: int = 0
-    report_time_us: int = 0  # a delivery report came
-    proof_time_us: int = 0  # an act of the person that is possible only after delivery
-    read_time_us: int = 0
-    play_time_us: int = 0
-    cancel_time_us: int = 0
-    evidence_time_us: int = 0  # a person saw it: read, or an act that no machine did
-    click_count: int = 0
-    click_time_us: int = 0
-    reply_count: int = 0
-    reply_time_us: int = 0
-    tap_count: int = 0
-    tap_time_us: int = 0
-    unsubscribe_time_us: int = 0
-    complain_time_us: int = 0
-    failure_time_us: int = 0
-    failure_code: str = ""
-    failure_reason: int = 0
-    failure_codes: str = ""  # sorted, separated by U+001F
-    pricing_time_us: int = 0
-    pricing: bytes = b""  # bluetick.v1.Pricing
-    is_superseded: bool = False  # another message stands for the same reference
-    attributed_proof_time_us: int = 0  # as proof_time_us, by an act that named no message
-    attributed: bytes = b""  # sums of such acts; see domain.attributed
-    machine_click_count: int = 0  # of click_count
-    human_click_time_us: int = 0  # first click that no machine made
-    record: Record | None = None
+    provider: Annotated[str, Field(Merge.SMALLEST)] = ""
+    account: Annotated[str, Field(Merge.SMALLEST)] = ""
+    provider_message_id: Annotated[str, Field(Merge.SMALLEST)] = ""
+    # As echoed by callbacks; the record's own wins over it.
+    message_ref: Annotated[str, Field(Merge.SMALLEST)] = ""
+    queue_time_us: Annotated[
+        int,
+        Field(Merge.EARLIEST, (EVENT_KIND_QUEUED,), is_shown=True, proves=MESSAGE_STATE_QUEUED),
+    ] = 0
+    drop_time_us: Annotated[
+        int,
+        Field(
+            Merge.EARLIEST,
+            (EVENT_KIND_DROPPED,),
+            proves=MESSAGE_STATE_DROPPED,
+            proves_with_id=MESSAGE_STATE_UNDELIVERED,
+        ),
+    ] = 0
+    accept_time_us: Annotated[
+        int,
+        Field(Merge.EARLIEST, (EVENT_KIND_ACCEPTED,), is_shown=True, proves=MESSAGE_STATE_ACCEPTED),
+    ] = 0
+    send_time_us: Annotated[
+        int, Field(Merge.EARLIEST, (EVENT_KIND_SENT,), is_shown=True, proves=MESSAGE_STATE_SENT)
+    ] = 0
+    undeliver_time_us: Annotated[
+        int, Field(Merge.EARLIEST, (EVENT_KIND_UNDELIVERED,), proves=MESSAGE_STATE_UNDELIVERED)
+    ] = 0
+    # A delivery report came.
+    report_time_us: Annotated[
+        int, Field(Merge.EARLIEST, (EVENT_KIND_DELIVERED,), proves=MESSAGE_STATE_DELIVERED)
+    ] = 0
+    # An act of the person that is possible only after the delivery.
+    proof_time_us: Annotated[int, Field(Merge.ACTS, proves=MESSAGE_STATE_DELIVERED)] = 0
+    read_time_us: Annotated[
+        int,
+        Field(
+            Merge.EARLIEST,
+            (EVENT_KIND_READ, EVENT_KIND_PLAYED),
+            is_shown=True,
+            proves=MESSAGE_STATE_READ,
+        ),
+    ] = 0
+    play_time_us: Annotated[int, Field(Merge.EARLIEST, (EVENT_KIND_PLAYED,), is_shown=True)] = 0
+    cancel_time_us: Annotated[int, Field(Merge.EARLIEST, (EVENT_KIND_CANCELED,), is_shown=True)] = 0
+    # An act shows that a person saw it; a receipt shows it too.
+    evidence_time_us: Annotated[int, Field(Merge.ACTS)] = 0
+    click_count: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    click_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    reply_count: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    reply_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    tap_count: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    tap_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    unsubscribe_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    complain_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    failure_time_us: Annotated[int, Field(Merge.FAILURE)] = 0
+    failure_code: Annotated[str, Field(Merge.FAILURE)] = ""
+    failure_reason: Annotated[int, Field(Merge.FAILURE)] = 0
+    failure_codes: Annotated[str, Field(Merge.CODES)] = ""  # sorted, separated by U+001F
+    pricing_time_us: Annotated[int, Field(Merge.PRICE, (EVENT_KIND_PRICED,))] = 0
+    pricing: Annotated[bytes, Field(Merge.PRICE)] = b""  # bluetick.v1.Pricing
+    # Another message stands for the same reference.
+    is_superseded: Annotated[bool, Field(Merge.EITHER)] = False
+    # As proof_time_us, by an act that named no message.
+    attributed_proof_time_us: Annotated[
+        int, Field(Merge.ADDRESS_ACTS, proves=MESSAGE_STATE_DELIVERED)
+    ] = 0
+    # Sums of such acts; see domain.attributed.
+    attributed: Annotated[bytes, Field(Merge.ADDRESS_ACTS)] = b""
+    machine_click_count: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    human_click_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    # Acts counted, of whatever kind.
+    act_count: Annotated[int, Field(Merge.ACTS)] = 0
+    tapped_buttons: Annotated[str, Field(Merge.ACTS)] = ""  # sorted, separated by U+001F
+    human_read_time_us: Annotated[
+        int, Field(Merge.EARLIEST_HUMAN, (EVENT_KIND_READ, EVENT_KIND_PLAYED), is_shown=True)
+    ] = 0
+    record: Annotated[Record | None, Field(Merge.RECORD)] = None
 
     @property
     def is_counted(self) -> bool:
@@ -92,28 +151,11 @@ class Message(msgspec.Struct, gc=False):
         return self.record is not None and not self.is_superseded
 
 
-# Merged by taking the earliest time that is not 0.
-TIMES = (
-    "queue_time_us",
-    "drop_time_us",
-    "accept_time_us",
-    "send_time_us",
-    "undeliver_time_us",
-    "report_time_us",
-    "proof_time_us",
-    "read_time_us",
-    "play_time_us",
-    "cancel_time_us",
-    "evidence_time_us",
-    "click_time_us",
-    "reply_time_us",
-    "tap_time_us",
-    "unsubscribe_time_us",
-    "complain_time_us",
-    "human_click_time_us",
-)
-_NAMES = ("provider", "account", "provider_message_id", "message_ref")
-_COUNTS = ("click_count", "machine_click_count", "reply_count", "tap_count")
+FIELDS: Final = fields_of(Message)
+# What each kind of event tells the time of.
+TIMES_OF: Final = by_kind(FIELDS, Merge.EARLIEST)
+HUMAN_TIMES_OF: Final = by_kind(FIELDS, Merge.EARLIEST_HUMAN)
+ACT_FIELDS: Final = named(FIELDS, Merge.ACTS)
 
 
 def earliest(one_us: int, other_us: int) -> int:
@@ -130,30 +172,30 @@ def first_name(one: str, other: str) -> str:
     return one or other
 
 
-def join_codes(one: str, other: str) -> str:
-    """Return the union of two lists of failure codes, the smallest ``FAILURE_CODES_MAX``."""
+def join(one: str, other: str, limit: int) -> str:
+    """Return the union of two lists of words, the smallest ``limit`` of them."""
     if one == other or not other:
         return one
     if not one:
         return other
-    union = {*one.split(_CODES_SEPARATOR), *other.split(_CODES_SEPARATOR)}
-    return _CODES_SEPARATOR.join(sorted(union)[:FAILURE_CODES_MAX])
+    union = {*one.split(_SEPARATOR), *other.split(_SEPARATOR)}
+    return _SEPARATOR.join(sorted(union)[:limit])
 
 
-def split_codes(codes: str) -> list[str]:
-    """Return the failure codes one by one."""
-    return codes.split(_CODES_SEPARATOR) if codes else []
+def split(words: str) -> list[str]:
+    """Return the words of a list one by one."""
+    return words.split(_SEPARATOR) if words else []
 
 
-def clean_code(code: str) -> str:
-    """Return ``code`` without the separator."""
-    return code.replace(_CODES_SEPARATOR, " ") if _CODES_SEPARATOR in code else code
+def clean(word: str) -> str:
+    """Return ``word`` without the separator."""
+    return word.replace(_SEPARATOR, " ") if _SEPARATOR in word else word
 
 
 def fail(message: Message, time_us: int, code: str, reason: int) -> None:
     """Note a failure. The primary one is the earliest with a code, else the earliest."""
     if code:
-        message.failure_codes = join_codes(message.failure_codes, code)
+        message.failure_codes = join(message.failure_codes, code, FAILURE_CODES_MAX)
     if not message.failure_time_us or (not code, time_us, code, reason) < (
         not message.failure_code,
         message.failure_time_us,
@@ -179,35 +221,6 @@ def register(message: Message, record: Record) -> None:
     """Note the sender's record; of several, the one with the smaller order stands."""
     if message.record is None or record.order < message.record.order:
         message.record = record
-
-
-def merge(one: Message, other: Message) -> Message:
-    """Return what both tell together. Commutative, associative, idempotent.
-
-    Counts are merged by maximum, since one side has counted the other's acts or has none; acts not
-    counted before are added by ``facts.count``.
-    """
-    merged = copy.copy(one)
-    for name in TIMES:
-        if theirs := getattr(other, name):
-            setattr(merged, name, earliest(getattr(one, name), theirs))
-    for name in _NAMES:
-        theirs = getattr(other, name)
-        if theirs != getattr(one, name):
-            setattr(merged, name, first_name(getattr(one, name), theirs))
-    for name in _COUNTS:
-        if (theirs := getattr(other, name)) > getattr(one, name):
-            setattr(merged, name, theirs)
-    merged.failure_codes = join_codes(one.failure_codes, other.failure_codes)
-    if other.failure_time_us:
-        fail(merged, other.failure_time_us, other.failure_code, other.failure_reason)
-    if other.pricing_time_us:
-        price(merged, other.pricing_time_us, other.pricing)
-    if other.record is not None:
-        register(merged, other.record)
-    if other.is_superseded:
-        merged.is_superseded = True
-    return merged
 
 
 def state_of(message: Message) -> MessageState.ValueType:

@@ -13,11 +13,8 @@ UnknownWord = tuple[str, bytes, str, str, str, int]
 
 def unknown_words(gathered: Gathered) -> Iterator[UnknownWord]:
     """Yield the unknown words of a batch; the same event told twice has the same fingerprint."""
-    for (tenant_id, message_key, fingerprint), entry in gathered.history.items():
-        if entry.kind == EVENT_KIND_UNKNOWN:
-            # Two messages may have been told the same of.
-            place = message_key + fingerprint
-            yield _word(tenant_id, place, entry.event, entry.receive_time_us)
+    for tenant_id, place, event, receive_time_us in gathered.unknown:
+        yield _word(tenant_id, place, event, receive_time_us)
     for (tenant_id, fingerprint), notice in gathered.notices.items():
         if notice.kind == EVENT_KIND_UNKNOWN:
             yield _word(tenant_id, fingerprint, notice.event, notice.receive_time_us)

@@ -1,0 +1,67 @@
+"""What one report does to a message. The order of reports does not matter, nor do repeats."""
+
+from typing import Final
+
+from bluetick.v1.common_pb2 import EVENT_KIND_DROPPED, EVENT_KIND_UNDELIVERED
+from bluetick.v1.event_pb2 import Event
+
+from libs.catalogue.failures import reason_after_hand_over
+from services.status.domain.gather import Telling
+from services.status.domain.message import (
+    HUMAN_TIMES_OF,
+    TIMES_OF,
+    Message,
+    Record,
+    clean,
+    fail,
+    first_name,
+    price,
+    register,
+)
+
+_NO_TIMES: Final[tuple[str, ...]] = ()
+
+
+def advance(message: Message, telling: Telling) -> None:
+    """Merge one telling into ``message``, which is changed. Acts come apart, when they stand."""
+    kind, time_us, _, _, own_id, ref, event, record = telling
+    if event is None:
+        return
+    for name in TIMES_OF.get(kind, _NO_TIMES):
+        known_us = getattr(message, name)
+        if not known_us or time_us < known_us:
+            setattr(message, name, time_us)
+    if kind in HUMAN_TIMES_OF and not event.engagement.is_machine:
+        for name in HUMAN_TIMES_OF[kind]:
+            known_us = getattr(message, name)
+            if not known_us or time_us < known_us:
+                setattr(message, name, time_us)
+    if kind == EVENT_KIND_UNDELIVERED:
+        fail(message, time_us, clean(event.provider_code), event.reason)
+    elif kind == EVENT_KIND_DROPPED:
+        fail(message, time_us, clean(event.provider_code), _drop_reason(event, own_id, record))
+    # All reports of a message name it alike, unless an account was renamed.
+    if (name := event.provider) != message.provider:
+        message.provider = first_name(message.provider, name)
+    if (name := event.account) != message.account:
+        message.account = first_name(message.account, name)
+    if own_id != message.provider_message_id:
+        message.provider_message_id = first_name(message.provider_message_id, own_id)
+    if ref != message.message_ref:
+        message.message_ref = first_name(message.message_ref, ref)
+    if event.HasField("pricing"):
+        price(message, time_us, event.pricing.SerializeToString(deterministic=True))
+    if record is not None:
+        register(message, record)
+
+
+def _drop_reason(event: Event, own_id: str, record: Record | None) -> int:
+    """Return the reason on the side of the hand-over where the message really failed.
+
+    A provider's id proves the hand-over. Of a sender's own record the reason counts and not the
+    code, since the sender may have said both.
+    """
+    if not own_id:
+        return event.reason
+    code = "" if record is not None else event.provider_code
+    return reason_after_hand_over(event.provider, code, event.reason)

@@ -1,0 +1,160 @@
+"""From moved messages to the serialized changes that other teams read, put together from bytes."""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+from bluetick.v1.change_pb2 import MessageChanged, MessageChangedBatch
+from bluetick.v1.common_pb2 import MessageState
+
+from services.status.domain.changes import Change, cause_of, moved_by
+from services.status.domain.facts import Fact, fact_bytes
+from services.status.domain.wire import field_bytes, varint
+
+# Bytes of acts in one part of a change; keeps a part far below what the broker takes.
+PART_FACT_BYTES_MAX: Final = 256 * 1024
+
+
+def _tag(number: int, wire_type: int) -> bytes:
+    return varint(number << 3 | wire_type)
+
+
+_VARINT, _BYTES = 0, 2
+_KEY: Final = _tag(MessageChanged.MESSAGE_KEY_FIELD_NUMBER, _BYTES)
+_VERSION: Final = _tag(MessageChanged.VERSION_FIELD_NUMBER, _VARINT)
+_REF: Final = _tag(MessageChanged.MESSAGE_REF_FIELD_NUMBER, _BYTES)
+_OWN_ID: Final = _tag(MessageChanged.PROVIDER_MESSAGE_ID_FIELD_NUMBER, _BYTES)
+_OLD_IMAGE: Final = _tag(MessageChanged.OLD_IMAGE_FIELD_NUMBER, _BYTES)
+_NEW_IMAGE: Final = _tag(MessageChanged.NEW_IMAGE_FIELD_NUMBER, _BYTES)
+_MOVED_BY: Final = _tag(MessageChanged.MOVED_BY_FIELD_NUMBER, _BYTES)
+_FACTS: Final = MessageChanged.FACTS_FIELD_NUMBER
+_TIME: Final = _tag(MessageChanged.CHANGE_TIME_US_FIELD_NUMBER, _VARINT)
+_CAUSE: Final = _tag(MessageChanged.CAUSE_FIELD_NUMBER, _VARINT)
+_STATE_MOVED: Final = _tag(MessageChanged.IS_STATE_MOVED_FIELD_NUMBER, _VARINT) + b"\x01"
+_PART: Final = _tag(MessageChanged.PART_FIELD_NUMBER, _VARINT)
+_PART_COUNT: Final = _tag(MessageChanged.PART_COUNT_FIELD_NUMBER, _VARINT)
+_CHANGE: Final = _tag(MessageChangedBatch.CHANGES_FIELD_NUMBER, _BYTES)
+
+
+class ChangesOfState(msgspec.Struct, frozen=True, gc=False):
+    """Changes of one tenant into one state: the content of one broker message."""
+
+    tenant_id: str
+    state: MessageState.ValueType
+    changes: list[bytes]  # in their frames
+
+    def batch_bytes(self, batch_id: str, oldest_event_time_us: int) -> bytes:
+        """Return the serialized ``MessageChangedBatch``."""
+        head = MessageChangedBatch(
+            batch_id=batch_id,
+            tenant_id=self.tenant_id,
+            state=self.state,
+            oldest_event_time_us=oldest_event_time_us,
+        )
+        return b"".join((head.SerializeToString(), *self.changes))
+
+
+def by_state(
+    changes: Iterable[Change], change_time_us: int, batch_bytes_max: int
+) -> Iterator[ChangesOfState]:
+    """Group what moved by tenant and state; no group holds many more bytes than the limit."""
+    groups: dict[tuple[str, int], list[bytes]] = {}
+    sizes: dict[tuple[str, int], int] = {}
+    change_time = _TIME + varint(change_time_us)
+    for change in changes:
+        if not change.is_moved:
+            continue
+        group = (change.key[0], change.state)
+        for data in change_parts(change, change_time):
+            size = sizes.get(group, 0)
+            if size and size + len(data) > batch_bytes_max:
+                yield ChangesOfState(*group, groups.pop(group))  # type: ignore[arg-type]
+                size = 0
+            members = groups.get(group)
+            if members is None:
+                groups[group] = [_CHANGE, varint(len(data)), data]
+            else:
+                members += (_CHANGE, varint(len(data)), data)
+            sizes[group] = size + len(data)
+    for group, members in groups.items():
+        yield ChangesOfState(*group, members)  # type: ignore[arg-type]
+
+
+def change_parts(change: Change, change_time: bytes) -> list[bytes]:
+    """Return the change as serialized ``MessageChanged``, in as many parts as its acts need.
+
+    ``change_time`` is that field, serialized.
+    """
+    facts = change.new_facts or change.retracted_facts or change.repeated_facts
+    whole = _head(change, change_time)
+    if not facts:
+        return [whole]
+    pieces = _pieces(change)
+    if len(pieces) == 1:
+        return [whole + pieces[0]]
+    count = _PART_COUNT + varint(len(pieces))
+    return [whole + count + _PART + varint(n) + piece for n, piece in enumerate(pieces)]
+
+
+def _head(change: Change, change_time: bytes) -> bytes:
+    old, new, known = change.old, change.new, change.known
+    tenant_id, message_key = change.key
+    record = new.record
+    ref = (record.message_ref if record is not None else new.message_ref).encode()
+    own_id = new.provider_message_id.encode()
+    kinds = moved_by(old, new, (*change.new_facts, *change.retracted_facts))
+    image, dimensions = change.image, change.dimensions
+    parts = [
+        _KEY, varint(len(message_key)), message_key,
+        _names(tenant_id, new.provider, new.account),
+        _VERSION, varint(change.version),
+        change_time,
+        _CAUSE, varint(cause_of(change)),
+        _NEW_IMAGE, varint(len(image) + len(dimensions)), image, dimensions,
+    ]  # fmt: skip
+    if ref:
+        parts += (_REF, varint(len(ref)), ref)
+    if own_id:
+        parts += (_OWN_ID, varint(len(own_id)), own_id)
+    if kinds:
+        parts += (_MOVED_BY, varint(len(kinds)), kinds)
+    if change.state != change.old_state:
+        parts.append(_STATE_MOVED)
+    if old is not None and known is not None:
+        image, dimensions = known.image, known.dimensions
+        parts += (_OLD_IMAGE, varint(len(image) + len(dimensions)), image, dimensions)
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _names(tenant_id: str, provider: str, account: str) -> bytes:
+    return MessageChanged(
+        tenant_id=tenant_id, provider=provider, account=account
+    ).SerializeToString()
+
+
+def _pieces(change: Change) -> list[bytes]:
+    """Return the acts that the change tells, serialized, cut where a part is full."""
+    pieces: list[list[bytes]] = [[]]
+    room = PART_FACT_BYTES_MAX
+    for part in _facts(change):
+        if len(part) > room and pieces[-1]:
+            pieces.append([])
+            room = PART_FACT_BYTES_MAX
+        pieces[-1].append(part)
+        room -= len(part)
+    return [b"".join(piece) for piece in pieces]
+
+
+def _facts(change: Change) -> Iterator[bytes]:
+    for fact in sorted(change.new_facts, key=_in_time):
+        yield field_bytes(_FACTS, fact_bytes(fact))
+    for fact in sorted(change.retracted_facts, key=_in_time):
+        yield field_bytes(_FACTS, fact_bytes(fact, is_retracted=True))
+    for fact in sorted(change.repeated_facts, key=_in_time):
+        yield field_bytes(_FACTS, fact_bytes(fact, is_repeated=True))
+
+
+def _in_time(fact: Fact) -> tuple[int, str]:
+    return (fact.occur_time_us, fact.fact_id)
