@@ -20,6 +20,8 @@ from nats.js.api import ConsumerConfig, ConsumerInfo, DeliverPolicy, StorageType
 
 from libs.runtime.broker import CHANGES_STREAM, EVENTS_STREAM
 
+# What a part before left behind may take long, where it was a door's work of minutes.
+_DRAIN_MAX_S = 900.0
 _POLL_S = 0.01
 _PAUSE_MAX = timedelta(hours=1)
 _FETCH_MAX = 200
@@ -95,7 +97,7 @@ class BrokerControl:
             for name in consumers:
                 await self.stream.resume_consumer(stream_name, name)
 
-    async def drain(self, stream_name: str, wait_max_s: float = 120.0) -> float:
+    async def drain(self, stream_name: str, wait_max_s: float = _DRAIN_MAX_S) -> float:
         """Return the seconds until everything in the stream was acknowledged by its consumers.
 
         Raises:

@@ -111,7 +111,7 @@ async def _campaign_rows(bench: Bench, sizes: Sizes, stored: StoredMessages) -> 
         for counter in ("targeted", "delivered", "pending"):
             if found[counter] != expected[counter]:
                 raise NumbersDiffer(f"{name}: {counter} is {found[counter]}: not the same facts")
-        peers.append(Floor(f"{name} scans the same facts", found["p50_ms"]))
+        peers.append(Floor(f"{name} that scans the facts", found["p50_ms"]))
     rows = report_rows(f"report of a campaign of {sizes.campaign_messages:,}", times, tuple(peers))
     return [*rows, *skipped]
 

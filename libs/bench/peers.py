@@ -11,9 +11,9 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from statistics import median
-from typing import Any
 
 _ROUNDS = 11
 _COLUMNS = ("targeted", "delivered", "pending")
@@ -34,9 +34,7 @@ Ask = Callable[[], tuple[int, ...]]
 
 def ask_duckdb(messages: int) -> Ask:
     """The question to a DuckDB in memory."""
-    import duckdb  # type: ignore[import-not-found,unused-ignore]
-
-    connection: Any = duckdb.connect()
+    connection = import_module("duckdb").connect()
     facts = _FACTS.format(number="range", numbers=f"range({messages})")
     connection.execute(f"CREATE TABLE facts AS {facts}")
     return lambda: tuple(
@@ -46,9 +44,7 @@ def ask_duckdb(messages: int) -> Ask:
 
 def ask_chdb(messages: int) -> Ask:
     """The question to ClickHouse's engine, its tables in a temporary folder."""
-    from chdb import session  # type: ignore[import-not-found,unused-ignore]
-
-    engine: Any = session.Session()
+    engine = import_module("chdb.session").Session()
     facts = _FACTS.format(number="number", numbers=f"numbers({messages})")
     engine.query("CREATE DATABASE bench")
     engine.query(

@@ -30,12 +30,12 @@ class Sizes:
 
 QUICK = Sizes(
     rounds=3,
-    round_s=0.7,
+    round_s=0.5,
     steady_door_s=3.0,
     connections=64,
     dialect_rounds=3,
     dialect_round_s=0.08,
-    dialect_requests=4_000,
+    dialect_requests=2_000,
     messages=10_000,
     floor_batch=2_000,
     records=10_000,
