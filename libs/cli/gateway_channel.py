@@ -28,13 +28,13 @@ class GatewayCaller:
 
     def __init__(self, gateway: str, api_key: str) -> None:
         self._gateway = gateway
-        self._metadata = (("authorization", f"Bearer {api_key}"),)
+        self.metadata = (("authorization", f"Bearer {api_key}"),)
         self.channel = grpc.insecure_channel(gateway)
 
     def call(self, method: Callable[..., T], request: object) -> T:
         """Return the answer, or exit 1 with the reason on stderr."""
         try:
-            return method(request, metadata=self._metadata, timeout=_DEADLINE_S)
+            return method(request, metadata=self.metadata, timeout=_DEADLINE_S)
         except grpc.RpcError as error:
             typer.echo(explain(error, self._gateway), err=True)
             raise typer.Exit(1) from error
@@ -42,7 +42,7 @@ class GatewayCaller:
     def call_or_none(self, method: Callable[..., T], request: object) -> T | None:
         """The answer, or None if this gateway has none: for what is only an ornament."""
         try:
-            return method(request, metadata=self._metadata, timeout=_DEADLINE_S)
+            return method(request, metadata=self.metadata, timeout=_DEADLINE_S)
         except grpc.RpcError:
             return None
 

@@ -16,6 +16,8 @@ COMMANDS = {
     "simulate": "libs.cli.simulate:simulate",
     "report": "libs.cli.report:report",
     "replay": "libs.cli.replay:replay",
+    "verify": "libs.cli.rebuild:verify",
+    "rebuild": "libs.cli.rebuild:rebuild",
     "doctor": "libs.cli.doctor:doctor",
     "bench": "libs.cli.bench:bench",
     "migrate": "libs.cli.migrate:migrate",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Iterable
@@ -81,4 +80,4 @@ class _History:
 
 
 def _repeating(files: Iterable[str]) -> str:
-    return shlex.join([sys.executable, "-m", "pytest", "--exitfirst", *files])
+    return f"{sys.executable} -m pytest --exitfirst {' '.join(files)}"

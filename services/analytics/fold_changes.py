@@ -101,11 +101,15 @@ class FoldTransaction(Protocol):
         """Note which messages are dealt with, and which of them are not in the sums."""
 
 
-class FoldStore(Protocol):
-    """Where cells are kept."""
+class Resolver(Protocol):
+    """The dictionary."""
 
-    async def resolve(self, frames: Iterable[Frame]) -> None:
+    async def resolve(self, frames: Sequence[Frame]) -> None:
         """Give frames the numbers that stand for their dimensions."""
+
+
+class FoldStore(Resolver, Protocol):
+    """Where cells are kept."""
 
     async def in_transaction(self, work: "Work") -> int:
         """Run ``work`` in one transaction, again after a deadlock; return what it returns."""
@@ -169,7 +173,7 @@ async def fold_changes(
     return Folded(await store.in_transaction(work), rejected)
 
 
-async def cells_of(folder: Folder, store: FoldStore) -> dict[CampaignName, Cells]:
+async def cells_of(folder: Folder, store: Resolver) -> dict[CampaignName, Cells]:
     """Return the rows of a sum, all dimensions numbered."""
     if unresolved := folder.unresolved:
         await store.resolve(unresolved)
@@ -178,7 +182,7 @@ async def cells_of(folder: Folder, store: FoldStore) -> dict[CampaignName, Cells
 
 async def fold_built(
     transaction: FoldTransaction,
-    store: FoldStore,
+    store: Resolver,
     folding: Folding,
     tenant_id: str,
     built: Built,

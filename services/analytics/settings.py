@@ -54,6 +54,20 @@ class AnalyticsSettings(RuntimeSettings):
     analytics_progress_interval_s: float = Field(
         0.2, gt=0, le=60, description="Seconds between two looks at how far the flow has come."
     )
+    analytics_status_target: str = Field(
+        "dns:///127.0.0.1:50062",
+        description="gRPC address of status, whose messages numbers are recounted from.",
+    )
+    analytics_rebuild_page_messages: int = Field(
+        2_000, ge=1, le=10_000, description="Messages counted in one transaction of a rebuild."
+    )
+    analytics_rebuild_patience_s: float = Field(
+        600.0,
+        gt=0,
+        le=86_400,
+        description="Seconds that a rebuild waits for changes under way before it compares; more "
+        "than the lag under load.",
+    )
     analytics_postponed_interval_s: float = Field(
         0.5,
         gt=0,

@@ -1,11 +1,13 @@
 """Puts analytics together: the only file that knows use cases, adapters and settings."""
 
 import gc
+from types import ModuleType
 
 import msgspec
-from bluetick.v1 import analytics_service_pb2, campaign_service_pb2
+from bluetick.v1 import analytics_service_pb2, campaign_service_pb2, rebuild_service_pb2
 from bluetick.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from bluetick.v1.campaign_service_pb2_grpc import add_CampaignServiceServicer_to_server
+from bluetick.v1.rebuild_service_pb2_grpc import add_RebuildServiceServicer_to_server
 
 from libs.catalogue.standing import configure
 from libs.runtime import logs
@@ -25,7 +27,10 @@ from services.analytics.adapters.chores import keep_following, keep_forgetting, 
 from services.analytics.adapters.dictionary import Dictionary
 from services.analytics.adapters.flow_probe import DURABLE, BrokerFlowProbe
 from services.analytics.adapters.folded_sequences import FoldedSequences, StreamPlace
+from services.analytics.adapters.generation_store import Generations
+from services.analytics.adapters.rebuild_rpc import RebuildRpc
 from services.analytics.adapters.report_store import PostgresReports
+from services.analytics.adapters.snapshot_client import StatusSnapshots
 from services.analytics.domain.families.registry import FAMILIES
 from services.analytics.domain.frames import FrameBook
 from services.analytics.domain.moves import Planner
@@ -34,6 +39,7 @@ from services.analytics.domain.watermark import Watermark
 from services.analytics.fold_changes import Folding
 from services.analytics.follow_progress import follow_progress
 from services.analytics.log_events import LogEvent
+from services.analytics.rebuild_cells import Rebuild
 from services.analytics.settings import AnalyticsSettings
 
 _log = logs.get_logger()
@@ -62,9 +68,9 @@ async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None =
     scope.defer(broker.close)
     await broker.ensure_streams()
     watermark = Watermark()
-    port = await _serve_rpc(scope, settings, stores, watermark, clock)
     place = StreamPlace(await BrokerFlowProbe(broker).made_us())
     flow = _Flow(stores, Folding(Planner(FAMILIES), FrameBook()), broker, place, clock)
+    port = await _serve_rpc(scope, settings, flow, watermark)
     consumer = _consume(scope, settings, flow)
     _do_chores(scope, settings, flow, watermark)
 
@@ -127,26 +133,57 @@ class _Flow(msgspec.Struct, frozen=True):
 
 
 async def _serve_rpc(
-    scope: Scope,
-    settings: AnalyticsSettings,
-    stores: _Stores,
-    watermark: Watermark,
-    clock: Clock,
+    scope: Scope, settings: AnalyticsSettings, flow: _Flow, watermark: Watermark
 ) -> int:
-    analytics = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
-    campaigns = campaign_service_pb2.DESCRIPTOR.services_by_name["CampaignService"].full_name
+    stores, clock = flow.stores, flow.clock
     reports = PostgresReports(stores.reads)
-    analytics_rpc = AnalyticsRpc(reports, watermark, clock)  # type: ignore[abstract]
-    kept = PostgresCampaigns(stores.writes, stores.reads)
-    campaign_rpc = CampaignRpc(kept, clock)  # type: ignore[abstract]
+    campaigns = PostgresCampaigns(stores.writes, stores.reads)
     server = RpcServer(
         internal_token=settings.internal_token,
         services=[
-            (add_AnalyticsServiceServicer_to_server, analytics_rpc, analytics),
-            (add_CampaignServiceServicer_to_server, campaign_rpc, campaigns),
+            (
+                add_AnalyticsServiceServicer_to_server,
+                AnalyticsRpc(reports, watermark, clock),  # type: ignore[abstract]
+                _name(analytics_service_pb2, "AnalyticsService"),
+            ),
+            (
+                add_CampaignServiceServicer_to_server,
+                CampaignRpc(campaigns, clock),  # type: ignore[abstract]
+                _name(campaign_service_pb2, "CampaignService"),
+            ),
+            (
+                add_RebuildServiceServicer_to_server,
+                RebuildRpc(_rebuild(scope, settings, flow, watermark)),
+                _name(rebuild_service_pb2, "RebuildService"),
+            ),
         ],
     )
     return await server.start(settings.analytics_grpc_host, settings.analytics_grpc_port, scope)
+
+
+def _name(module: ModuleType, service: str) -> str:
+    return str(module.DESCRIPTOR.services_by_name[service].full_name)
+
+
+def _rebuild(
+    scope: Scope, settings: AnalyticsSettings, flow: _Flow, watermark: Watermark
+) -> Rebuild:
+    snapshots = StatusSnapshots(
+        settings.analytics_status_target,
+        settings.internal_token,
+        settings.analytics_rebuild_page_messages,
+    )
+    scope.defer(snapshots.close)
+    store = flow.store(Dictionary(flow.stores.folds), settings.shard_of(settings.analytics_workers))
+    return Rebuild(
+        store=Generations(flow.stores.folds, store, FAMILIES),
+        snapshots=snapshots,
+        folding=flow.folding,
+        watermark=watermark,
+        clock=flow.clock,
+        patience_s=settings.analytics_rebuild_patience_s,
+        cleaning_rows_max=settings.analytics_cleaning_rows_max,
+    )
 
 
 def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> PullConsumer:

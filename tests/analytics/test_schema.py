@@ -21,7 +21,7 @@ async def test_every_key_begins_with_the_tenant_and_the_campaign(database_url: s
         """
         SELECT table_name, array_agg(column_name::text ORDER BY ordinal_position) AS columns
         FROM information_schema.key_column_usage
-        WHERE table_schema = 'analytics' AND table_name <> 'alembic_version'
+        WHERE table_schema = 'analytics' AND constraint_name LIKE 'pk\\_%'
         GROUP BY table_name
         """
     )

@@ -34,7 +34,7 @@ from services.analytics.domain.times import timestamp_of
 from services.analytics.domain.watermark import Freshness, Gap, Watermark
 
 # By how many links were before.
-_LINK_PAGES: Paging[tuple[int, ...]] = Paging(tuple[int])
+_LINK_PAGES: Paging[tuple[int, str]] = Paging(tuple[int, str])
 
 
 class AnalyticsRpc(AnalyticsServiceServicer):
@@ -100,7 +100,7 @@ class AnalyticsRpc(AnalyticsServiceServicer):
             refuse_range(request.time_range, "Clicks by link")
         except Problem as problem:
             raise InvalidArgument.of(problem.field, problem.text) from None
-        (first,) = _LINK_PAGES.after(who.tenant_id, request) or (0,)
+        first, _ = _LINK_PAGES.after(who.tenant_id, request) or (0, "")
         last = first + _LINK_PAGES.size(request)
         found = await link_report(self._store, self._watermark, who.tenant_id, wanted)
         cells = found.value.cells
@@ -111,7 +111,7 @@ class AnalyticsRpc(AnalyticsServiceServicer):
             external_button_clicks_per_delivered=_rate(found.value.external_rate),
         )
         if last < len(cells):
-            answer.next_page_token = _LINK_PAGES.token(who.tenant_id, request, (last,))
+            answer.next_page_token = _LINK_PAGES.token(who.tenant_id, request, (last, ""))
         self._say_freshness(answer, found.freshness)
         return answer
 

@@ -111,9 +111,12 @@ generations = Table(
     Column("is_read", Boolean, nullable=False),
     # Place in the message store up to which it was read; empty: from the start.
     Column("after_key", LargeBinary, nullable=False),
+    # Of the building generation: when it was begun, when the message store was read to its end.
     Column("start_time_us", BigInteger, nullable=False),
     Column("read_time_us", BigInteger, nullable=False),
     Column("message_count", BigInteger, nullable=False),
+    # When the shown generation was begun: gaps of before are closed by it.
+    Column("shown_since_us", BigInteger, nullable=False),
 )
 
 # Versions of messages that a generation being made got from the message store.

@@ -11,6 +11,7 @@ from bluetick.v1 import (
     campaign_service_pb2,
     ingest_service_pb2,
     message_service_pb2,
+    rebuild_service_pb2,
 )
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
@@ -44,6 +45,7 @@ _SERVICES = (
     (campaign_service_pb2, "CampaignService"),
     (analytics_service_pb2, "AnalyticsService"),
     (admin_service_pb2, "AdminService"),
+    (rebuild_service_pb2, "RebuildService"),
 )
 
 _OWNERS: Mapping[str, Upstream | None] = {
@@ -56,6 +58,7 @@ _OWNERS: Mapping[str, Upstream | None] = {
     "CampaignService": Upstream.ANALYTICS,
     "AnalyticsService": Upstream.ANALYTICS,
     "AdminService": None,
+    "RebuildService": Upstream.ANALYTICS,
 }
 
 _ROLES: Mapping[str, Role] = {
@@ -69,6 +72,7 @@ _ROLES: Mapping[str, Role] = {
     "CampaignService.PutRateCard": Role.SENDER,
     "AnalyticsService": Role.READER,
     "AdminService": Role.ADMIN,
+    "RebuildService": Role.ADMIN,
 }
 
 

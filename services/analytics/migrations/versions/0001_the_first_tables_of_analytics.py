@@ -80,7 +80,7 @@ def _generations() -> None:
         *_columns(_int, "shown", "building", "last"),
         *_columns(_bool, "is_read"),
         *_columns(_bytes, "after_key"),
-        *_columns(_big, "start_time_us", "read_time_us", "message_count"),
+        *_columns(_big, "start_time_us", "read_time_us", "message_count", "shown_since_us"),
     )
     message = _tenant | {"generation": _int, "message_key": _bytes}
     _table("built_versions", message, *_columns(_big, "version"))
