@@ -2,7 +2,7 @@
 
 gRPC's own stop cancels every call that waits in its queue, unseen by any handler: under a burst
 that is a fifth to four fifths of it. So the server stops at a moment when that queue is empty. To
-get there, calls that were taken are held at the gate for a moment (40 ms, at most 0.8 s): nothing
+get there, calls that were taken are held at the gate for a moment (60 ms, at most 1.2 s): nothing
 else runs, the queue empties, callers who wait for answers send no more. Then connections are told
 to go, and the gate opens for those held.
 
@@ -17,10 +17,10 @@ from typing import Protocol
 
 # The queue counts as empty after this many looks, one every _LOOK_S, without a new call: longer
 # than a call is on its way from a caller whose machine is busy.
-_QUIET_LOOKS = 8
+_QUIET_LOOKS = 12
 _LOOK_S = 0.005
 # With callers who do not wait for answers it is never quiet that long; then the first short gap.
-_PATIENCE_S = 0.4
+_PATIENCE_S = 0.6
 # For the last answer to leave, after the last handler has ended.
 _LAST_LINES_S = 0.5
 

@@ -13,10 +13,8 @@ from services.gateway.domain.deadlines import DeadlineLimits, timeout_of
 from services.gateway.receive_call import Reception
 from services.gateway.upstream_port import UpstreamPort
 
-# Tries of a call that has no side effects. The second goes to another replica, if there is one.
-_READ_TRIES = 2
-# A connection that was lost, and a replica that stopped before any of its handlers saw the call.
-_LOST = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+# Tries of a call. The second goes to another replica, if there is one.
+_TRIES = 2
 
 
 class CallForwarder:
@@ -29,7 +27,7 @@ class CallForwarder:
         self._path = reception.route.path
         self._upstreams = upstreams
         self._limits = limits
-        self._tries = _READ_TRIES if reception.route.is_read else 1
+        self._is_read = reception.route.is_read
 
     async def forward(self, request: bytes, context: Any) -> bytes | None:
         """Forward a call; its caller gets the answer, or why there is none."""
@@ -48,7 +46,7 @@ class CallForwarder:
 
     async def _ask(self, request: bytes, metadata: Metadata, context: Any) -> bytes:
         start = self._upstreams.unary(self._path)
-        tries_left = self._tries
+        tries_left = _TRIES
         while True:
             tries_left -= 1
             timeout_s = timeout_of(context.time_remaining(), self._limits, is_stream=False)
@@ -56,12 +54,21 @@ class CallForwarder:
             try:
                 return await upstream_call
             except grpc.aio.AioRpcError as error:
-                if not tries_left or not _was_never_answered(error):
+                if not tries_left or not _may_try_again(error, is_read=self._is_read):
                     raise
             finally:
                 upstream_call.cancel()
 
 
-def _was_never_answered(error: grpc.aio.AioRpcError) -> bool:
-    """Tell a lost connection from a service that says itself when to come back."""
-    return error.code() in _LOST and not error.trailing_metadata()
+def _may_try_again(error: grpc.aio.AioRpcError, *, is_read: bool) -> bool:
+    """Tell whether a second try can do no harm.
+
+    A service that answers at all does so with details, and says itself when to come back. Without
+    them, UNAVAILABLE is a lost connection, behind which a write may have been done; CANCELLED is a
+    server that stopped in the instant in which the call arrived: no handler ever saw it.
+    """
+    if error.trailing_metadata():
+        return False
+    code = error.code()
+    lost = code is grpc.StatusCode.UNAVAILABLE and is_read
+    return lost or code is grpc.StatusCode.CANCELLED

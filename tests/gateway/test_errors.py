@@ -131,6 +131,22 @@ async def test_a_write_is_never_tried_twice(channel: grpc.aio.Channel, backend: 
     assert len(backend.ingest.received) == 1
 
 
+async def test_a_write_that_no_handler_saw_is_tried_at_another_replica(
+    channel: grpc.aio.Channel, backend: Backend
+) -> None:
+    """A replica that stops drops what arrives in that instant, and only that, as CANCELLED."""
+
+    async def respond(request: bytes, context: Any) -> bytes:
+        if len(backend.ingest.received) == 1:
+            await context.abort(grpc.StatusCode.CANCELLED, "")
+        return request
+
+    backend.ingest.respond = respond
+
+    assert await call(channel, _RECORD, b"taken") == b"taken"
+    assert len(backend.ingest.received) == 2
+
+
 async def test_a_lost_read_is_tried_twice_and_no_more(
     channel: grpc.aio.Channel, backend: Backend
 ) -> None:
