@@ -23,33 +23,37 @@ def projects() -> dict[str, Path]:
     }
 
 
-def name_of(requirement: str) -> str:
-    """Return the distribution's name: 'grpcio' of 'grpcio>=1.80'."""
-    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+def parts_of(requirement: str) -> tuple[str, list[str]]:
+    """Return name and extras: 'sqlalchemy', ['asyncio'] of 'sqlalchemy[asyncio]>=2'."""
+    found = re.match(r"([A-Za-z0-9._-]+)(?:\[([^]]*)\])?", requirement)
     if found is None:
         raise ValueError(f"not a requirement: {requirement!r}")
-    return found.group().lower()
+    return found[1].lower(), [extra.strip() for extra in (found[2] or "").split(",") if extra]
+
+
+def requirements_of(folder: Path, extras: list[str]) -> list[str]:
+    """Return what a package of ours asks for, with these extras."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    known = project.get("optional-dependencies", {})
+    asked = [project.get("dependencies", []), *(known[extra] for extra in extras)]
+    return [requirement for some in asked for requirement in some]
 
 
 def closure(folder: Path) -> tuple[list[Path], set[str]]:
     """Return our packages that ``folder`` needs, itself last, and the others' requirements."""
-    known, ours, others = projects(), [], set[str]()
+    known, ours, others = projects(), dict[Path, None](), set[str]()
 
-    def visit(each: Path) -> None:
-        if each in ours:
-            return
-        for requirement in tomllib.loads((each / "pyproject.toml").read_text())["project"].get(
-            "dependencies", []
-        ):
-            name = name_of(requirement)
+    def visit(each: Path, extras: list[str]) -> None:
+        for requirement in requirements_of(each, extras):
+            name, wanted = parts_of(requirement)
             if OURS.match(name):
-                visit(known[name])
+                visit(known[name], wanted)
             else:
                 others.add(requirement)
-        ours.append(each)
+        ours[each] = None
 
-    visit(folder.resolve())
-    return ours, others
+    visit(folder.resolve(), [])
+    return list(ours), others
 
 
 def main() -> None:

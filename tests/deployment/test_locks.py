@@ -50,3 +50,20 @@ def test_an_image_holds_the_versions_that_were_tested() -> None:
     for lock in (*_LOCKS, "requirements/build.txt"):
         for name, version in _versions(TOP / lock).items():
             assert tested[name] == version, (lock, name)
+
+
+def test_the_gateways_image_holds_no_driver_of_a_database_or_a_broker() -> None:
+    """What is open to the world should hold little, and nothing that it never calls."""
+    held = set(_versions(TOP / "services" / "gateway" / "requirements.txt"))
+
+    assert "grpcio" in held
+    assert not held & {"asyncpg", "sqlalchemy", "alembic", "greenlet", "mako", "nats-py"}
+
+
+def test_the_gateway_runs_without_them() -> None:
+    """Nothing that it imports asks for them; the packaging test proves it from wheels."""
+    code = "import sys, services.gateway.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True)
+
+    assert loaded.returncode == 0, loaded.stderr
+    assert not set(loaded.stdout.split()) & {"asyncpg", "sqlalchemy", "alembic", "nats"}

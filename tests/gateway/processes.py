@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 
 from libs.runtime.settings import PREFIX
+from libs.testkit.tied import tied
 from services.gateway.settings import GatewaySettings
 from tests.gateway.ports import free_port
 
@@ -39,9 +40,7 @@ async def running_gateway(
     """Run a gateway of ``settings`` on free ports until the block ends."""
     ports = {name: free_port() for name in ("grpc", "web", "probe")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.gateway",
+        *tied(sys.executable, "-m", "services.gateway"),
         env=environment_of(settings, api_keys_file, ports),
         stderr=asyncio.subprocess.PIPE,
     )

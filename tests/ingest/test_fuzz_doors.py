@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from libs.runtime.lifecycle import Scope
 from libs.runtime.settings import RuntimeSettings
+from libs.testkit.tied import tied
 from services.ingest.providers.provider import AsksOutside, Callback
 from services.ingest.providers.registry import PROVIDERS
 from services.ingest.settings import IngestSettings
@@ -153,7 +154,9 @@ async def test_ten_minutes_of_anything_at_every_door(
 def _start_guided(seconds: float, folder: Path) -> subprocess.Popen[str]:
     """Start the fuzzer that is guided by coverage, in a process of its own: it ends its process."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.ingest.guided_fuzzing", str(int(seconds)), str(folder)],
+        tied(
+            *(sys.executable, "-m", "tests.ingest.guided_fuzzing"), str(int(seconds)), str(folder)
+        ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

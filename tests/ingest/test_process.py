@@ -12,6 +12,7 @@ import pytest
 from libs.embedded.ports import free_port
 from libs.runtime.broker import Broker
 from libs.runtime.settings import RuntimeSettings
+from libs.testkit.tied import tied
 from tests.ingest.meta_bodies import ACCOUNT, change, dump, envelope, signature, status
 from tests.ingest.stored_events import stored_events
 
@@ -50,9 +51,7 @@ async def ingest(
     accounts.write_text(json.dumps({"accounts": [account]}))
     http_port, grpc_port = free_port(), free_port()
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.ingest",
+        *tied(sys.executable, "-m", "services.ingest"),
         env={
             **os.environ,
             "BLUETICK_NATS_URL": broker_settings.nats_url,

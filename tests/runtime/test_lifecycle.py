@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from libs.testkit.tied import tied
+
 SERVICE = """
 import asyncio
 from libs.runtime.lifecycle import Scope, run_service
@@ -26,7 +28,7 @@ run_service("test", RuntimeSettings(shutdown_s=2), build)
 
 def _run(start: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVICE.format(start=start)],
+        tied(sys.executable, "-c", SERVICE.format(start=start)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
