@@ -1,6 +1,8 @@
 """From commit to CHANGES with a real broker: crashes, sweeps, progress, the whole process."""
 
 import asyncio
+from collections import Counter
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -21,11 +23,12 @@ from libs.runtime.delivery import Delivery
 from libs.testkit import builders
 from libs.testkit.clock import ManualClock
 from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
+from services.status.adapters.lane_connection import JANITOR_SESSION
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.answer_progress import answer_progress
 from services.status.sweep_outbox import SweepOutbox
 from tests.status.conftest import OpenLanes
-from tests.status.machine import Bench, make_bench
+from tests.status.machine import Bench, a_connection, make_bench
 
 T = builders.TIME_US
 
@@ -108,21 +111,49 @@ async def test_a_redelivery_after_the_crash_adds_no_second_change(
     assert await restarted.rows("SELECT count(*) FROM status.outbox") == [(1,)]
 
 
-async def test_two_sweepers_at_once_publish_each_batch_once(
-    database: Database, broker: Broker, clock: ManualClock, outbox: OutboxStore
+class MeetingBroker:
+    """The broker, which answers nobody before a second sweeper has begun to publish too."""
+
+    def __init__(self, broker: Broker, own_max: int) -> None:
+        self.sent: Counter[str] = Counter()
+        self.payload_bytes_max = broker.payload_bytes_max
+        self._broker = broker
+        self._own_max = own_max  # what one sweeper sends at once
+        self._met = asyncio.Event()
+
+    async def publish(self, subject: str, payload: bytes, **how: Any) -> Any:
+        self.sent[how["msg_id"]] += 1
+        if self.sent.total() > self._own_max:
+            self._met.set()
+        await asyncio.wait_for(self._met.wait(), 10)
+        return await self._broker.publish(subject, payload, **how)
+
+
+async def test_two_sweepers_at_once_send_each_batch_once(
+    database: Database, database_url: str, broker: Broker, clock: ManualClock
 ) -> None:
-    """Every replica sweeps; they pass over each other's rows."""
+    """Every replica sweeps; they pass over each other's rows, and do not wait for them.
+
+    Counted is what they send: the broker drops what comes twice with one id, and would hide it.
+    """
     dying = make_bench(database, DyingOutbox(), clock)
     for n in range(6):
         with pytest.raises(TryAgain):
             await dying.apply(builders.an_event(provider_message_id=f"wamid.{n}"))
     clock.advance(s=60)
-    sweepers = [SweepOutbox(outbox, clock, age_s=5, batches_max=2) for _ in range(2)]
+    meeting, janitor = MeetingBroker(broker, own_max=2), a_connection(database_url, JANITOR_SESSION)
+    sweepers = [
+        SweepOutbox(OutboxStore(database, meeting, janitor), clock, age_s=5, batches_max=2)  # type: ignore[arg-type]
+        for _ in range(2)
+    ]
 
-    await asyncio.gather(*(sweeper.sweep() for sweeper in sweepers))
+    swept = await asyncio.gather(*(sweeper.sweep() for sweeper in sweepers))
 
-    ids = [message_id for _, message_id, _ in await changes_in(broker)]
-    assert len(ids) == len(set(ids)) == 6
+    await janitor.close()
+    assert sum(swept) == 6
+    assert min(swept) > 0
+    assert sorted(meeting.sent.values()) == [1] * 6
+    assert {message_id for _, message_id, _ in await changes_in(broker)} == set(meeting.sent)
 
 
 async def test_consumers_apply_what_is_in_the_stream_and_progress_says_so(
