@@ -22,6 +22,26 @@ def message_key(tenant_id: str, provider: str, provider_message_id: str) -> byte
     return blake2b(text.encode(), digest_size=KEY_BYTES).digest()
 
 
+class MessageKeys:
+    """The keys of many messages of one tenant at one provider, at less than half the cost."""
+
+    def __init__(self, tenant_id: str, provider: str) -> None:
+        """Prepare what they have in common.
+
+        Raises:
+            ValueError: the keys of this provider depend on more than the bytes of its ids.
+        """
+        if provider in _PHONE_KEYED:
+            raise ValueError(f"{provider}: use message_key")
+        self._begun = blake2b(f"{tenant_id}\x00{provider}\x00".encode(), digest_size=KEY_BYTES)
+
+    def of(self, provider_message_id: bytes) -> bytes:
+        """Return the ``message_key`` of an id, given as UTF-8."""
+        state = self._begun.copy()
+        state.update(provider_message_id)
+        return state.digest()
+
+
 def ref_key(tenant_id: str, message_ref: str) -> bytes:
     """Return the 16-byte key of a message that was never handed over.
 

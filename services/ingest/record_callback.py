@@ -1,5 +1,6 @@
 """Take one callback of a provider: prove it, read it, store it, answer it."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Protocol
 
@@ -19,6 +20,9 @@ _events = QuickCounter("ingest_events_total", "Events read from callbacks", ("pr
 _quarantined = QuickCounter(
     "ingest_quarantined_total", "Parts of callbacks that could not be read", ("provider",)
 )
+
+
+Parse = Callable[[Callback, Account], Reading | Refused]
 
 
 class EventSink(Protocol):
@@ -70,17 +74,23 @@ def note_stored(
 ) -> Answer:
     """Count what is durable by now, and return what the provider hears."""
     events, quarantined = reading.batch.events, reading.batch.quarantined
-    event_count = len(events)
     counted_events, counted_quarantined = _counters(provider.name)
-    counted_events.value += event_count
+    counted_events.value += reading.event_count
     if quarantined:
         counted_quarantined.value += len(quarantined)
-    count_unmapped(events)
+    if events:
+        count_unmapped(events)
     if doors is not None:
-        last = events[-1] if event_count else None
-        told_us = last.occur_time_us if last is not None and not last.is_time_clamped else 0
-        doors.took(account, reading.receive_time_us, told_us)
+        doors.took(account, reading.receive_time_us, _told_us(reading))
     return answer_to(reading, provider)
+
+
+def _told_us(reading: Reading) -> int:
+    """Return the provider's time of one of the events; 0: it told none."""
+    if reading.batch.events:
+        last = reading.batch.events[-1]
+        return 0 if last.is_time_clamped else last.occur_time_us
+    return reading.packed.last_time_us if reading.packed is not None else 0
 
 
 def answer_to(reading: Reading, provider: Provider) -> Answer:
@@ -91,21 +101,26 @@ def answer_to(reading: Reading, provider: Provider) -> Answer:
 
 
 def read_callback(
-    callback: Callback, account: Account, provider: Provider
+    callback: Callback, account: Account, provider: Provider, parse: Parse | None = None
 ) -> Answer | Refused | Reading:
-    """Say what a callback is, storing nothing: a hand-shake's answer, a refusal, or its events."""
+    """Say what a callback is, storing nothing: a hand-shake's answer, a refusal, or its events.
+
+    ``parse`` is what reads an authentic one; without it, the provider's own.
+    """
     greeting = provider.handshake(callback, account)
     if greeting is not None:
         return greeting
     verdict = provider.authenticate(callback, account)
     if isinstance(verdict, Refused):
         return verdict
-    return read_authentic(callback, account, provider)
+    return read_authentic(callback, account, provider, parse)
 
 
-def read_authentic(callback: Callback, account: Account, provider: Provider) -> Refused | Reading:
+def read_authentic(
+    callback: Callback, account: Account, provider: Provider, parse: Parse | None = None
+) -> Refused | Reading:
     """Say what a callback says that is known to be the provider's, storing nothing."""
-    reading = _parse(callback, account, provider)
+    reading = _parse(callback, account, parse or provider.parse)
     if isinstance(reading, Reading):
         if len(callback.body) > TEXT_BYTES_MAX:
             set_bloated_aside(reading, callback.body)
@@ -116,14 +131,14 @@ def read_authentic(callback: Callback, account: Account, provider: Provider) -> 
     return reading
 
 
-def _parse(callback: Callback, account: Account, provider: Provider) -> Reading | Refused:
+def _parse(callback: Callback, account: Account, parse: Parse) -> Reading | Refused:
     try:
-        return provider.parse(callback, account)
+        return parse(callback, account)
     except Exception as error:
         # A bug of ours. What is authentic is kept until the bug is mended, and then replayed: a
         # provider that is told to try again gives up after some days.
         crashed: LogEvent = "callback.parser_crashed"
-        _log.error(crashed, provider=provider.name, exc_info=error)
+        _log.error(crashed, provider=account.provider, exc_info=error)
         reading = Reading(
             tenant_id=account.tenant_id,
             provider=account.provider,

@@ -19,6 +19,7 @@ from services.ingest.adapters.http_server import door_config
 from services.ingest.adapters.request_body import BodyLimits
 from services.ingest.adapters.shared_message import Done
 from services.ingest.adapters.short_way import ShortWay
+from services.ingest.domain.packed_events import PackedEvents
 from tests.ingest.fuzzed_doors import targets
 from tests.ingest.meta_bodies import NOW_US
 
@@ -36,7 +37,7 @@ class KeepingSink:
     """Keeps what is stored; while ``is_away``, nothing is. Answers in a later turn of the loop."""
 
     def __init__(self) -> None:
-        self.stored: list[bytes] = []
+        self.stored: list[list[bytes]] = []
         self.soon_count = 0
         self.is_away = False
 
@@ -44,15 +45,26 @@ class KeepingSink:
         await asyncio.sleep(0)
         if self.is_away:
             raise BrokerUnavailable("away")
-        self.stored.append(batch.SerializeToString(deterministic=True))
+        self._keep(batch)
 
-    def submit_soon(self, batch: EventBatch, done: Done) -> None:
+    def submit_soon(
+        self, batch: EventBatch, done: Done, packed: PackedEvents | None = None
+    ) -> None:
         self.soon_count += 1
         if self.is_away:
             done(BrokerUnavailable("away"))
             return
-        self.stored.append(batch.SerializeToString(deterministic=True))
+        if packed is not None:
+            batch = EventBatch.FromString(batch.SerializeToString() + packed.payload())
+        self._keep(batch)
         asyncio.get_running_loop().call_later(0.001, done, None)
+
+    def _keep(self, batch: EventBatch) -> None:
+        # Events of a callback are in no particular order; a callback without any is no message.
+        items = [event.SerializeToString(deterministic=True) for event in batch.events]
+        items += [part.SerializeToString(deterministic=True) for part in batch.quarantined]
+        if items:
+            self.stored.append(sorted(items))
 
 
 class Book:

@@ -16,9 +16,16 @@ from services.ingest.adapters.door_replies import Header, Reply, reply_of
 from services.ingest.adapters.request_body import BodyDesk, BodyLimits
 from services.ingest.adapters.seldom_log import SeldomLog
 from services.ingest.log_events import LogEvent
-from services.ingest.providers.provider import Answer, AsksOutside, Callback, Provider, Refused
+from services.ingest.providers.provider import (
+    Answer,
+    AsksOutside,
+    Callback,
+    PacksEvents,
+    Provider,
+    Refused,
+)
 from services.ingest.providers.registry import BY_NAME
-from services.ingest.record_callback import DoorBook
+from services.ingest.record_callback import DoorBook, Parse
 
 _log = logs.get_logger()
 _callbacks = QuickCounter(
@@ -52,6 +59,7 @@ class Doorway(msgspec.Struct, frozen=True, kw_only=True):
     provider: Provider
     external_url: str  # without a query
     asking: AsksOutside | None  # the provider, if its callbacks make us ask outside
+    parse: Parse  # reads on the short way
     stored: Reply  # what nearly all callbacks hear
     stored_wire: bytes  # the same, ready to be written
     seconds: Spread
@@ -79,7 +87,7 @@ class CallbackDesk:
         self._seldom = SeldomLog()
         self._retry_after = (b"retry-after", str(limits.retry_after_s).encode())
         public_url = public_url.rstrip("/")
-        self._doorways = {
+        self.doorways = {
             path: _doorway(account, provider, f"{public_url}{path}", is_outside_asked)
             for path, account, provider in _addresses(accounts)
         }
@@ -88,7 +96,7 @@ class CallbackDesk:
 
     def find(self, path: str) -> Doorway | None:
         """Return whose address ``path`` is; None if it is nobody's."""
-        return self._doorways.get(path)
+        return self.doorways.get(path)
 
     @property
     def is_full(self) -> bool:
@@ -187,6 +195,7 @@ def _doorway(
         provider=provider,
         external_url=external_url,
         asking=provider if is_outside_asked and isinstance(provider, AsksOutside) else None,
+        parse=provider.parse_packed if isinstance(provider, PacksEvents) else provider.parse,
         stored=stored,
         stored_wire=stored.wire(is_last=False),
         seconds=_callback_seconds.of(provider.name),

@@ -53,6 +53,10 @@ class DoorProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Begin with nothing received."""
+        # Of the request that comes in; of a header that is there twice, the last stands. The parser
+        # fills it without a call of ours: five headers would be five calls.
+        self._fields: dict[bytes, bytes] = {}
+        self.on_header = self._fields.__setitem__  # type: ignore[assignment]
         super().__init__(*args, **kwargs)
         self._request_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -60,10 +64,10 @@ class DoorProtocol(HttpToolsProtocol):
         self._is_unfinished = False
         self._is_in_head = False
         self._head_bytes = 0
+        self._headers: dict[bytes, bytes] = {}
         # Of the request that is coming in on the short way; None: it is on the long one.
         self._doorway: Doorway | None = None
         self._short_cycle = _ShortCycle()
-        self._announced = -1  # body bytes; -1: not told, or in a way that is not plain
         self._chunks: list[bytes] = []
         self._chunk_bytes = 0
 
@@ -116,31 +120,19 @@ class DoorProtocol(HttpToolsProtocol):
         self._is_unfinished = True
         self._is_in_head = True
         self._head_bytes = 0
-        self._announced = -1
         self.url = b""
-        self.expect_100_continue = False
-        self.headers = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Note one header."""
-        name = name.lower()
-        if name == b"content-length":
-            self._announced = int(value) if value.isdigit() else -1
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        self._fields.clear()
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
         self._is_in_head = False
+        headers = self._headers = {name.lower(): value for name, value in self._fields.items()}
         way = self.short_way
-        if way is None or not self._is_plain(way):
+        doorway = way.doorway(self.url) if way is not None else None
+        if doorway is None or way is None or not self._is_plain(way, headers):
             self._begin_long()
             return
-        self._doorway = way.doorway(self.url)
-        if self._doorway is None:
-            self._begin_long()
-            return
+        self._doorway = doorway
         cycle = self._short_cycle
         cycle.response_complete = False
         cycle.keep_alive = True
@@ -171,18 +163,20 @@ class DoorProtocol(HttpToolsProtocol):
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._doorway = None
         self._chunks, self._chunk_bytes = [], 0
-        way.take(doorway, self.url, self.headers, body, self)
+        way.take(doorway, self.url, self._headers.items(), body, self)
 
     # -- the ways ----------------------------------------------------------------------------------
 
-    def _is_plain(self, way: ShortWay) -> bool:
+    def _is_plain(self, way: ShortWay, fields: dict[bytes, bytes]) -> bool:
         """Say whether the request may take the short way, whomever it is for."""
         parser, cycle = self.parser, self.cycle
+        announced = fields.get(b"content-length", b"")
         return (
-            0 <= self._announced <= way.body_bytes_max
+            announced.isdigit()
+            and int(announced) <= way.body_bytes_max
+            and b"expect" not in fields
             and parser.get_method() == b"POST"
             and (cycle is None or cycle.response_complete)
-            and not self.expect_100_continue
             and parser.should_keep_alive()
             and not parser.should_upgrade()
             and parser.get_http_version() == "1.1"
@@ -195,11 +189,12 @@ class DoorProtocol(HttpToolsProtocol):
         return most is not None and (len(self.connections) >= most or len(self.tasks) >= most)
 
     def _begin_long(self) -> None:
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url = self.url
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        # The scope holds this very list.
-        self.headers.extend(headers)
+        self.url = url
+        # uvicorn notes what it needs of each, and gives them to the scope.
+        for name, value in self._headers.items():
+            super().on_header(name, value)
         super().on_headers_complete()
 
     def _hand_over(self) -> None:

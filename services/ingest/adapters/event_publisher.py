@@ -15,6 +15,7 @@ from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker, BrokerUna
 from libs.runtime.sizes import message_bytes_max
 from services.ingest.adapters.message_pieces import PieceLimits, pieces_of
 from services.ingest.adapters.shared_message import Done, SharedMessage
+from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.log_events import LogEvent
 
 _log = logs.get_logger()
@@ -79,8 +80,10 @@ class EventPublisher:
         self.submit_soon(batch, partial(_settle, future))
         await future
 
-    def submit_soon(self, batch: EventBatch, done: Done) -> None:
-        """Take ``batch`` and return; ``done`` is called once, maybe before this returns.
+    def submit_soon(
+        self, batch: EventBatch, done: Done, packed: PackedEvents | None = None
+    ) -> None:
+        """Take both and return; ``done`` is called once, maybe before this returns.
 
         It is given None when everything is on the broker's disk, else what ``submit`` would raise.
         """
@@ -91,7 +94,7 @@ class EventPublisher:
             done(BrokerUnavailable("Too much waits for the broker already."))
             return
         loop = asyncio.get_running_loop()
-        pieces = pieces_of(batch, self._limits.pieces)
+        pieces = pieces_of(batch, self._limits.pieces, packed)
         if not pieces:
             done(None)
             return

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import msgspec
 from bluetick.v1.event_pb2 import EventBatch
 
+from services.ingest.domain.packed_events import PackedEvents
+
 
 class PieceLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one broker message."""
@@ -13,19 +15,26 @@ class PieceLimits(msgspec.Struct, frozen=True, kw_only=True):
     batch_bytes_max: int = 512 * 1024
 
 
-def pieces_of(batch: EventBatch, limits: PieceLimits) -> list[tuple[bytes, int]]:
-    """Return ``batch`` as (bytes, items), each within ``limits`` or a single larger item.
+def pieces_of(
+    batch: EventBatch, limits: PieceLimits, packed: PackedEvents | None = None
+) -> list[tuple[bytes, int]]:
+    """Return both as (bytes, items), each within ``limits`` or a single larger item.
 
     The bytes of several pieces, one after the other, are again a valid batch. The time is linear.
     """
     payload = batch.SerializeToString()
-    count = len(batch.events) + len(batch.quarantined) + len(batch.door_reports)
+    count = 0
+    if payload:
+        count = len(batch.events) + len(batch.quarantined) + len(batch.door_reports)
+    if packed is not None:
+        payload += packed.payload()
+        count += packed.count
     if len(payload) <= limits.batch_bytes_max and count <= limits.batch_events_max:
         return [(payload, count)] if payload else []
     pieces: list[tuple[bytes, int]] = []
     parts: list[bytes] = []
     size = 0
-    for item in _items(batch):
+    for item in _items(batch, packed):
         if parts and (
             size + len(item) > limits.batch_bytes_max or len(parts) >= limits.batch_events_max
         ):
@@ -38,7 +47,9 @@ def pieces_of(batch: EventBatch, limits: PieceLimits) -> list[tuple[bytes, int]]
     return pieces
 
 
-def _items(batch: EventBatch) -> Iterator[bytes]:
+def _items(batch: EventBatch, packed: PackedEvents | None) -> Iterator[bytes]:
+    if packed is not None:
+        yield from packed.items()
     for event in batch.events:
         yield EventBatch(events=[event]).SerializeToString()
     for part in batch.quarantined:

@@ -5,7 +5,7 @@ Who takes it and who does not is decided in `door_protocol.py`; what is answered
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 from bluetick.v1.event_pb2 import EventBatch
@@ -14,10 +14,10 @@ from libs.runtime.broker import BrokerUnavailable
 from services.ingest.adapters.callback_desk import CallbackDesk, Doorway
 from services.ingest.adapters.door_replies import Header, Reply
 from services.ingest.adapters.shared_message import Done
+from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading
 from services.ingest.record_callback import note_stored, read_callback
 
-_PREFIX = b"/callbacks/"
 # Longer bodies gain nothing here, and are better taken in with the sender held back.
 BODY_BYTES_MAX = 256 * 1024
 URL_BYTES_MAX = 4_096
@@ -26,8 +26,10 @@ URL_BYTES_MAX = 4_096
 class SoonSink(Protocol):
     """Where events go without anybody waiting."""
 
-    def submit_soon(self, batch: EventBatch, done: Done) -> None:
-        """Call ``done`` once, when all of ``batch`` is on the broker's disk or may not be."""
+    def submit_soon(
+        self, batch: EventBatch, done: Done, packed: PackedEvents | None = None
+    ) -> None:
+        """Call ``done`` once, when all of both is on the broker's disk or may not be."""
 
 
 class Sender(Protocol):
@@ -45,18 +47,20 @@ class ShortWay:
         self._desk = desk
         self._events = events
         self._bodies = desk.bodies
+        self._doorways = {
+            path.encode(): doorway
+            for path, doorway in desk.doorways.items()
+            if doorway.asking is None and "POST" in doorway.provider.methods
+        }
         self.body_bytes_max = min(BODY_BYTES_MAX, desk.limits.body.body_bytes_max)
 
     def doorway(self, url: bytes) -> Doorway | None:
         """Return whose address the target of a POST is; None if it must take the long way."""
-        if len(url) > URL_BYTES_MAX or not url.startswith(_PREFIX):
-            return None
-        path = url.partition(b"?")[0]
-        # What is escaped or a fragment is none of our addresses as they stand.
-        doorway = self._desk.find(path.decode("latin-1"))
-        if doorway is None or doorway.asking is not None or b"#" in url:
-            return None
-        return doorway if "POST" in doorway.provider.methods else None
+        found = self._doorways.get(url)
+        if found is not None or len(url) > URL_BYTES_MAX or b"#" in url:
+            return found
+        # What is escaped is none of our addresses as it stands.
+        return self._doorways.get(url.partition(b"?")[0])
 
     def hold(self, byte_count: int) -> bool:
         """Hold so much more of a body; False if it is too much for all that is held."""
@@ -73,22 +77,19 @@ class ShortWay:
         return self._desk.is_full
 
     def take(
-        self, doorway: Doorway, url: bytes, headers: Sequence[Header], body: bytes, sender: Sender
+        self, doorway: Doorway, url: bytes, headers: Iterable[Header], body: bytes, sender: Sender
     ) -> None:
         """Prove, read and store a callback; its sender is answered now or when it is stored."""
         taken = _Taken(self._desk, doorway, len(body), sender)
         try:
             query = url.partition(b"?")[2].decode("latin-1")
             callback = self._desk.callback(doorway, "POST", query, headers, body)
-            outcome = read_callback(callback, doorway.account, doorway.provider)
+            outcome = read_callback(callback, doorway.account, doorway.provider, doorway.parse)
             if not isinstance(outcome, Reading):
                 taken.end(self._desk.reply(doorway, outcome))
                 return
             taken.reading = outcome
-            if outcome.batch.events or outcome.batch.quarantined:
-                self._events.submit_soon(outcome.batch, taken.settled)
-            else:
-                taken.settled(None)
+            self._events.submit_soon(outcome.batch, taken.settled, outcome.packed)
         except Exception as error:
             taken.end(self._desk.crashed(doorway, error))
 

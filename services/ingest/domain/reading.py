@@ -4,6 +4,7 @@ from bluetick.v1.event_pb2 import Event, EventBatch
 from google.protobuf.message import Message
 
 from libs.runtime.keys import content_key, message_key
+from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.times import is_believable
 
 DETAIL_CHARACTERS_MAX = 1_000
@@ -23,6 +24,7 @@ class Reading:
         "_tenant_id",
         "answer_body",
         "batch",
+        "packed",
         "receive_time_us",
     )
 
@@ -33,11 +35,28 @@ class Reading:
         self.batch = EventBatch()
         # What the provider hears, where the account says it; None: what it always hears.
         self.answer_body: bytes | None = None
+        # Plain events that are bytes already, where whoever reads asked for that.
+        self.packed: PackedEvents | None = None
         self._add = self.batch.events.add
         self._tenant_id = tenant_id
         self._provider = provider
         self._account = account
         self.receive_time_us = receive_time_us
+
+    def pack(self) -> PackedEvents:
+        """Begin to keep plain events as bytes."""
+        self.packed = PackedEvents(
+            tenant_id=self._tenant_id,
+            provider=self._provider,
+            account=self._account,
+            receive_time_us=self.receive_time_us,
+        )
+        return self.packed
+
+    @property
+    def event_count(self) -> int:
+        """Events of both kinds."""
+        return len(self.batch.events) + (self.packed.count if self.packed is not None else 0)
 
     def add(self, kind: int, time_us: int | None) -> Event:
         """Add an event of ``kind`` and return it for the rest of its fields.

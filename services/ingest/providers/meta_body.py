@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from msgspec import MsgspecError
 
+from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading, holds_nul
 from services.ingest.providers import meta_inbound, meta_notices, meta_statuses
 from services.ingest.providers.mended_json import mend
+from services.ingest.providers.meta_packed import pack_status
 from services.ingest.providers.meta_payload import (
     WHATSAPP,
     WORD_CHARACTERS_MAX,
@@ -31,10 +33,11 @@ _DETAILS: Final = {
 PARTS_MAX: Final = 1_000
 
 
-def read_statuses_only(reading: Reading, body: bytes) -> bool:
+def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | None = None) -> bool:
     """Read a body of statuses in one pass; False if it holds anything else or anything odd.
 
-    After False, ``reading`` holds a part of the body and must be thrown away.
+    With ``packed``, plain ones go there. After False, both hold a part of the body and must be
+    thrown away.
     """
     try:
         decoded = decode_statuses_body(body)
@@ -43,11 +46,14 @@ def read_statuses_only(reading: Reading, body: bytes) -> bool:
     if decoded.object != WHATSAPP or _NUL in body:
         return False
     add_status, is_known = meta_statuses.add_status, meta_statuses.is_known
+    receive_time_us = reading.receive_time_us
     for entry in decoded.entry:
         for change in entry.changes:
             if change.field != "messages":
                 return False
             for status in change.value.statuses:
+                if packed is not None and pack_status(packed, status, receive_time_us):
+                    continue
                 if not is_known(status) or add_status(reading, status):
                     return False
     return True

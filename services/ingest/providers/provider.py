@@ -83,6 +83,14 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class PacksEvents(Provider, Protocol):
+    """A provider with so many plain events that it writes their bytes at once."""
+
+    def parse_packed(self, callback: Callback, account: Account) -> Reading | Refused:
+        """Return what ``parse`` returns, with some events in ``packed`` instead of ``batch``."""
+
+
+@runtime_checkable
 class AsksOutside(Provider, Protocol):
     """A provider whose callbacks name addresses that we must call.
 

@@ -1,0 +1,84 @@
+import hmac
+from typing import Any
+
+from bluetick.v1.event_pb2 import EventBatch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.adapters.message_pieces import PieceLimits, pieces_of
+from services.ingest.domain.keyed_hash import hmac_sha256_hex
+from services.ingest.domain.reading import Reading
+from services.ingest.providers.meta import Meta
+from tests.ingest.meta_bodies import ACCOUNT, AT, NOW_S, callback, change, envelope, status
+
+TEXTS = st.sampled_from(["", "a", "é😀", "x" * 64, "y" * 65, "z" * 512, "w" * 513, None])
+TIMES = st.sampled_from(
+    [str(AT), AT, AT + 0.5, str(NOW_S), str(NOW_S + 1), "0", "-5", "9" * 16, "9" * 30, "x", None]
+)
+STATUSES = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.one_of(TEXTS, st.sampled_from(["wamid.1", "wamid.2", "v" * 127, "u" * 128])),
+        "status": st.sampled_from(["sent", "delivered", "read", "played", "failed", "new", None]),
+        "timestamp": TIMES,
+        "recipient_id": st.one_of(TEXTS, st.sampled_from(["14155550101", "DE.1", "123"])),
+        "recipient_user_id": TEXTS,
+        "recipient_participant_id": TEXTS,
+        "biz_opaque_callback_data": TEXTS,
+        "pricing": st.fixed_dictionaries(
+            {}, optional={"pricing_model": TEXTS, "type": TEXTS, "category": TEXTS,
+                          "billable": st.sampled_from([True, False, None])}
+        ),
+        "errors": st.sampled_from([None, [], [{"code": 131050}], [{"code": 1}, {"code": 2}]]),
+        "type": st.sampled_from(["payment", None]),
+    },
+)  # fmt: skip
+
+
+def _sorted_events(payload: bytes) -> list[bytes]:
+    batch = EventBatch.FromString(payload)
+    return sorted(event.SerializeToString(deterministic=True) for event in batch.events)
+
+
+@given(st.lists(STATUSES, max_size=6))
+def test_packed_statuses_are_the_events_that_reading_gives(drawn: list[dict[str, Any]]) -> None:
+    """Bytes put together by hand must not say one thing more, or less, than the messages do."""
+    asked = callback(envelope(change(statuses=[{**status(), **fields} for fields in drawn])))
+
+    whole = Meta().parse(asked, ACCOUNT)
+    packed = Meta().parse_packed(asked, ACCOUNT)
+
+    assert isinstance(whole, Reading)
+    assert isinstance(packed, Reading)
+    pieces = pieces_of(packed.batch, PieceLimits(), packed.packed)
+    together = b"".join(piece for piece, _ in pieces)
+    assert _sorted_events(together) == _sorted_events(whole.batch.SerializeToString())
+    assert packed.batch.quarantined == whole.batch.quarantined
+    assert packed.event_count == whole.event_count
+
+
+def test_a_callback_of_plain_statuses_is_packed_and_cut_like_any_other() -> None:
+    """What is compared above must have been bytes."""
+    statuses = [status("read", id=f"wamid.{n}") for n in range(30)]
+
+    reading = Meta().parse_packed(callback(envelope(change(statuses=statuses))), ACCOUNT)
+
+    assert isinstance(reading, Reading)
+    assert reading.packed is not None
+    assert (reading.packed.count, len(reading.batch.events)) == (30, 0)
+    pieces = pieces_of(reading.batch, PieceLimits(batch_events_max=7), reading.packed)
+    assert [count for _, count in pieces] == [7, 7, 7, 7, 2]
+    names = [
+        event.provider_message_id
+        for piece, _ in pieces
+        for event in EventBatch.FromString(piece).events
+    ]
+    assert names == [item["id"] for item in statuses]
+
+
+@given(st.text(max_size=200), st.binary(max_size=300))
+def test_a_hash_with_the_key_worked_in_is_the_standard_one(secret: str, message: bytes) -> None:
+    """The provider computes it in the ordinary way."""
+    assert (
+        hmac_sha256_hex(secret, message) == hmac.new(secret.encode(), message, "sha256").hexdigest()
+    )
