@@ -58,7 +58,7 @@ async def campaign_report(
     Raises:
         NotFound: there is no such campaign.
     """
-    freshness = watermark.freshness
+    freshness = watermark.freshness(tenant_id)
     found = await store.sums(tenant_id, question)
     if found is None:
         raise not_found(question.campaign_id)
@@ -79,7 +79,7 @@ async def failure_report(
     Raises:
         NotFound: there is no such campaign.
     """
-    freshness = watermark.freshness
+    freshness = watermark.freshness(tenant_id)
     found = await store.failures(tenant_id, campaign_id, stage, filters)
     if found is None:
         raise not_found(campaign_id)
@@ -94,7 +94,7 @@ async def link_report(
     Raises:
         NotFound: there is no such campaign.
     """
-    freshness = watermark.freshness
+    freshness = watermark.freshness(tenant_id)
     found = await store.links(tenant_id, campaign_id)
     if found is None:
         raise not_found(campaign_id)

@@ -55,6 +55,9 @@ class Sequences(Protocol):
     async def gaps(self) -> list[Gap]:
         """Return all that is not in the cells and will not come."""
 
+    async def rebuilt_us(self) -> dict[str, int]:
+        """Return when the numbers of tenants were last begun to be counted anew."""
+
 
 # Folds messages that the consumer will not get any more.
 Fold = Callable[[Sequence[Incoming]], Awaitable[None]]
@@ -86,6 +89,7 @@ async def follow_progress(
         if found:
             await fold(found)
     watermark.gaps = await sequences.gaps()
+    watermark.rebuilt_us = await sequences.rebuilt_us() if watermark.gaps else {}
     watermark.advance(now.folded_seq)
     return stream
 

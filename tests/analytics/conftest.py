@@ -1,6 +1,6 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest_asyncio
@@ -33,6 +33,7 @@ class Cells:
     # One of each: what a replica remembers is its own.
     foldings: tuple[Folding, Folding]
     families: tuple[Family, ...] = FAMILIES
+    place: StreamPlace = field(default_factory=StreamPlace)
 
     async def fold(self, batches: list[change_pb2.MessageChangedBatch], replica: int = 0) -> int:
         messages = [
@@ -106,6 +107,7 @@ class Cells:
             await connection.execute(f"TRUNCATE {names}")
         fresh = new_cells(self.database, self.families)
         self.replicas, self.foldings = fresh.replicas, fresh.foldings
+        self.place = fresh.place
 
 
 def new_cells(database: Database, families: tuple[Family, ...] = FAMILIES) -> Cells:
@@ -115,7 +117,7 @@ def new_cells(database: Database, families: tuple[Family, ...] = FAMILIES) -> Ce
         CellStore(database, Dictionary(database), families, shard, place) for shard in range(2)
     )
     foldings = Folding(planner, FrameBook()), Folding(planner, FrameBook())
-    return Cells(database, (one, two), foldings, families)
+    return Cells(database, (one, two), foldings, families, place)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

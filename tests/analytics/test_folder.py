@@ -7,6 +7,7 @@ from bluetick.v1 import change_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.analytics.domain.cells import Cells
 from services.analytics.domain.counters import DISTINCT_NAMES, INDEX, STORED_NAMES
 from services.analytics.domain.report import ChannelSums, Summed, report
 from tests.analytics import fixture_a
@@ -244,3 +245,13 @@ def test_an_unknown_state_or_cause_is_a_number_like_any_other() -> None:
     (cells,) = Folded().add([change]).cells().values()
 
     assert cells.causes[77][INDEX["read"]] == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(stories(), min_size=1, max_size=3))
+def test_sums_that_wait_come_back_as_they_were(messages: list) -> None:
+    """Sums of a locked campaign lie in a table until the lock is gone."""
+    changes = [c for at, steps in enumerate(messages) for c in a_message(at, steps)]
+
+    for cells in Folded().add(changes).cells().values():
+        assert Cells.unpacked(cells.packed()) == cells

@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.analytics.domain.watermark import Watermark
+from services.analytics.domain.watermark import Gap, Watermark
 
 
 def test_nothing_is_promised_before_anything_is_known() -> None:
@@ -34,3 +35,29 @@ def test_it_never_goes_back(news: list[tuple[int, int, int]]) -> None:
         seen.append(-1 if watermark.complete_until_us is None else watermark.complete_until_us)
 
     assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("lag", [1, 100, 10_000, 100_000])
+def test_a_steady_lag_of_any_length_does_not_stop_it(lag: int) -> None:
+    """A promise that stands still says that nothing moves, when everything does."""
+    watermark = Watermark()
+    for look in range(3 * lag + 10):
+        watermark.expect(look * 200_000, look)
+        watermark.advance(look - lag)
+
+    best_us = (look - lag) * 200_000
+    assert watermark.complete_until_us is not None
+    assert 0 <= best_us - watermark.complete_until_us <= lag * 200_000 * 0.02
+
+
+def test_gaps_are_closed_for_a_tenant_whose_numbers_were_counted_anew() -> None:
+    """A rebuild reads the messages themselves, so that what was lost on the way is in it."""
+    watermark = Watermark()
+    watermark.gaps = [Gap("MISSING", 2, 10, 20), Gap("MISSING", 3, 5, 40), Gap("EXPIRED", 1, 0, 20)]
+    watermark.rebuilt_us = {"mended": 30}
+
+    assert watermark.freshness("other").gaps == (
+        Gap("MISSING", 5, 5, 40),
+        Gap("EXPIRED", 1, 0, 20),
+    )
+    assert watermark.freshness("mended").gaps == (Gap("MISSING", 3, 5, 40),)

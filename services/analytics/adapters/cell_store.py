@@ -5,7 +5,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import msgspec
 
 from libs.runtime.database import Database, RowsLocked
 from services.analytics.adapters.cell_rows import CellRows
@@ -20,6 +19,7 @@ from services.analytics.adapters.folded_sequences import (
 from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.frames import Frame
+from services.analytics.domain.times import HOUR_US
 from services.analytics.fold_changes import BatchKey, Built, Incoming, Rejected, When, Work
 from services.analytics.settings import SHARDS
 
@@ -41,6 +41,15 @@ _FORGET_APPLIED = """
     WHERE (tenant_id, batch_id) IN (
       SELECT tenant_id, batch_id FROM analytics.applied WHERE apply_time_us < $1 LIMIT $2
     )
+"""
+_FORGET_CELLS = """
+    DELETE FROM analytics.{table} WHERE ctid IN (
+      SELECT ctid FROM analytics.{table} WHERE {time} < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+"""
+_FORGET_UNFINISHED = """
+    UPDATE analytics.generations SET building = 0
+    WHERE building <> 0 AND greatest(start_time_us, read_time_us) < $1
 """
 _GENERATIONS = """
     SELECT tenant_id, shown, building, is_read FROM analytics.generations
@@ -213,7 +222,7 @@ class CellTransaction:
     async def _postpone(
         self, name: CampaignName, cells: Cells, generation: int, when: When, is_shown: bool
     ) -> None:
-        payload = msgspec.msgpack.encode(cells)
+        payload = cells.packed()
         kept = await self._connection.fetchval(
             _POSTPONE, *name, uuid4().bytes, generation, is_shown, payload, when.now_us,
             when.event_time_us, POSTPONED_MAX,
@@ -231,7 +240,7 @@ class CellTransaction:
         done = []
         for row in rows:
             name = row["tenant_id"], row["campaign_id"]
-            cells = msgspec.msgpack.decode(row["payload"], type=Cells)
+            cells = Cells.unpacked(row["payload"])
             when = When(row["fold_time_us"], row["event_time_us"])
             if not row["is_live"] or await self.try_campaign(
                 name, cells, row["generation"], when, is_shown=row["is_shown"]
@@ -303,6 +312,25 @@ class CellStore:
             return await transaction.settle_postponed(sums_max)
 
         return await self._database.run(run)
+
+    async def forget_old_cells(self, now_us: int, rows_max: int) -> int:
+        """Delete cells that are kept for a while only; return how many, of each family at most
+        ``rows_max``."""
+        count = 0
+        for family in self._families:
+            if family.kept_h is None:
+                continue
+            before_us = now_us - family.kept_h * HOUR_US
+            statement = _FORGET_CELLS.format(table=family.name, time=family.key[0].name)
+            async with self._database.transaction() as connection:
+                answer: str = await connection.execute(statement, before_us, rows_max)
+            count += int(answer.rsplit(" ", 1)[-1])
+        return count
+
+    async def forget_unfinished(self, before_us: int) -> None:
+        """Give up generations that nobody has gone on making since ``before_us``."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_FORGET_UNFINISHED, before_us)
 
     async def forget_applied(self, before_us: int, rows_max: int) -> int:
         """Forget batches applied before a time, at most ``rows_max``; return how many."""

@@ -22,6 +22,10 @@ _HOUR_US = 3_600_000_000
 # A missing column stops the follower like the consumers: tried again, and said.
 _PASSING = (FlowUnknown, DatabaseUnavailable, asyncpg.PostgresError)
 
+# Hours that a rebuild may rest before it has to begin anew; while it rests, each fold does its work
+# twice.
+_UNFINISHED_H = 24
+
 # One look at how far the flow has come.
 Look = Callable[[], Awaitable[StreamState]]
 
@@ -30,7 +34,7 @@ async def keep_following(
     look: Look, place: StreamPlace, watermark: Watermark, interval_s: float, stopping: asyncio.Event
 ) -> None:
     """Move the watermark on until ``stopping``; says once when that begins and ends to fail."""
-    is_known, gaps = True, watermark.gaps
+    is_known, gaps = True, list(watermark.gaps)
     while not await _wait(stopping, interval_s):
         try:
             stream = await look()
@@ -45,8 +49,8 @@ async def keep_following(
             known: LogEvent = "progress.known"
             _log.info(known)
         is_known = True
-        if watermark.gaps != gaps:
-            gaps = watermark.gaps
+        if list(watermark.gaps) != gaps:
+            gaps = list(watermark.gaps)
             changed: LogEvent = "gaps.changed"
             _log.error(changed, gaps={gap.reason: gap.batch_count for gap in gaps})
         BATCHES_LOST.set(sum(gap.batch_count for gap in gaps))
@@ -62,7 +66,7 @@ async def keep_settling(
         try:
             while await store.settle_postponed(sums_max) and not stopping.is_set():
                 pass
-        except DatabaseUnavailable as error:
+        except _PASSING as error:
             kept: LogEvent = "postponed.kept"
             _log.warning(kept, error=explained(error))
 
@@ -76,9 +80,15 @@ async def keep_forgetting(
     rows_max: int,
     stopping: asyncio.Event,
 ) -> None:
-    """Delete marks of batches older than ``retention_h`` until ``stopping``, in small steps."""
+    """Delete what is kept for a while only until ``stopping``, in small steps.
+
+    That is: marks of batches older than ``retention_h``, cells by the minute, unfinished rebuilds.
+    """
     while not await _wait(stopping, interval_s):
         try:
+            while await store.forget_old_cells(clock.now_us(), rows_max) >= rows_max:
+                pass
+            await store.forget_unfinished(clock.now_us() - _UNFINISHED_H * _HOUR_US)
             rows = rows_max
             while rows >= rows_max and not stopping.is_set():
                 before_us = clock.now_us() - retention_h * _HOUR_US
@@ -86,9 +96,9 @@ async def keep_forgetting(
                 if rows:
                     forgotten: LogEvent = "applied.forgotten"
                     _log.info(forgotten, rows=rows)
-        except DatabaseUnavailable as error:
+        except _PASSING as error:
             kept: LogEvent = "applied.kept"
-            _log.warning(kept, error=str(error)[:200])
+            _log.warning(kept, error=explained(error))
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> bool:

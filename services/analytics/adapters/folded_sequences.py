@@ -38,10 +38,18 @@ _LOCK_RUNS = """
 _DROP_RUNS = """
     DELETE FROM analytics.folded_runs WHERE stream_time_us = $1 AND from_seq = ANY($2::bigint[])
 """
+# Of very many only the newest are told apart; the others count as one each.
 _GAPS = """
     SELECT reason, sum(to_seq - from_seq + 1)::bigint,
       coalesce(min(nullif(from_time_us, 0)), 0), max(to_time_us)
-    FROM analytics.gaps GROUP BY reason ORDER BY reason
+    FROM (
+      SELECT *, row_number() OVER (PARTITION BY reason ORDER BY to_time_us DESC) AS place
+      FROM analytics.gaps
+    ) gap
+    GROUP BY reason, least(place, 1000) ORDER BY reason, 4
+"""
+_REBUILT = """
+    SELECT tenant_id, shown_since_us FROM analytics.generations WHERE shown_since_us > 0
 """
 
 
@@ -106,3 +114,8 @@ class FoldedSequences:
         """See follow_progress.Sequences.gaps."""
         async with self._database.transaction() as connection:
             return [Gap(*row) for row in await connection.fetch(_GAPS)]
+
+    async def rebuilt_us(self) -> dict[str, int]:
+        """See follow_progress.Sequences.rebuilt_us."""
+        async with self._database.transaction() as connection:
+            return {row[0]: row[1] for row in await connection.fetch(_REBUILT)}

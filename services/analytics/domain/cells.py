@@ -53,6 +53,31 @@ class Cells(msgspec.Struct):
             self.link_names,
         )
 
+    def packed(self) -> bytes:
+        """Return the same as bytes; ``unpacked`` reads them."""
+        sums = [(name, list(rows.items())) for name, rows in self.sums.items()]
+        sets = [
+            (cause, name, list(rows.items()))
+            for cause, families in self.sets.items()
+            for name, rows in families.items()
+        ]
+        parts = sums, sets, list(self.causes.items()), list(self.link_names.items())
+        return msgspec.msgpack.encode(parts)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "Cells":
+        """Return what was packed."""
+        sums, sets, causes, names = msgspec.msgpack.decode(data)
+        cells = cls.empty()
+        for name, rows in sums:
+            cells.sums[name] = {tuple(key): row for key, row in rows}
+        for cause, name, rows in sets:
+            families = cells.sets.setdefault(cause, {})
+            families[name] = {tuple(key): row for key, row in rows}
+        cells.causes.update(causes)
+        cells.link_names.update((key, LinkName(*told)) for key, told in names)
+        return cells
+
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""

@@ -1,19 +1,19 @@
 """How far the numbers are complete: what status says, once its changes are in the cells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-# Marks that wait. When there are more, every second one is left out, so that the marks always reach
-# from the oldest change under way to the newest: the promise then moves in larger steps, and never
-# stands still because of a lag, however long.
-_MARKS_MAX = 1_024
+# Marks that wait. When there are more, they are thinned out evenly, so that they always reach from
+# the oldest change under way to the newest: the promise then moves in steps of 1/500 of the lag,
+# and never stands still, however long the lag.
+_MARKS_MAX = 1_000
 
 
 class Gap(msgspec.Struct, frozen=True):
     """Broker messages that are not in the cells and will not come."""
 
-    # EXPIRED, MISSING or SET_ASIDE.
+    # Word of bluetick.v1.Gap: EXPIRED, MISSING or SET_ASIDE.
     reason: str
     batch_count: int
     # Between these two times they were stored, microseconds since 1970; 0: not known.
@@ -44,14 +44,21 @@ class Watermark:
     def __init__(self) -> None:
         self.complete_until_us: int | None = None
         self.gaps: Sequence[Gap] = ()
+        # Tenant -> when what is shown was begun to be counted anew: older gaps are closed for it.
+        self.rebuilt_us: Mapping[str, int] = {}
         # (sequence, time): complete until the time, once all changes up to the sequence are in.
         # Ascending by sequence.
         self._marks: list[tuple[int, int]] = []
 
-    @property
-    def freshness(self) -> Freshness:
-        """What an answer may promise that is read from now on."""
-        return Freshness(self.complete_until_us, self.gaps)
+    def freshness(self, tenant_id: str) -> Freshness:
+        """Return what an answer to a tenant may promise that is read from now on."""
+        since_us = self.rebuilt_us.get(tenant_id, 0)
+        by_reason: dict[str, Gap] = {}
+        for gap in self.gaps:
+            if gap.to_time_us >= since_us:
+                known = by_reason.get(gap.reason)
+                by_reason[gap.reason] = gap if known is None else _joined(known, gap)
+        return Freshness(self.complete_until_us, tuple(by_reason.values()))
 
     def expect(self, complete_until_us: int, changes_seq: int) -> None:
         """Note that all before ``complete_until_us`` lies at or before ``changes_seq``."""
@@ -63,7 +70,7 @@ class Watermark:
             complete_until_us = max(complete_until_us, marks.pop()[1])
         marks.append((changes_seq, complete_until_us))
         if len(marks) > _MARKS_MAX:
-            del marks[1:-1:2]
+            self._marks = _thinned(marks)
 
     def advance(self, folded_seq: int) -> None:
         """Note that all changes up to ``folded_seq`` are in the cells, or in a gap."""
@@ -71,3 +78,19 @@ class Watermark:
         if done:
             self.complete_until_us = max(self.complete_until_us or done[0], *done)
             self._marks = [mark for mark in self._marks if mark[0] > folded_seq]
+
+
+def _thinned(marks: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return half as many marks at most, evenly spaced in time, the first and last among them."""
+    step_us = 2 * (marks[-1][1] - marks[0][1]) // _MARKS_MAX
+    kept = [marks[0]]
+    for mark in marks[1:-1]:
+        if mark[1] - kept[-1][1] >= step_us and len(kept) < _MARKS_MAX - 1:
+            kept.append(mark)
+    return [*kept, marks[-1]]
+
+
+def _joined(one: Gap, other: Gap) -> Gap:
+    first_us = min((us for us in (one.from_time_us, other.from_time_us) if us), default=0)
+    last_us = max(one.to_time_us, other.to_time_us)
+    return Gap(one.reason, one.batch_count + other.batch_count, first_us, last_us)
