@@ -11,6 +11,7 @@ from rich.console import Console
 
 from libs.bench.machine import MachineFailed, RunningMachine, ephemeral_machine
 from libs.cli.gateway_channel import GatewayCaller
+from libs.cli.own_name import own_name
 from libs.cli.plain_terminal import tolerate_plain_terminals
 from libs.cli.report import fetch_page
 from libs.cli.simulate import print_verdict, run_with_progress
@@ -65,8 +66,5 @@ def _run_campaign(console: Console, machine: RunningMachine, messages: int, seed
 
 
 def _say_what_next(console: Console) -> None:
-    console.print(
-        "\nNext: [bold]bluetick up[/] keeps it running and prints addresses and a key; then\n"
-        "[bold]bluetick simulate[/], [bold]bluetick report CAMPAIGN[/] "
-        "or [bold]bluetick bench --quick[/] in another terminal."
-    )
+    name = own_name()
+    console.print(f"\nNext: [bold]{name} up[/] keeps it running, and prints what to type.")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from libs.cli.own_name import own_name
 from libs.embedded.demo_accounts import ACCOUNT
 from libs.embedded.machine import Description
 
@@ -36,7 +37,7 @@ def print_ready(description: Description, folder: Path) -> None:
             f"export BLUETICK_API_KEY={key}",
             f"export BLUETICK_GATEWAY={description.gateway}",
             f"export BLUETICK_INGEST={description.ingest}",
-            "bluetick simulate",
+            f"{own_name()} simulate",
         ):
             console.print(f"  [cyan]{line}[/]", soft_wrap=True)
 

@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from libs.cli.main import COMMANDS
+from libs.cli.own_name import own_name
 
 
 def _bluetick(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -86,3 +88,19 @@ async def _schemas(url: str) -> set[str]:
     finally:
         await connection.close()
     return {row["nspname"] for row in rows}
+
+
+def test_the_next_command_is_told_as_it_can_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a checkout no path leads to `bluetick`; a line that is pasted must work."""
+    program = tmp_path / "my venv" / "bluetick"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert own_name() == "'my venv/bluetick'"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert own_name() == "bluetick"
