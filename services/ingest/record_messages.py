@@ -149,7 +149,8 @@ def _check(record: MessageRecord) -> tuple[str, str]:
     """
     check_required("message_ref", record.message_ref, "send your own id of the message.")
     check_texts(record, TEXT_LIMITS)
-    check_attributes(record.attributes)
+    if record.attributes:
+        check_attributes(record.attributes)
     check_time_zone(record.time_zone)
     provider = provider_name(record.provider)
     if record.channel not in (pb.CHANNEL_WHATSAPP, pb.CHANNEL_SMS, pb.CHANNEL_EMAIL):
@@ -204,8 +205,10 @@ def _add_failure(event: Event, record: MessageRecord) -> None:
 def _add_registration(event: Event, record: MessageRecord) -> None:
     registration = event.registration
     for name in _COPIED:
-        setattr(registration, name, getattr(record, name))
-    registration.attributes.update(record.attributes)
+        if value := getattr(record, name):
+            setattr(registration, name, value)
+    if record.attributes:
+        registration.attributes.update(record.attributes)
     registration.country = country_of(event.address)
     if record.channel == pb.CHANNEL_WHATSAPP:
         registration.market = market_of(event.address, event.occur_time_us)

@@ -1,5 +1,5 @@
 from bluetick.v1.event_pb2 import EventBatch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.runtime.accounts import Account
@@ -14,6 +14,7 @@ from tests.ingest.meta_bodies import ACCOUNT, callback, change, envelope, status
 ITEMS = st.lists(st.tuples(st.sampled_from("eqr"), st.integers(0, 3_000)), max_size=40)
 
 
+@settings(deadline=None)
 @given(ITEMS, st.integers(1, 12), st.integers(200, 4_000))
 def test_pieces_hold_everything_once_and_keep_the_limits(
     items: list[tuple[str, int]], events_max: int, bytes_max: int

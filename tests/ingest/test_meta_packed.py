@@ -2,7 +2,7 @@ import hmac
 from typing import Any
 
 from bluetick.v1.event_pb2 import EventBatch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.adapters.message_pieces import PieceLimits, pieces_of
@@ -40,6 +40,7 @@ def _sorted_events(payload: bytes) -> list[bytes]:
     return sorted(event.SerializeToString(deterministic=True) for event in batch.events)
 
 
+@settings(deadline=None)
 @given(st.lists(STATUSES, max_size=6))
 def test_packed_statuses_are_the_events_that_reading_gives(drawn: list[dict[str, Any]]) -> None:
     """Bytes put together by hand must not say one thing more, or less, than the messages do."""
@@ -76,6 +77,7 @@ def test_a_callback_of_plain_statuses_is_packed_and_cut_like_any_other() -> None
     assert names == [item["id"] for item in statuses]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.binary(max_size=300))
 def test_a_hash_with_the_key_worked_in_is_the_standard_one(secret: str, message: bytes) -> None:
     """The provider computes it in the ordinary way."""
