@@ -1,6 +1,7 @@
 """Publishes what a crash between commit and publish left behind."""
 
 import asyncio
+from typing import Final
 
 from libs.runtime import logs
 from libs.runtime.broker import BrokerUnavailable
@@ -10,6 +11,7 @@ from services.status import measures
 from services.status.ports import Outbox
 
 _log = logs.get_logger()
+_ALL_US: Final = 2**63 - 1
 
 
 class SweepOutbox:
@@ -32,11 +34,12 @@ class SweepOutbox:
             BrokerUnavailable, DatabaseUnavailable: some are still there.
         """
         total = 0
-        # While nothing goes out nobody else publishes, and the sooner it is known to go again the
-        # better.
-        age_us = 0 if self._outbox.is_blocked else self._age_us
         while True:
-            before_us = self._clock.now_us() - age_us
+            before_us = self._clock.now_us() - self._age_us
+            if self._outbox.is_blocked:
+                # Nothing goes out, so nobody else publishes what is younger; and the sooner it is
+                # known to go again the better.
+                before_us = _ALL_US
             swept = await self._outbox.sweep(before_us, self._batches_max)
             total += swept
             if swept < self._batches_max:
