@@ -5,15 +5,23 @@
 VOCABULARIES: dict[str, tuple[str, ...]] = {
     "meta": ("whatsapp_cloud", "whatsapp_onprem"),
     "dialog360": ("whatsapp_cloud", "whatsapp_onprem"),
-    "gupshup": ("gupshup", "whatsapp_cloud"),
+    # Gupshup passes WhatsApp's codes on, also those of the old On-Premises hosting.
+    "gupshup": ("gupshup", "whatsapp_cloud", "whatsapp_onprem"),
     "twilio": ("twilio",),
     "infobip": ("infobip_error", "infobip_status"),
     "vonage": ("vonage_messages", "vonage_dlr", "vonage_sms"),
     # Conversations pass WhatsApp's own codes through; SMS codes are the network's (3GPP 29.002).
-    "messagebird": ("messagebird", "whatsapp_cloud"),
+    "messagebird": ("messagebird", "whatsapp_cloud", "whatsapp_onprem"),
     "sinch": ("sinch_conversation", "sinch_sms"),
     "sendgrid": ("sendgrid", "smtp_enhanced", "smtp_basic"),
     "ses": ("ses", "smtp_enhanced", "smtp_basic"),
     "mailgun": ("mailgun", "smtp_enhanced", "smtp_basic"),
     "postmark": ("postmark", "smtp_enhanced", "smtp_basic"),
+    # Resend sends through SES and tells its words.
+    "resend": ("resend", "ses", "smtp_enhanced", "smtp_basic"),
+    "brevo": ("brevo", "smtp_enhanced", "smtp_basic"),
+    "azure": ("azure", "whatsapp_cloud", "smtp_enhanced", "smtp_basic"),
+    # Of these no code can be another source's. Clickatell's and Plivo's are small numbers, so they
+    # are looked up in their own vocabulary where the source is known.
+    "generic": ("africastalking", "telnyx", "bandwidth"),
 }

@@ -33,7 +33,7 @@ _SECRETS: dict[str, _Secrets] = {
     "meta": {"app_secret": "test_app_secret_0123456789abcdef", "verify_token": "vibecoding"},
     "dialog360": {"header": "X-Hook-Token: custom-header-set-on-config", **_BASIC},
     "twilio": {"auth_token": "12345678901234567890123456789012"},
-    # Nothing is documented that could prove these two: the address is the secret.
+    # Nothing is documented that could prove it: the account says that it is taken all the same.
     "gupshup": {},
     "infobip": _BASIC,
     "vonage": {"signature_secret": "test_vonage_signature_secret_32bytes!!"},
@@ -44,6 +44,9 @@ _SECRETS: dict[str, _Secrets] = {
     "sendgrid": {"public_key": [_SENDGRID_SIMULATOR_KEY, _SENDGRID_EXAMPLE_KEY]},
     "mailgun": {"signing_key": "key-test-mailgun-signing-key"},
     "postmark": _BASIC,
+    "brevo": _BASIC,
+    "azure": _BASIC,
+    "resend": {"signing_secret": "whsec_dGVzdCBzaWduaW5nIHNlY3JldCBvZiByZXNlbmQ="},
     "generic": {},
 }
 
@@ -71,7 +74,8 @@ def demo_accounts() -> dict[str, Any]:
                     name: value if isinstance(value, list) else [value]
                     for name, value in values.items()
                 },
-                "options": {},
+                # An account without a secret takes what nothing proves only if it says so.
+                "options": {} if values else {"unproven": "accept"},
             }
             for provider, values in sorted(secrets.items())
         ]

@@ -6,18 +6,13 @@ KEY_BYTES = 16
 # A separator that no part can contain (NUL is refused at the doors), so that ("a", "bc") and
 # ("ab", "c") never meet.
 _SEPARATOR = "\x00"
-# Providers whose one id covers several phones, written now with "+" and now without.
-_PHONE_KEYED = frozenset({"messagebird", "sinch"})
 
 
 def message_key(tenant_id: str, provider: str, provider_message_id: str) -> bytes:
     """Return the 16-byte key of a message that a provider accepted.
 
-    Where one provider id covers several recipients, ``provider_message_id`` is ``id/recipient``;
-    of a phone, the "+" makes no difference.
+    The id must be in its canonical form: see ``message_ids``.
     """
-    if provider in _PHONE_KEYED:
-        provider_message_id = provider_message_id.replace("/+", "/")
     text = f"{tenant_id}\x00{provider}\x00{provider_message_id}"
     return blake2b(text.encode(), digest_size=KEY_BYTES).digest()
 
@@ -26,17 +21,11 @@ class MessageKeys:
     """The keys of many messages of one tenant at one provider, at less than half the cost."""
 
     def __init__(self, tenant_id: str, provider: str) -> None:
-        """Prepare what they have in common.
-
-        Raises:
-            ValueError: the keys of this provider depend on more than the bytes of its ids.
-        """
-        if provider in _PHONE_KEYED:
-            raise ValueError(f"{provider}: use message_key")
+        """Prepare what they have in common."""
         self._begun = blake2b(f"{tenant_id}\x00{provider}\x00".encode(), digest_size=KEY_BYTES)
 
     def of(self, provider_message_id: bytes) -> bytes:
-        """Return the ``message_key`` of an id, given as UTF-8."""
+        """Return the ``message_key`` of an id in its canonical form, given as UTF-8."""
         state = self._begun.copy()
         state.update(provider_message_id)
         return state.digest()

@@ -152,7 +152,8 @@ def _tracked(emission: Emission) -> dict[str, Any]:
         "eventId": hex_of(fact.fact_id),
         "messageId": fact.message.provider_message_id,
         "recipient": fact.message.address,
-        "sendDateTime": emission.occur_time_s * 1000,
+        # An act has its own time: a repeat of the event tells the same one.
+        "sendDateTime": fact.occur_time_s * 1000,
         "recipientInfo": {"deviceType": "Phone", "userAgent": BROWSER},
     }
     if fact.kind is FactKind.CLICK:

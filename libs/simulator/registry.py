@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from libs.simulator.azure import AzureProvider
+from libs.simulator.brevo import BrevoProvider
 from libs.simulator.dialog360 import Dialog360Provider
 from libs.simulator.facts import Channel
 from libs.simulator.generic import GenericProvider
@@ -12,6 +14,7 @@ from libs.simulator.messagebird import MessageBirdProvider
 from libs.simulator.meta import MetaProvider
 from libs.simulator.postmark import PostmarkProvider
 from libs.simulator.provider import SimulatedProvider
+from libs.simulator.resend import ResendProvider
 from libs.simulator.sendgrid import SendGridProvider
 from libs.simulator.ses import SesProvider
 from libs.simulator.sinch import SinchProvider
@@ -34,6 +37,9 @@ PROVIDERS: dict[str, type[SimulatedProvider]] = {
         SesProvider,
         MailgunProvider,
         PostmarkProvider,
+        ResendProvider,
+        BrevoProvider,
+        AzureProvider,
     )
 }
 

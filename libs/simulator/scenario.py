@@ -275,7 +275,8 @@ class _Story:
         link_id: str = "",
         text: str = "",
     ) -> None:
-        self._time_s = min(self._time_s + after_s, self._end_s)
+        # At the end, too, each fact has a second of its own: acts are told apart by it.
+        self._time_s = min(self._time_s + after_s, self._end_s + len(self.facts))
         self.facts.append(
             Fact(
                 fact_id=f"{self._message.message_ref}#{len(self.facts)}",

@@ -86,7 +86,10 @@ def _event(emission: Emission) -> dict[str, Any]:
     fact = emission.fact
     event: dict[str, Any] = {
         "email": fact.message.address,
-        "timestamp": emission.occur_time_s,
+        # An act has its own time: a repeat of the event tells the same one.
+        "timestamp": fact.occur_time_s
+        if fact.kind in (FactKind.CLICK, FactKind.READ)
+        else emission.occur_time_s,
         "event": _EVENTS[fact.kind],
         "sg_event_id": hex_of(fact.fact_id, 22),
         "sg_message_id": f"{fact.message.provider_message_id}.filterdrecv-5b9d-4q2x-1-0.0",

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol
+from typing import Final, Protocol
 
-from bluetick.v1.event_pb2 import EventBatch
+import msgspec
+from bluetick.v1.event_pb2 import CALLBACK_PROOF_UNSPECIFIED, EventBatch
 
 from libs.runtime import logs
 from libs.runtime.accounts import Account
@@ -12,8 +13,18 @@ from libs.runtime.quick_metrics import Count, QuickCounter
 from services.ingest.count_unmapped import count_unmapped
 from services.ingest.domain.bloated_events import TEXT_BYTES_MAX, set_bloated_aside
 from services.ingest.domain.reading import Reading
+from services.ingest.domain.used_tokens import UsedTokens
 from services.ingest.log_events import LogEvent
-from services.ingest.providers.provider import Answer, Callback, Provider, Refused
+from services.ingest.own_links import tell_own_links
+from services.ingest.providers.bodies import empty_reading
+from services.ingest.providers.decoding import without_mark
+from services.ingest.providers.provider import (
+    Answer,
+    Callback,
+    Provider,
+    Refused,
+    SignsTokens,
+)
 
 _log = logs.get_logger()
 _events = QuickCounter("ingest_events_total", "Events read from callbacks", ("provider",))
@@ -23,6 +34,13 @@ _quarantined = QuickCounter(
 
 
 Parse = Callable[[Callback, Account], Reading | Refused]
+TOKEN_USED: Final = Refused(
+    "TOKEN_USED_BEFORE",
+    401,
+    "The signature covers a token only, and that came with another body before: somebody repeats a "
+    "signature that they have seen. Change the account's signing key.",
+)
+_tokens = UsedTokens()
 
 
 class EventSink(Protocol):
@@ -42,8 +60,8 @@ class DoorBook(Protocol):
     def took(self, account: Account, receive_time_us: int, occur_time_us: int) -> None:
         """Note a callback that is stored; ``occur_time_us`` is 0 if it told no time."""
 
-    def refused(self, account: Account) -> None:
-        """Note a request that nothing proved to be the provider's."""
+    def refused(self, account: Account, reason: str = "", cure: str = "") -> None:
+        """Note a request that nothing proved to be the provider's, and why not."""
 
 
 async def record_callback(
@@ -89,7 +107,7 @@ def _told_us(reading: Reading) -> int:
     """Return the provider's time of one of the events; 0: it told none."""
     if reading.batch.events:
         last = reading.batch.events[-1]
-        return 0 if last.is_time_clamped else last.occur_time_us
+        return 0 if last.is_time_clamped or last.is_time_untold else last.occur_time_us
     return reading.packed.last_time_us if reading.packed is not None else 0
 
 
@@ -97,7 +115,9 @@ def answer_to(reading: Reading, provider: Provider) -> Answer:
     """Return what the provider hears when all of ``reading`` is durable."""
     if reading.answer_body is None:
         return provider.answer
-    return Answer(body=reading.answer_body)
+    is_json = reading.answer_body.startswith(b"{")
+    content_type = "application/json" if is_json else provider.answer.content_type
+    return Answer(body=reading.answer_body, content_type=content_type)
 
 
 def read_callback(
@@ -113,15 +133,27 @@ def read_callback(
     verdict = provider.authenticate(callback, account)
     if isinstance(verdict, Refused):
         return verdict
-    return read_authentic(callback, account, provider, parse)
+    if provider.signs_tokens and _is_used(callback, account, provider):
+        return TOKEN_USED
+    return read_authentic(callback, account, provider, parse, proof=verdict.proof)
 
 
 def read_authentic(
-    callback: Callback, account: Account, provider: Provider, parse: Parse | None = None
+    callback: Callback,
+    account: Account,
+    provider: Provider,
+    parse: Parse | None = None,
+    *,
+    proof: int = CALLBACK_PROOF_UNSPECIFIED,
 ) -> Refused | Reading:
-    """Say what a callback says that is known to be the provider's, storing nothing."""
+    """Say what a callback says that is known to be the provider's by ``proof``, storing nothing."""
+    if callback.body[:1] == b"\xef":
+        callback = msgspec.structs.replace(callback, body=without_mark(callback.body))
     reading = _parse(callback, account, parse or provider.parse)
     if isinstance(reading, Reading):
+        reading.prove(proof)
+        if callback.link_keys:
+            tell_own_links(reading.batch.events, callback.link_keys)
         if len(callback.body) > TEXT_BYTES_MAX:
             set_bloated_aside(reading, callback.body)
         for part in reading.batch.quarantined:
@@ -139,14 +171,21 @@ def _parse(callback: Callback, account: Account, parse: Parse) -> Reading | Refu
         # provider that is told to try again gives up after some days.
         crashed: LogEvent = "callback.parser_crashed"
         _log.error(crashed, provider=account.provider, exc_info=error)
-        reading = Reading(
-            tenant_id=account.tenant_id,
-            provider=account.provider,
-            account=account.account,
-            receive_time_us=callback.receive_time_us,
-        )
+        reading = empty_reading(callback, account)
         reading.quarantine("PARSER_CRASHED", type(error).__name__, callback.body, is_part=False)
         return reading
+
+
+def _is_used(callback: Callback, account: Account, provider: Provider) -> bool:
+    """Say whether another body came with the same token; what is only tried out uses none up."""
+    assert isinstance(provider, SignsTokens)
+    token = provider.used_once(callback)
+    if not token:
+        return False
+    name = f"{account.provider}/{account.account}/{token}"
+    return _tokens.is_used(
+        name, callback.body, callback.receive_time_us, is_kept=not callback.is_trial
+    )
 
 
 @cache

@@ -11,8 +11,9 @@ from bluetick.v1.ingest_service_pb2 import (
     RecordEngagementsResponse,
 )
 
-from libs.runtime.keys import message_key, ref_key
-from services.ingest.domain.message_ids import canonical_id
+from libs.runtime.accounts import Accounts
+from libs.runtime.keys import ref_key
+from services.ingest.domain.addresses import from_sender
 from services.ingest.domain.record_rules import (
     Faulty,
     check_required,
@@ -20,6 +21,7 @@ from services.ingest.domain.record_rules import (
     occur_time_us,
     provider_name,
 )
+from services.ingest.name_messages import NO_ACCOUNTS, MessageNames
 from services.ingest.record_callback import EventSink
 from services.ingest.record_messages import read_each
 
@@ -34,6 +36,8 @@ TEXT_LIMITS: Final = (
     ("engagement_id", 256),
     ("message_ref", 256),
     ("provider_message_id", 512),
+    ("account", 64),
+    ("address", 320),
     ("link_id", 128),
     ("url", 2_048),
     ("button_id", 256),
@@ -44,19 +48,27 @@ SENDERS_RULE: Final = "sender"
 
 
 async def record_engagements(
-    request: RecordEngagementsRequest, *, tenant_id: str, now_us: int, events: EventSink
+    request: RecordEngagementsRequest,
+    *,
+    tenant_id: str,
+    now_us: int,
+    events: EventSink,
+    accounts: Accounts = NO_ACCOUNTS,
 ) -> RecordEngagementsResponse:
     """Store the acts that can work, and say of each other one why not.
 
-    Returning means durable. An act of a message that nobody has recorded yet waits for it.
+    Returning means durable. A message is named as in a record: see ``record_messages``. An act of a
+    message that nobody has recorded yet waits for it.
 
     Raises:
         InvalidArgument: no act at all, or more than 1,000.
         BrokerUnavailable: not stored for sure; send the request again.
     """
 
+    names = MessageNames(tenant_id, accounts)
+
     def add(batch: EventBatch, record: EngagementRecord) -> None:
-        _add_engagement(batch, record, tenant_id, now_us)
+        _add_engagement(batch, record, names, now_us)
 
     batch, rejections = read_each("engagements", request.engagements, add)
     if batch.events:
@@ -65,9 +77,11 @@ async def record_engagements(
 
 
 def _add_engagement(
-    batch: EventBatch, record: EngagementRecord, tenant_id: str, now_us: int
+    batch: EventBatch, record: EngagementRecord, names: MessageNames, now_us: int
 ) -> None:
     kind, provider = _check(record)
+    account = names.account_of(provider, record)
+    tenant_id = names.tenant_id
     time_us = occur_time_us("occur_time", record, now_us)
     event = batch.events.add(
         kind=kind,
@@ -78,8 +92,8 @@ def _add_engagement(
     )
     if record.provider_message_id:
         event.provider = provider
-        event.provider_message_id = canonical_id(provider, record.provider_message_id)
-        event.message_key = message_key(tenant_id, provider, event.provider_message_id)
+        event.account = account
+        names.name(event, record.provider_message_id, from_sender(record.address))
     else:
         event.message_key = ref_key(tenant_id, record.message_ref)
     engagement = event.engagement

@@ -15,12 +15,12 @@ from bluetick.v1.ingest_service_pb2 import (
 from libs.catalogue.countries import country_of
 from libs.catalogue.failures import reason_for
 from libs.catalogue.markets import market_of
+from libs.runtime.accounts import Accounts
 from libs.runtime.addresses import canonical_address
-from libs.runtime.keys import message_key, person_key, ref_key
+from libs.runtime.keys import person_key, ref_key
 from libs.runtime.rpc_errors import InvalidArgument
 from services.ingest.count_unmapped import count_unmapped
 from services.ingest.domain.addresses import from_sender, is_reachable
-from services.ingest.domain.message_ids import canonical_id
 from services.ingest.domain.record_rules import (
     Faulty,
     check_attributes,
@@ -30,6 +30,7 @@ from services.ingest.domain.record_rules import (
     occur_time_us,
     provider_name,
 )
+from services.ingest.name_messages import NO_ACCOUNTS, MessageNames
 from services.ingest.record_callback import EventSink
 
 RECORDS_MAX: Final = 1_000
@@ -61,19 +62,28 @@ _COPIED: Final = (
 
 
 async def record_messages(
-    request: RecordMessagesRequest, *, tenant_id: str, now_us: int, events: EventSink
+    request: RecordMessagesRequest,
+    *,
+    tenant_id: str,
+    now_us: int,
+    events: EventSink,
+    accounts: Accounts = NO_ACCOUNTS,
 ) -> RecordMessagesResponse:
     """Store the records that can work, and say of each other one why not.
 
-    Returning means durable. The same record may come again: it is the same event.
+    Returning means durable. The same record may come again: it is the same event. ``accounts`` are
+    those of all tenants: where ids are unique in one account only, a record without one is of the
+    tenant's only account of its provider.
 
     Raises:
         InvalidArgument: no record at all, or more than 1,000.
         BrokerUnavailable: not stored for sure; send the request again.
     """
 
+    names = MessageNames(tenant_id, accounts)
+
     def add(batch: EventBatch, record: MessageRecord) -> None:
-        _add_record(batch, record, tenant_id, now_us)
+        _add_record(batch, record, names, now_us)
 
     batch, rejections = read_each("messages", request.messages, add)
     if batch.events:
@@ -106,8 +116,9 @@ def read_each(
     return batch, rejections
 
 
-def _add_record(batch: EventBatch, record: MessageRecord, tenant_id: str, now_us: int) -> None:
+def _add_record(batch: EventBatch, record: MessageRecord, names: MessageNames, now_us: int) -> None:
     provider, address = _check(record)
+    account = names.account_of(provider, record)
     outcome = record.WhichOneof("outcome")
     if outcome == "accepted":
         kind = pb.EVENT_KIND_ACCEPTED
@@ -119,23 +130,20 @@ def _add_record(batch: EventBatch, record: MessageRecord, tenant_id: str, now_us
         kind, time_us = pb.EVENT_KIND_QUEUED, now_us
 
     # Everything was checked: from here on nothing is turned away, so no half event stays behind.
-    message_id = canonical_id(provider, record.provider_message_id, address)
     event = batch.events.add(
         kind=kind,
-        tenant_id=tenant_id,
+        tenant_id=names.tenant_id,
         provider=provider,
-        account=record.account,
-        provider_message_id=message_id,
+        account=account,
         message_ref=record.message_ref,
         address=address,
         occur_time_us=time_us,
         receive_time_us=now_us,
     )
-    event.message_key = (
-        message_key(tenant_id, provider, message_id)
-        if message_id
-        else ref_key(tenant_id, record.message_ref)
-    )
+    if record.provider_message_id:
+        names.name(event, record.provider_message_id, address)
+    else:
+        event.message_key = ref_key(names.tenant_id, record.message_ref)
     if outcome == "dropped":
         _add_failure(event, record)
     _add_registration(event, record)

@@ -43,7 +43,7 @@ async def replay_callback(kept: Quarantined, accounts: Accounts, events: EventSi
     callback = _callback(kept, account, provider)
     if callback is None:
         return NO_WHOLE
-    outcome = read_authentic(callback, account, provider)
+    outcome = read_authentic(callback, account, provider, proof=kept.proof)
     if not isinstance(outcome, Reading):
         return Reread(is_read=False, reason=outcome.reason)
     batch = outcome.batch

@@ -5,10 +5,11 @@ What a crash loses is the counts of one interval, never a callback.
 
 import asyncio
 import uuid
+from collections import Counter
 from statistics import median_low
 from typing import Final
 
-from bluetick.v1.event_pb2 import EventBatch
+from bluetick.v1.event_pb2 import DoorRefusals, EventBatch
 
 from libs.runtime import logs
 from libs.runtime.accounts import Account
@@ -20,6 +21,8 @@ from services.ingest.record_callback import EventSink
 _log = logs.get_logger()
 # Enough for a median; bounds memory and the cost of sorting.
 LAGS_MAX: Final = 64
+# Reasons of refusals in a report.
+REASONS_MAX: Final = 8
 # Reports in one broker message.
 REPORTS_MAX: Final = 500
 # Reports kept through an outage of the broker; bounds memory.
@@ -29,13 +32,21 @@ UNSENT_MAX: Final = 10_000
 class _Door:
     """What went through one door since the last report."""
 
-    __slots__ = ("callback_count", "lags_us", "last_receive_time_us", "refused_count")
+    __slots__ = (
+        "callback_count",
+        "lags_us",
+        "last_receive_time_us",
+        "refusals",
+        "refused_count",
+    )
 
     def __init__(self) -> None:
         self.callback_count = 0
         self.refused_count = 0
         self.last_receive_time_us = 0
         self.lags_us: list[int] = []
+        # (reason, cure) -> how often.
+        self.refusals: Counter[tuple[str, str]] = Counter()
 
 
 class DoorReports:
@@ -63,9 +74,12 @@ class DoorReports:
         if occur_time_us and len(door.lags_us) < LAGS_MAX:
             door.lags_us.append(receive_time_us - occur_time_us)
 
-    def refused(self, account: Account) -> None:
-        """Note a request that nothing proved to be the provider's."""
-        self._door(account).refused_count += 1
+    def refused(self, account: Account, reason: str = "", cure: str = "") -> None:
+        """Note a request that nothing proved to be the provider's, and why not."""
+        door = self._door(account)
+        door.refused_count += 1
+        if reason:
+            door.refusals[reason, cure] += 1
 
     async def report(self) -> None:
         """Send what was noted. What the broker does not take is sent again, under its ids."""
@@ -80,6 +94,10 @@ class DoorReports:
                 refused_count=door.refused_count,
                 last_receive_time_us=door.last_receive_time_us,
                 lag_us=median_low(door.lags_us) if door.lags_us else None,
+                refusals=[
+                    DoorRefusals(reason=reason, cure=cure, count=count)
+                    for (reason, cure), count in door.refusals.most_common(REASONS_MAX)
+                ],
             )
         self._doors.clear()
         while self._unsent.door_reports:

@@ -86,6 +86,11 @@ class IngestSettings(RuntimeSettings):
         description="Oldest signed callback that is taken, seconds, where the provider signs a "
         "time; 0: any age.",
     )  # fmt: skip
+    ingest_time_ahead_max_s: int = Field(
+        120, ge=0, le=86_400,
+        description="How far ahead of its receipt a provider's time is believed, seconds; beyond "
+        "it the time of receipt stands, and the event is marked.",
+    )  # fmt: skip
     ingest_link_timeout_s: float = Field(
         3.0, gt=0, le=60,
         description="Seconds to wait for PostgreSQL when a tracked link is registered or first "

@@ -16,13 +16,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from libs.catalogue.failures import topic_for
 from libs.runtime.accounts import Account, Accounts
 from libs.runtime.rpc_errors import NotFound
+from services.ingest.domain.link_token import LinkKeyring
+from services.ingest.domain.times import AHEAD_S_MAX
 from services.ingest.providers.provider import Answer, Callback, Provider, Refused
 from services.ingest.providers.registry import BY_NAME
 from services.ingest.record_callback import answer_to, read_callback
 
 _COPIED: Final = (
     "kind", "provider_message_id", "message_ref", "address", "provider_code", "reason",
-    "provider_word", "detail", "is_time_clamped",
+    "provider_word", "detail", "is_time_clamped", "is_time_untold", "own_address", "channel",
+    "part_id", "part_count", "proof",
 )  # fmt: skip
 
 
@@ -35,6 +38,8 @@ def try_callback(
     public_url: str,
     body_bytes_max: int,
     signature_age_s_max: int,
+    time_ahead_s_max: int = AHEAD_S_MAX,
+    link_keys: LinkKeyring | None = None,
 ) -> TestCallbackResponse:
     """Return what the door would answer, and the events and quarantined parts that it would store.
 
@@ -65,6 +70,9 @@ def try_callback(
         external_url=f"{url}?{request.query}" if request.query else url,
         receive_time_us=now_us,
         signature_age_s_max=signature_age_s_max,
+        time_ahead_s_max=time_ahead_s_max,
+        link_keys=link_keys,
+        is_trial=True,
     )
     return _response(callback, account, provider)
 
@@ -72,7 +80,7 @@ def try_callback(
 def _response(callback: Callback, account: Account, provider: Provider) -> TestCallbackResponse:
     outcome = read_callback(callback, account, provider)
     if isinstance(outcome, Refused):
-        return _refused(outcome.reason, outcome.http_status)
+        return _refused(outcome.reason, outcome.http_status, outcome.cure)
     if isinstance(outcome, Answer):
         if outcome.http_status >= 400:
             return _refused("HANDSHAKE_REFUSED", outcome.http_status)
@@ -91,9 +99,10 @@ def _response(callback: Callback, account: Account, provider: Provider) -> TestC
     )
 
 
-def _refused(reason: str, http_status: int) -> TestCallbackResponse:
+def _refused(reason: str, http_status: int, cure: str = "") -> TestCallbackResponse:
     return TestCallbackResponse(
-        refused=CallbackRefused(reason=reason, http_status=http_status), http_status=http_status
+        refused=CallbackRefused(reason=reason, http_status=http_status, cure=cure),
+        http_status=http_status,
     )
 
 
@@ -106,6 +115,7 @@ def _event(event: Event) -> CallbackEvent:
         is_dropped = event.kind == pb.EVENT_KIND_DROPPED
         stage = pb.FAILURE_STAGE_DROPPED if is_dropped else pb.FAILURE_STAGE_UNDELIVERED
         shown.topic = topic_for(event.provider, event.provider_code, stage)  # type: ignore[assignment]
+    shown.also_known_as.extend(event.also_known_as)
     if event.HasField("pricing"):
         shown.pricing.CopyFrom(event.pricing)
     if event.HasField("engagement"):

@@ -31,6 +31,7 @@ from services.ingest.adapters.short_way import ShortWay
 from services.ingest.adapters.sns_certificates import SnsCertificates
 from services.ingest.domain.link_token import LinkKeyring, parse_keys
 from services.ingest.log_events import LogEvent
+from services.ingest.providers.registry import check_accounts
 from services.ingest.record_callback import DoorBook, EventSink
 from services.ingest.report_doors import DoorReports
 from services.ingest.settings import IngestSettings
@@ -55,6 +56,7 @@ async def build(
     clock = clock or SystemClock()
     configure(settings)
     accounts = load_accounts(settings.accounts_file)
+    check_accounts(accounts)
     broker = await Broker.connect(settings, "ingest")
     scope.defer(broker.close)
     check_sizes(broker.payload_bytes_max, _largest_messages(settings))
@@ -131,6 +133,7 @@ async def open_grpc(
         public_url=_public_url(settings),
         body_bytes_max=settings.ingest_body_bytes_max,
         signature_age_s_max=settings.signature_age_max_s,
+        time_ahead_s_max=settings.ingest_time_ahead_max_s,
         links=links,
         keyring=LinkKeyring(parse_keys(settings.link_keys)),
         link_base_url=(settings.link_base_url or _public_url(settings)).rstrip("/"),
@@ -196,6 +199,7 @@ def _door_limits(settings: IngestSettings) -> DoorLimits:
         requests_in_flight_max=settings.ingest_requests_in_flight_max,
         retry_after_s=settings.ingest_retry_after_s,
         signature_age_s_max=settings.signature_age_max_s,
+        time_ahead_s_max=settings.ingest_time_ahead_max_s,
     )
 
 

@@ -7,7 +7,8 @@ from bluetick.v1 import common_pb2, event_pb2, message_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.catalogue.failures import topic_for, transience
-from libs.runtime.keys import message_key, ref_key
+from libs.runtime.keys import ref_key
+from libs.runtime.message_ids import ANSWERED, names_of
 from libs.runtime.rpc_errors import InvalidArgument, NotFound
 from services.status.domain.gather import HistoryEntry
 from services.status.domain.image import image
@@ -64,7 +65,14 @@ async def get_message(
             raise _not_found(request)
         key = key or ref_key(tenant_id, ref)
     else:
-        key = message_key(tenant_id, request.provider, request.provider_message_id)
+        key = names_of(
+            tenant_id,
+            request.provider,
+            request.account,
+            request.provider_message_id,
+            request.recipient,
+            side=ANSWERED,
+        ).key
     found = await reader.message(tenant_id, key)
     message = found.message if found else Message("", "", "", ref)
     if message.record is not None:

@@ -67,16 +67,16 @@ def test_a_row_of_the_operators_replaces_the_shipped_one_and_the_rest_stays(tmp_
 
 def test_a_row_of_the_operators_adds_a_code_and_a_vocabulary(tmp_path: Path) -> None:
     """Providers without a dialect of their own have codes, too."""
-    assert reason_for("plivo", "200", UNDELIVERED) == pb.FAILURE_REASON_UNMAPPED
+    assert reason_for("acme", "200", UNDELIVERED) == pb.FAILURE_REASON_UNMAPPED
 
     _configure(
         tmp_path,
-        failure_codes_file=f"\ufeff{CODES}plivo,200,undelivered,META_ERRORS,transient,low,\n\n",
+        failure_codes_file=f"\ufeff{CODES}acme,200,undelivered,META_ERRORS,transient,low,\n\n",
     )
 
-    assert reason_for("plivo", "200", UNDELIVERED) == pb.FAILURE_REASON_META_ERRORS
-    assert reason_for("plivo", "200", DROPPED) == pb.FAILURE_REASON_META_TEMPORARY_ERRORS
-    assert transience("plivo", "200", UNDELIVERED, 20) == pb.FAILURE_TRANSIENCE_TRANSIENT
+    assert reason_for("acme", "200", UNDELIVERED) == pb.FAILURE_REASON_META_ERRORS
+    assert reason_for("acme", "200", DROPPED) == pb.FAILURE_REASON_META_TEMPORARY_ERRORS
+    assert transience("acme", "200", UNDELIVERED, 20) == pb.FAILURE_TRANSIENCE_TRANSIENT
 
 
 def test_a_range_stands_for_each_code_without_a_row_of_its_own(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from libs.runtime.api_keys import Role, load_api_keys
 
 _PROVIDERS = [
     *("meta", "dialog360", "twilio", "gupshup", "infobip", "vonage", "messagebird", "sinch"),
-    *("sendgrid", "ses", "mailgun", "postmark", "generic"),
+    *("sendgrid", "ses", "mailgun", "postmark", "generic", "resend", "brevo", "azure"),
 ]
 
 
@@ -34,9 +34,10 @@ def test_every_provider_has_a_demo_account_that_the_services_can_read(tmp_path: 
     found = [accounts.find(provider, "acct_1") for provider in _PROVIDERS]
     assert len(accounts) == len(_PROVIDERS)
     assert all(account and account.tenant == "demo" for account in found)
-    # These send nothing that could prove them: the address is the secret.
+    # These send nothing that could prove them, and their accounts say that it is taken.
     bare = {account.provider for account in found if account and not account.secrets}
-    assert bare == {"gupshup", "generic"}
+    unproven = {account.provider for account in found if account and account.options}
+    assert bare == unproven == {"gupshup", "generic"}
 
 
 def test_the_simulator_signs_with_keys_that_the_demo_accounts_trust() -> None:

@@ -59,6 +59,22 @@ _BODIES: dict[str, list[Any]] = {
         {"notificationType": "CLICKED", "messageId": 7, "recipient": "a@b.c", "url": "https://x"},
         {"content": {"from": "4917", "notificationMessagesStatus": "STOP"}, "createdAt": "x"},
     ],
+    "brevo": [
+        {"event": "hard_bounce", "email": "a@b", "message-id": "<1@x>",
+         "ts_epoch": 1_785_900_000_000, "reason": "550 5.1.1"},
+        [{"event": "click", "email": "a@b", "message-id": "<1@x>", "link": "https://x"}],
+        {"items": [{"Uuid": ["u"], "From": {"Address": "a@b"}, "InReplyTo": "<1@x>",
+                    "RawTextBody": "STOP", "Headers": {"Date": "x"}}]},
+    ],
+    "azure": [
+        [{"eventType": "Microsoft.Communication.EmailDeliveryReportReceived", "eventTime": "x",
+          "data": {"messageId": "m", "recipient": "a@b", "status": "Bounced",
+                   "deliveryStatusDetails": {"statusMessage": "550 5.1.1"}}}],
+        {"type": "Microsoft.Communication.EmailEngagementTrackingReportReceived", "data": {
+            "messageId": "m", "engagementType": "click", "engagementContext": "https://x"}},
+        [{"eventType": "Microsoft.Communication.SMSReceived", "data": {
+            "messageId": "i", "from": "+1", "to": "+2", "message": "STOP"}}],
+    ],
     "postmark": [{"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "p", "Email": "a@b"}],
     "generic": [
         {"provider_message_id": "s", "receipt": "id:1 done date:2608050319 stat:UNDELIV err:1"},
@@ -127,7 +143,9 @@ def _target(provider: Provider) -> Target:
         account = suites[0].account()
         seeds = [suite.signed() for suite in suites]
     else:
-        account = Account(provider=name, account="acct_1", tenant="demo")
+        account = Account(
+            provider=name, account="acct_1", tenant="demo", options={"unproven": "accept"}
+        )
         seeds = [_post(account, dump(body), {}) for body in _BODIES.get(name, [b"{}"])]
     return Target(provider, account, seeds, suites, _words(name))
 

@@ -10,6 +10,7 @@ from services.ingest.domain.consent import (
     TYPED_STOP_WORDS,
     consent_event_of,
     consent_of,
+    keywords_of,
 )
 
 
@@ -37,12 +38,35 @@ def test_every_start_word_brings_a_person_back(word: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "!", "Yes", "No", "please stop by tomorrow", "do not stop", "stop it, I love it",
-     "restart", "OK", "Thanks", "stopwatch", "STOP " * 40, "x" * 1_000_000],
+    ["", " ", "!", "Yes", "No", "please stop by tomorrow", "do not stop", "restart", "OK", "Thanks",
+     "stopwatch", "STOP " * 40, "x" * 1_000_000, "stop sending me so many offers",
+     "cancel my order please", "end of story", "The end"],
 )  # fmt: skip
-def test_only_a_whole_text_counts(text: str) -> None:
-    """A word inside a sentence is no choice, and a wrong one costs a subscriber."""
+def test_a_word_inside_a_sentence_is_no_choice(text: str) -> None:
+    """A wrong one costs a subscriber."""
     assert consent_of(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Stop. Thank you", "STOP sub", "STOP 36111", "STOP SMS", "stop, please!", "Unsubscribe me",
+     "BAJA por favor", "Stopp bitte", "arrêt svp", "opt out now please", "STOP\nSent from my phone",
+     "Cancel 36111", "QUIT please", "¡Baja! gracias", "отписаться пожалуйста"],
+)  # fmt: skip
+def test_the_first_word_of_a_short_text_is_a_choice(text: str) -> None:
+    """People are polite, and repeat what the message told them to send."""
+    assert consent_of(text) == EVENT_KIND_UNSUBSCRIBED
+    assert consent_of(text, is_tap=True) is None
+
+
+@pytest.mark.parametrize("text", ["SHOP STOP", "shop  stop!", "Shop: unsubscribe me", "STOP SHOP"])
+def test_a_choice_stands_behind_the_accounts_own_keyword(text: str) -> None:
+    """On a shared number the keyword only routes the message."""
+    keywords = keywords_of(" Shop , Sale")
+
+    assert consent_of(text, keywords=keywords) == EVENT_KIND_UNSUBSCRIBED
+    assert consent_of("SHOP hello", keywords=keywords) is None
+    assert consent_of("OTHER STOP", keywords=keywords) is None
 
 
 def test_payloads_of_buttons_are_read_as_words() -> None:
@@ -65,7 +89,7 @@ def test_the_consent_is_of_the_same_moment_person_and_message_as_the_reply() -> 
     reply.engagement.fact_id = "in-1"
     reply.engagement.is_tap = True
 
-    event = consent_event_of(reply, EVENT_KIND_RESUBSCRIBED)
+    event = consent_event_of(reply, EVENT_KIND_RESUBSCRIBED, "in-1")
 
     assert (event.kind, event.engagement.fact_id) == (EVENT_KIND_RESUBSCRIBED, "in-1/start")
     assert (event.address, event.message_key, event.occur_time_us) == ("+1", b"k" * 16, 7)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.domain.times import iso_us
-from services.ingest.providers.whole_body import form_pairs
+from services.ingest.providers.decoding import form_pairs
 
 _PIECES = st.sampled_from(
     ["%2B", "%2b", "%3A", "%", "%2", "%25", "%C3", "%A9", "%00", "%zz", "+", ":", "2B", "B", "é"]

@@ -126,7 +126,7 @@ def test_kannel_a_mask_that_is_no_number_is_unknown(word: str) -> None:
         (1, pb.EVENT_KIND_INFO),
         (2, pb.EVENT_KIND_QUEUED),
         (3, pb.EVENT_KIND_SENT),
-        (4, pb.EVENT_KIND_SENT),
+        (4, pb.EVENT_KIND_DELIVERED),
         (5, pb.EVENT_KIND_DROPPED),
         (6, pb.EVENT_KIND_CANCELED),
         (7, pb.EVENT_KIND_DROPPED),
@@ -137,7 +137,7 @@ def test_kannel_a_mask_that_is_no_number_is_unknown(word: str) -> None:
         (12, pb.EVENT_KIND_DROPPED),
         (14, pb.EVENT_KIND_DROPPED),
         (99, pb.EVENT_KIND_UNKNOWN),
-        ("004", pb.EVENT_KIND_SENT),
+        ("004", pb.EVENT_KIND_DELIVERED),
     ],
 )
 def test_clickatell_each_number_has_its_meaning(code: int | str, kind: int) -> None:
@@ -244,7 +244,6 @@ def test_telnyx_several_recipients_are_several_messages() -> None:
         ("message-sending", pb.EVENT_KIND_QUEUED),
         ("message-delivered", pb.EVENT_KIND_DELIVERED),
         ("message-failed", pb.EVENT_KIND_UNDELIVERED),
-        ("message-received", pb.EVENT_KIND_INFO),
         ("message-hologram", pb.EVENT_KIND_UNKNOWN),
     ],
 )

@@ -198,7 +198,7 @@ def test_a_source_hears_the_answer_that_it_wants() -> None:
     "body",
     [
         b"", b"{", b"{}", b"[]", b"hello", b"[1]", b'{"id":"1"}', b'{"status":"x"}',
-        b'{"data":{"event_type":"x"}}', b'{"id":"","status":"Sent"}', b"id=1&status=",
+        b'{"data":{"event_type":""}}', b'{"id":"","status":"Sent"}', b"id=1&status=",
         b'{"messageId":"a\\u0000","statusCode":4}', b"&" * 5_000,
         b'{"messageId":"' + b"a" * 600 + b'","statusCode":4}',
     ],

@@ -15,7 +15,7 @@ from libs.runtime.accounts import Account
 from libs.runtime.keys import message_key
 from services.ingest.domain.reading import Reading
 from services.ingest.providers.messagebird import MessageBird
-from services.ingest.providers.provider import Authentic, Callback, Refused
+from services.ingest.providers.provider import CREDENTIAL, UNPROVEN, Authentic, Callback, Refused
 from tests.ingest.security_suite import NOW_S, NOW_US, SignedProviderSuite
 
 URL = "https://hooks.example.com/v1/callbacks/messagebird/acct_1"
@@ -223,7 +223,7 @@ def test_an_inbound_sms_may_come_unsigned_and_its_stop_counts(name: str) -> None
     form = {"originator": PHONE, "recipient": "3197000", "body": "STOP", "id": "in-1", name: AT}
     callback = post(urlencode(form).encode(), headers={})
 
-    assert MessageBird().authenticate(callback, ACCOUNT) == Authentic()
+    assert MessageBird().authenticate(callback, ACCOUNT) == UNPROVEN
     reply, opt_out = events(callback)
 
     assert (reply.kind, opt_out.kind) == (pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED)
@@ -249,7 +249,7 @@ def test_an_account_with_a_static_credential_and_no_key_asks_for_that() -> None:
     right = post({"type": "message.updated"}, headers={"x-hook": "s3"})
     wrong = post({"type": "message.updated"}, headers={"x-hook": "s4"})
 
-    assert MessageBird().authenticate(right, account) == Authentic()
+    assert MessageBird().authenticate(right, account) == CREDENTIAL
     assert isinstance(MessageBird().authenticate(wrong, account), Refused)
 
 

@@ -236,11 +236,18 @@ def test_a_time_beyond_belief_is_replaced_by_the_receipt_and_marked(timestamp: A
     assert found.is_time_clamped
 
 
-def test_a_clock_that_runs_ahead_by_less_than_a_day_is_believed() -> None:
-    """Two clocks never agree."""
-    found = event(_of(status(timestamp=str(AT + 3_600))))
+def test_a_clock_that_runs_ahead_by_two_minutes_is_believed_and_no_further() -> None:
+    """Two clocks never agree; but nothing is told before it happens, so an hour is a wrong zone."""
+    near, far = (
+        event(_of(status(timestamp=str(NOW_US // 1_000_000 + ahead)))) for ahead in (120, 121)
+    )
 
-    assert found.occur_time_us == (AT + 3_600) * 1_000_000
+    assert (near.occur_time_us, near.is_time_clamped) == (
+        (NOW_US // 1_000_000 + 120) * 1_000_000,
+        False,
+    )
+    assert (far.occur_time_us, far.is_time_clamped) == (NOW_US, True)
+    assert not far.is_time_untold
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from bluetick.v1.event_pb2 import Event
 from libs.runtime.accounts import Account
 from services.ingest.domain.reading import Reading
 from services.ingest.providers.postmark import KIND_BY_BOUNCE, Postmark
-from services.ingest.providers.provider import Authentic, Refused
+from services.ingest.providers.provider import CREDENTIAL, UNPROVEN, Authentic, Refused
 from tests.ingest.email_callbacks import JANE, NOW_US, account, events, post, quarantined
 
 MESSAGE_ID = "883953f4-6105-42a2-a16a-77a8eac79483"
@@ -40,32 +40,32 @@ def basic(text: str) -> dict[str, str]:
 OWNER = account("postmark", {"basic_user": ["hook"], "basic_pass": ["new", "old"]})
 BY_HEADER = account("postmark", {"header": ["X-Hook-Token: a-token", "X-Hook-Token: another"]})
 BY_QUERY = account("postmark", {"query_token": ["t0k"]})
-OPEN = account("postmark")
+OPEN = account("postmark", unproven="accept")
 
 
 @pytest.mark.parametrize(
     ("owner", "headers", "query", "verdict"),
     [
-        (OWNER, basic("hook:new"), "", Authentic()),
-        (OWNER, basic("hook:old"), "", Authentic()),
-        (OWNER, {"authorization": "basic " + b64encode(b"hook:old").decode()}, "", Authentic()),
+        (OWNER, basic("hook:new"), "", CREDENTIAL),
+        (OWNER, basic("hook:old"), "", CREDENTIAL),
+        (OWNER, {"authorization": "basic " + b64encode(b"hook:old").decode()}, "", CREDENTIAL),
         (OWNER, basic("hook:wrong"), "", Refused("CREDENTIAL_WRONG")),
         (OWNER, basic("other:new"), "", Refused("CREDENTIAL_WRONG")),
         (OWNER, basic("hook:"), "", Refused("CREDENTIAL_WRONG")),
         (OWNER, {"authorization": "Basic ?é"}, "", Refused("CREDENTIAL_WRONG")),
         (OWNER, {"authorization": "Bearer new"}, "", Refused("CREDENTIAL_MISSING")),
         (OWNER, {}, "", Refused("CREDENTIAL_MISSING")),
-        (BY_HEADER, {"x-hook-token": "a-token"}, "", Authentic()),
-        (BY_HEADER, {"x-hook-token": "another"}, "", Authentic()),
+        (BY_HEADER, {"x-hook-token": "a-token"}, "", CREDENTIAL),
+        (BY_HEADER, {"x-hook-token": "another"}, "", CREDENTIAL),
         (BY_HEADER, {"x-hook-token": "a-tokenx"}, "", Refused("CREDENTIAL_WRONG")),
         (BY_HEADER, {"x-hook-token": "é\x00"}, "", Refused("CREDENTIAL_WRONG")),
         (BY_HEADER, basic("hook:new"), "", Refused("CREDENTIAL_MISSING")),
-        (BY_QUERY, {}, "token=t0k", Authentic()),
-        (BY_QUERY, {}, "a=1&token=t0k", Authentic()),
+        (BY_QUERY, {}, "token=t0k", CREDENTIAL),
+        (BY_QUERY, {}, "a=1&token=t0k", CREDENTIAL),
         (BY_QUERY, {}, "token=wrong", Refused("CREDENTIAL_WRONG")),
         (BY_QUERY, {}, "token=", Refused("CREDENTIAL_MISSING")),
         (BY_QUERY, {}, "&".join("a=1" for _ in range(100)), Refused("CREDENTIAL_MISSING")),
-        (OPEN, {}, "", Authentic()),
+        (OPEN, {}, "", UNPROVEN),
         (account("postmark", {"basic_pass": [""]}), {}, "", Refused("SECRET_NOT_CONFIGURED", 503)),
     ],
 )
@@ -148,7 +148,7 @@ def test_each_record_has_its_kind_and_its_time(
 )
 def test_each_type_of_bounce_has_its_kind(named: str, kind: int) -> None:
     """Not everything that is called a bounce is one, and not every bounce is final."""
-    event = bounce(named, Details="smtp;550 5.1.1")
+    event = bounce(named, Details="smtp;450 4.2.2")
 
     assert (named in KIND_BY_BOUNCE) == (kind != pb.EVENT_KIND_UNKNOWN)
     assert (event.kind, event.provider_word) == (kind, named)
@@ -156,7 +156,7 @@ def test_each_type_of_bounce_has_its_kind(named: str, kind: int) -> None:
     assert bool(event.reason) == is_failure
     assert event.reason != pb.FAILURE_REASON_UNMAPPED
     if is_failure or kind == pb.EVENT_KIND_DEFERRED:
-        assert (event.provider_code, event.detail) == (named, "smtp;550 5.1.1")
+        assert (event.provider_code, event.detail) == (named, "smtp;450 4.2.2")
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_an_answer_to_something_else_names_no_message() -> None:
     (reply,) = events(Postmark(), _inbound(Headers=headers, Date="soon"))
 
     assert reply.message_key == b""
-    assert (reply.occur_time_us, reply.is_time_clamped) == (NOW_US, False)
+    assert (reply.occur_time_us, reply.is_time_untold) == (NOW_US, True)
 
 
 def test_a_whole_text_that_says_stop_is_an_opt_out() -> None:

@@ -15,6 +15,7 @@ from tests.ingest.email_callbacks import NOW_US, account, post
 from tests.ingest.sns_signing import (
     CERTIFICATE_URL,
     SUBSCRIBE_URL,
+    TOPIC,
     confirmation,
     envelope,
     signer,
@@ -64,7 +65,7 @@ async def test_the_certificate_is_fetched_where_none_is_pinned() -> None:
     """And what it proves is stored."""
     sink, requests = Sink(), Requests()
 
-    answer = await _record(envelope("hello", KEY), account("ses"), requests, sink)
+    answer = await _record(envelope("hello", KEY), account("ses", topic_arns=TOPIC), requests, sink)
 
     assert answer == Answer(200)
     assert requests.urls == [CERTIFICATE_URL]
@@ -74,13 +75,13 @@ async def test_the_certificate_is_fetched_where_none_is_pinned() -> None:
 @pytest.mark.parametrize(
     ("requests", "owner", "body", "refused", "urls"),
     [
-        (Requests(""), account("ses"), envelope("x", KEY),
+        (Requests(""), account("ses", topic_arns=TOPIC), envelope("x", KEY),
          Refused("CERTIFICATE_UNAVAILABLE", 503), [CERTIFICATE_URL]),
-        (Requests(signer("other")[1]), account("ses"), envelope("x", KEY),
+        (Requests(signer("other")[1]), account("ses", topic_arns=TOPIC), envelope("x", KEY),
          Refused("SIGNATURE_WRONG"), [CERTIFICATE_URL]),
-        (Requests(), account("ses"), envelope("x", KEY, SigningCertURL="https://evil.test/a.pem"),
+        (Requests(), account("ses", topic_arns=TOPIC), envelope("x", KEY, SigningCertURL="https://evil.test/a.pem"),
          Refused("CERTIFICATE_URL_REFUSED"), []),
-        (Requests(), account("ses", confirm_subscriptions="true"), b"{}",
+        (Requests(), account("ses", topic_arns=TOPIC, confirm_subscriptions="true"), b"{}",
          Refused("SIGNATURE_MISSING"), []),
         # Another's topic is never joined: not proven, not confirmed.
         (Requests(), account("ses", {"certificate": [PEM]}, confirm_subscriptions="true"),
@@ -127,7 +128,7 @@ def test_trying_a_callback_out_calls_nobody() -> None:
             signature_age_s_max=0,
         )
         for owner in (
-            account("ses", confirm_subscriptions="true"),
+            account("ses", topic_arns=TOPIC, confirm_subscriptions="true"),
             account("ses", {"certificate": [PEM]}, confirm_subscriptions="true"),
         )
     ]

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from libs.runtime.accounts import Account
 from libs.runtime.keys import message_key, ref_key
+from libs.runtime.message_ids import names_of
 from services.ingest.providers.provider import Authentic, Callback, Refused
 from services.ingest.providers.sendgrid import KIND_BY_EVENT, SendGrid
 from tests.ingest.email_callbacks import JANE, NOW_S, NOW_US, account, events, post, quarantined
@@ -125,7 +126,8 @@ def test_each_word_has_its_kind(word: str, kind: int) -> None:
     assert word in KIND_BY_EVENT
     assert (event.kind, event.provider_word) == (kind, word)
     assert event.provider_message_id == ACCEPTED_ID
-    assert event.message_key == message_key("demo", "sendgrid", ACCEPTED_ID)
+    assert event.message_key == names_of("demo", "sendgrid", "", ACCEPTED_ID, JANE).key
+    assert event.batch_key == message_key("demo", "sendgrid", ACCEPTED_ID)
     assert (event.address, event.occur_time_us) == (JANE, (NOW_S - 60) * 1_000_000)
     assert not event.is_time_clamped
 
@@ -149,7 +151,8 @@ def test_an_unknown_word_is_kept_with_its_bytes() -> None:
         ("bounce", {"type": "bounce", "bounce_classification": "Unclassified"},
          "bounce:type=bounce", "RECIPIENT_RELATED_ERRORS"),
         ("bounce", {"type": "blocked", "status": "4.7.1"}, "4.7.1", "META_ERRORS"),
-        ("bounce", {"type": "blocked", "status": "5.1.1"}, "bounce:type=blocked", "META_ERRORS"),
+        ("bounce", {"type": "blocked", "status": "5.7.1"}, "bounce:type=blocked", "META_ERRORS"),
+        ("bounce", {"type": "blocked", "status": "5.1.1"}, "5.1.1", "RECIPIENT_RELATED_ERRORS"),
         ("bounce", {"reason": "550 no such user"}, "550", "RECIPIENT_RELATED_ERRORS"),
         ("bounce", {}, "", "UNMAPPED"),
         ("dropped", {"reason": "Bounced Address"}, "dropped:Bounced Address",
@@ -215,7 +218,7 @@ def test_a_machine_open_is_flagged_and_kept() -> None:
     assert machine.kind == person.kind == pb.EVENT_KIND_READ
     assert machine.engagement.is_machine
     assert machine.engagement.machine_rule == "sg_machine_open/1"
-    assert machine.engagement.fact_id == "event-1"
+    assert machine.engagement.fact_id
     assert not person.HasField("engagement")
 
 
@@ -241,10 +244,10 @@ def test_a_click_of_a_program_is_flagged(agent: str, rule: str) -> None:
 def test_the_same_event_twice_is_the_same_fact() -> None:
     """Twice in one body and again in a retry: one click."""
     first, second = events(SendGrid(), dump(item("click"), item("click")))
+    again = one("click", sg_event_id="another id of the same event")
 
-    assert first == second
-    assert first.engagement.fact_id == "event-1"
-    assert one("click", sg_event_id=None).engagement.fact_id
+    assert first == second == again
+    assert first.engagement.fact_id != one("click", url="https://x.test").engagement.fact_id
 
 
 def test_an_opt_out_names_its_list() -> None:

@@ -74,7 +74,7 @@ class TestCredentials(SignedProviderSuite):
 
     def test_an_account_without_a_secret_asks_to_try_again(self) -> None:
         """Without a pinned certificate one is fetched; until it is there, nothing is proven."""
-        bare = account("ses")
+        bare = account("ses", topic_arns=TOPIC)
         callback = self.signed()
 
         verdict = self.provider.authenticate(callback, bare)
@@ -161,7 +161,7 @@ class TestCredentials(SignedProviderSuite):
     )
     def test_a_certificate_from_elsewhere_is_refused_and_never_asked_for(self, url: str) -> None:
         """Whoever calls names the address: a request to it would be made in our name."""
-        for owner in (account("ses"), self.account()):
+        for owner in (account("ses", topic_arns=TOPIC), self.account()):
             callback = post("ses", envelope("text", KEY, SigningCertURL=url))
 
             assert self.provider.certificate_url(callback, owner) == ""
@@ -179,7 +179,7 @@ class TestCredentials(SignedProviderSuite):
         """China has a domain of its own."""
         callback = post("ses", envelope("text", KEY, SigningCertURL=url))
 
-        assert self.provider.certificate_url(callback, account("ses")) == url
+        assert self.provider.certificate_url(callback, account("ses", topic_arns=TOPIC)) == url
 
     def test_only_the_topics_of_the_account_may_publish(self) -> None:
         """Amazon signs for every topic of every customer."""

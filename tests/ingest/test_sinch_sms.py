@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from bluetick.v1 import common_pb2 as pb
 
-from libs.runtime.keys import message_key
+from libs.runtime.message_ids import names_of
 from services.ingest.domain.reading import Reading
-from services.ingest.providers.provider import Authentic, Refused
+from services.ingest.providers.provider import CREDENTIAL, UNPROVEN, Refused
 from services.ingest.providers.sinch import Sinch
 from tests.ingest.security_suite import NOW_US
 from tests.ingest.test_sinch import ACCOUNT, AT, AT_US, PHONE, callback, events, report
@@ -53,7 +53,7 @@ def test_a_recipient_is_the_same_with_and_without_plus(recipient: str) -> None:
     """Sinch writes it now so and now so; one message must not become two."""
     (event,) = events(recipient_report("Delivered", recipient=recipient))
 
-    assert event.message_key == message_key("demo", "sinch", f"{BATCH}/{PHONE}")
+    assert event.message_key == names_of("demo", "sinch", "", f"{BATCH}/00{PHONE}").key
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_reports_come_unsigned_and_conversations_do_not() -> None:
     """Only the SMS API signs nothing, and its ids are none of a conversation's."""
     bare = callback(recipient_report("Delivered"), headers={})
 
-    assert Sinch().authenticate(bare, ACCOUNT) == Authentic()
+    assert Sinch().authenticate(bare, ACCOUNT) == UNPROVEN
     conversation = callback(report("READ"), headers={})
     assert Sinch().authenticate(conversation, ACCOUNT) == Refused("SIGNATURE_MISSING")
 
@@ -150,7 +150,7 @@ def test_an_operator_can_shut_the_unsigned_side_or_ask_for_a_credential() -> Non
     assert Sinch().authenticate(bare, shut) == Refused("SIGNATURE_MISSING")
     assert Sinch().authenticate(bare, asking) == Refused("CREDENTIAL_MISSING")
     proven = msgspec.structs.replace(bare, headers={"authorization": "Basic dTpw"})
-    assert Sinch().authenticate(proven, asking) == Authentic()
+    assert Sinch().authenticate(proven, asking) == CREDENTIAL
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from bluetick.v1 import common_pb2 as pb
 
 from libs.runtime.keys import message_key
 from services.ingest.domain.reading import Reading
-from services.ingest.providers.provider import Authentic, Callback, Refused
+from services.ingest.providers.provider import CREDENTIAL, UNPROVEN, Authentic, Callback, Refused
 from services.ingest.providers.vonage import Vonage
 from tests.ingest.security_suite import AGE_S_MAX, NOW_S, NOW_US
 from tests.ingest.test_vonage import ACCOUNT, SECRETS, URL, UUID
@@ -66,7 +66,7 @@ def test_each_word_becomes_its_kind_in_every_form(form: str, word: str, kind: in
     """By GET or POST, as form or JSON: the operator chose once and forgot."""
     callback = sent_as(form, receipt(word, **{"client-ref": "ref-1"}))
 
-    assert Vonage().authenticate(callback, ACCOUNT) == Authentic()
+    assert Vonage().authenticate(callback, ACCOUNT) == UNPROVEN
     (event,) = read(receipt(word, **{"client-ref": "ref-1"}), form)
 
     assert event.kind == kind
@@ -88,7 +88,7 @@ def test_each_word_becomes_its_kind_in_every_form(form: str, word: str, kind: in
 def test_an_id_and_a_status_are_enough(fields: dict[str, str]) -> None:
     """Some receipts have little more."""
     for form in ("form", "json", "query"):
-        assert Vonage().authenticate(sent_as(form, fields), ACCOUNT) == Authentic()
+        assert Vonage().authenticate(sent_as(form, fields), ACCOUNT) == UNPROVEN
         (event,) = read(fields, form)
         assert event.kind == pb.EVENT_KIND_DELIVERED
 
@@ -179,7 +179,7 @@ def test_an_operator_can_shut_the_unsigned_side_or_ask_for_a_credential() -> Non
     assert Vonage().authenticate(callback, shut) == Refused("SIGNATURE_MISSING")
     assert isinstance(Vonage().authenticate(callback, asking), Refused)
     with_token = sent_as("query", receipt(token="t1"))
-    assert Vonage().authenticate(with_token, asking) == Authentic()
+    assert Vonage().authenticate(with_token, asking) == CREDENTIAL
 
 
 def test_noise_without_any_proof_is_no_callback() -> None:

@@ -15,6 +15,8 @@ from libs.runtime.quick_metrics import QuickCounter, QuickHistogram, Spread
 from services.ingest.adapters.door_replies import Header, Reply, reply_of
 from services.ingest.adapters.request_body import BodyDesk, BodyLimits
 from services.ingest.adapters.seldom_log import SeldomLog
+from services.ingest.domain.link_token import LinkKeyring
+from services.ingest.domain.times import AHEAD_S_MAX
 from services.ingest.log_events import LogEvent
 from services.ingest.providers.provider import (
     Answer,
@@ -50,6 +52,7 @@ class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
     requests_in_flight_max: int = 2_000
     retry_after_s: int = 2
     signature_age_s_max: int = 0
+    time_ahead_s_max: int = AHEAD_S_MAX
 
 
 class Doorway(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +80,7 @@ class CallbackDesk:
         public_url: str,
         doors: DoorBook | None,
         is_outside_asked: bool,
+        link_keys: LinkKeyring | None = None,
     ) -> None:
         """Serve ``accounts``, whose addresses begin with ``public_url``."""
         self.limits = limits
@@ -84,6 +88,7 @@ class CallbackDesk:
         self.bodies = BodyDesk(limits.body)
         self.requests_in_flight = 0
         self._clock = clock
+        self._link_keys = link_keys
         self._seldom = SeldomLog()
         self._retry_after = (b"retry-after", str(limits.retry_after_s).encode())
         public_url = public_url.rstrip("/")
@@ -121,6 +126,8 @@ class CallbackDesk:
             external_url=f"{url}?{query}" if query else url,
             receive_time_us=self._clock.now_us(),
             signature_age_s_max=self.limits.signature_age_s_max,
+            time_ahead_s_max=self.limits.time_ahead_s_max,
+            link_keys=self._link_keys,
         )
 
     def reply(self, doorway: Doorway, outcome: Answer | Refused) -> Reply:
@@ -159,7 +166,7 @@ class CallbackDesk:
 
     def _refused(self, account: Account, outcome: Refused) -> Reply:
         if outcome.http_status == 401 and self.doors is not None:
-            self.doors.refused(account)
+            self.doors.refused(account, outcome.reason, outcome.cure)
         refused: LogEvent = "callback.refused"
         self._seldom.warning(
             refused,

@@ -56,6 +56,7 @@ class CallbackDoor:
             public_url=public_url,
             doors=doors,
             is_outside_asked=outside is not None,
+            link_keys=None if links is None else links.keyring,
         )
         self._links = links
         self._outside = outside

@@ -44,7 +44,7 @@ class LinkDoor:
         retry_after_s: int,
     ) -> None:
         """Follow what ``keyring`` trusts; beyond ``visits_in_flight_max`` at once, ask to wait."""
-        self._keyring = keyring
+        self.keyring = keyring
         self._directory = directory
         self._events = events
         self._clock = clock
@@ -83,7 +83,7 @@ class LinkDoor:
             time_us=self._clock.now_us(),
         )
         leads = await follow_link(
-            visit, keyring=self._keyring, directory=self._directory, events=self._events
+            visit, keyring=self.keyring, directory=self._directory, events=self._events
         )
         if leads is None:
             _visits.labels("unknown").inc()

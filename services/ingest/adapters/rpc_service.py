@@ -29,6 +29,7 @@ class IngestRpc(IngestServiceServicer):
         public_url: str,
         body_bytes_max: int,
         signature_age_s_max: int,
+        time_ahead_s_max: int,
         links: LinkRegister,
         keyring: LinkKeyring,
         link_base_url: str,
@@ -40,6 +41,7 @@ class IngestRpc(IngestServiceServicer):
         self._public_url = public_url
         self._body_bytes_max = body_bytes_max
         self._signature_age_s_max = signature_age_s_max
+        self._time_ahead_s_max = time_ahead_s_max
         self._links = links
         self._keyring = keyring
         self._link_base_url = link_base_url
@@ -51,7 +53,11 @@ class IngestRpc(IngestServiceServicer):
         who = caller(context)
         who.require(Role.SENDER)
         return await record_messages(
-            request, tenant_id=who.tenant_id, now_us=self._clock.now_us(), events=self._events
+            request,
+            tenant_id=who.tenant_id,
+            now_us=self._clock.now_us(),
+            events=self._events,
+            accounts=self._accounts,
         )
 
     async def RecordEngagements(
@@ -61,7 +67,11 @@ class IngestRpc(IngestServiceServicer):
         who = caller(context)
         who.require(Role.SENDER)
         return await record_engagements(
-            request, tenant_id=who.tenant_id, now_us=self._clock.now_us(), events=self._events
+            request,
+            tenant_id=who.tenant_id,
+            now_us=self._clock.now_us(),
+            events=self._events,
+            accounts=self._accounts,
         )
 
     async def WrapLinks(self, request: pb.WrapLinksRequest, context: Any) -> pb.WrapLinksResponse:
@@ -91,4 +101,6 @@ class IngestRpc(IngestServiceServicer):
             public_url=self._public_url,
             body_bytes_max=self._body_bytes_max,
             signature_age_s_max=self._signature_age_s_max,
+            time_ahead_s_max=self._time_ahead_s_max,
+            link_keys=self._keyring,
         )

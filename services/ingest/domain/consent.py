@@ -1,10 +1,13 @@
 """Consent by side doors: the words by which people leave and come back, in many languages.
 
-Only a whole text counts. "Please stop by tomorrow" is an answer, "STOP" is an opt-out: a word that
-is taken for one where none was meant costs a subscriber, and one that is missed breaks the law.
+A whole text counts, and the first word of a short one ("Stop. Thank you", "STOP 36111"), behind
+the account's own keyword too ("SHOP STOP"). "Please stop by tomorrow" is an answer: a word that is
+taken for one where none was meant costs a subscriber, and one that is missed breaks the law.
 """
 
+import re
 import unicodedata
+from collections.abc import Collection
 from typing import Final
 
 from bluetick.v1.common_pb2 import EVENT_KIND_RESUBSCRIBED, EVENT_KIND_UNSUBSCRIBED
@@ -72,26 +75,72 @@ START_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "tr": ("abone ol",),
 }
 
-_TEXT_CHARACTERS_MAX: Final = 64
+# Of these only the whole text counts, or one with nothing behind it but this: "CANCEL my order"
+# ends an order, "CANCEL 36111" and "QUIT please" end a subscription.
+_BESIDE_TYPED: Final = frozenset(
+    {
+        "all", "bitte", "favor", "gracias", "grazie", "merci", "messages", "now", "obrigada",
+        "obrigado", "per", "please", "plz", "pls", "por", "sms", "svp", "text", "texts", "thank",
+        "thanks", "thx", "you",
+    }
+)  # fmt: skip
+# A first word counts in a text of at most so many words.
+SHORT_TEXT_WORDS_MAX: Final = 5
+_TEXT_CHARACTERS_MAX: Final = 128
 _AROUND: Final = " .,;:!?¡¿'\"`«»“”‘’()[]*_-#/،。！？"
+# What ends a word beside a blank.
+_BETWEEN: Final = re.compile(r"[\s.,;:!?¡¿\"“”«»()\[\]*#/،。！？、]+")
 
 
-def consent_of(text: str, *, is_tap: bool = False) -> int | None:
+def consent_of(
+    text: str, *, is_tap: bool = False, keywords: Collection[str] = frozenset()
+) -> int | None:
     """Return ``EVENT_KIND_UNSUBSCRIBED`` or ``..._RESUBSCRIBED`` if ``text`` is such a choice.
 
     Args:
         text: all that the person wrote, or the label or payload of the button they tapped.
-        is_tap: it is a button's. "Cancel" ends an order there, and "Start" begins a game.
+        is_tap: it is a button's, whose whole text must be one. "Cancel" ends an order there, and
+            "Start" begins a game.
+        keywords: the account's own, as ``keywords_of`` gives them: a shared number routes by them.
     """
     if len(text) > _TEXT_CHARACTERS_MAX:
         return None
     folded = _folded(text)
+    kind = _choice_of(folded, is_tap=is_tap)
+    first, _, rest = folded.partition(" ")
+    if kind is None and rest and first.strip(_AROUND) in keywords:
+        return _choice_of(rest.strip(_AROUND), is_tap=is_tap)
+    return kind
+
+
+def keywords_of(option: str) -> frozenset[str]:
+    """Return the keywords of an account's option "SHOP, SALE" in the form that is compared."""
+    return frozenset(filter(None, map(_folded, option.split(",")))) if option else frozenset()
+
+
+def _choice_of(folded: str, *, is_tap: bool) -> int | None:
     if folded in _STOP or (not is_tap and folded in _TYPED_STOP):
         return EVENT_KIND_UNSUBSCRIBED
-    return EVENT_KIND_RESUBSCRIBED if folded in _START and not is_tap else None
+    if is_tap:
+        return None
+    if folded in _START:
+        return EVENT_KIND_RESUBSCRIBED
+    return EVENT_KIND_UNSUBSCRIBED if _begins_with_stop(folded) else None
 
 
-def consent_event_of(reply: Event, kind: int) -> Event:
+def _begins_with_stop(folded: str) -> bool:
+    words = [word for word in _BETWEEN.split(folded) if word]
+    if not 1 < len(words) <= SHORT_TEXT_WORDS_MAX:
+        return False
+    begins = (" ".join(words[:count]) for count in range(1, len(words)))
+    if any(begin in _STOP for begin in begins):
+        return True
+    return words[0] in _TYPED_STOP and all(
+        word in _BESIDE_TYPED or word.isdecimal() for word in words[1:]
+    )
+
+
+def consent_event_of(reply: Event, kind: int, inbound_id: str) -> Event:
     """Return the consent event of ``kind`` that the inbound message ``reply`` is besides a reply.
 
     It is of the same moment, person and message; its fact is the inbound message's, plus a suffix.
@@ -101,9 +150,11 @@ def consent_event_of(reply: Event, kind: int) -> Event:
     event.kind = kind  # type: ignore[assignment]
     engagement = event.engagement
     suffix = "stop" if kind == EVENT_KIND_UNSUBSCRIBED else "start"
-    engagement.fact_id = f"{reply.engagement.fact_id}/{suffix}"
+    engagement.fact_id = f"{inbound_id}/{suffix}"
     # The tap itself is counted by the reply.
     engagement.is_tap = False
+    # Whatever it answers, it is a choice.
+    engagement.answers_nothing = ""
     return event
 
 

@@ -105,3 +105,20 @@ def reference(fields: Any, *names: str) -> str:
     """Return the sender's own reference; empty if there is none that a sender can have recorded."""
     found = first_text(fields, *names)
     return found if len(found) <= IDENTITY_CHARACTERS_MAX else ""
+
+
+def identity(fields: Any, *names: str) -> str:
+    """Return the first identity of ``names``; empty if there is none.
+
+    Raises:
+        Unreadable: it is too long, or cannot be stored.
+    """
+    found = optional_id(fields, *names)
+    if "\x00" in found:
+        raise Unreadable("INVALID_TEXT", f"{' or '.join(names)}: holds NUL or half a character")
+    return found
+
+
+def words(fields: Any, *path: str, characters_max: int = 1_000) -> str:
+    """Return the text at ``path`` for reading by people: cut, and without what cannot be stored."""
+    return text(fields, *path).replace("\x00", "")[:characters_max]

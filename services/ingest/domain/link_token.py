@@ -29,6 +29,10 @@ _PURPOSE: Final = b"bluetick-link\x00"
 _IS_UUID: Final = 0x10
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,15}")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
+# What mail and chat programs take into a link that ends a sentence or stands in marks. The last
+# two may also end a token, so they are taken off only where it is none with them.
+_GLUED: Final = ".,)]}>!?;:'\"*|`/\\\u2026\u2019\u201d\u201c\u00bb\u3002\uff0c\uff01\uff1f"
+_GLUED_OR_TOKEN: Final = _GLUED + "_-"
 
 
 class LinkKey(NamedTuple):
@@ -90,7 +94,17 @@ class LinkKeyring:
         return urlsafe_b64encode(body + _mac(key, body)).decode().rstrip("=")
 
     def verify(self, token: str) -> Followed | None:
-        """Return what ``token`` says; None unless one of the keys signed exactly it."""
+        """Return what ``token`` says; None unless one of the keys signed it.
+
+        Punctuation behind it is none of it.
+        """
+        bare = token.rstrip(_GLUED)
+        followed = self._verify(bare)
+        if followed is None and bare[-1:] in ("_", "-"):
+            return self._verify(bare.rstrip(_GLUED_OR_TOKEN))
+        return followed
+
+    def _verify(self, token: str) -> Followed | None:
         raw = _decoded(token)
         if len(raw) < 1 + LINK_KEY_BYTES + MAC_BYTES or raw[0] >> 5 != VERSION:
             return None

@@ -48,10 +48,15 @@ def _names(tenant_id: str, provider: str, account: str) -> tuple[bytes, MessageK
     return event.SerializeToString(), MessageKeys(tenant_id, provider)
 
 
+@lru_cache(maxsize=8)
+def _proven(proof: int) -> bytes:
+    return Event(proof=proof).SerializeToString()  # type: ignore[arg-type]
+
+
 class PackedEvents:
     """The plain events of one callback, ready to be a part of an ``EventBatch``."""
 
-    __slots__ = ("_common", "_items", "_key_of", "last_time_us")
+    __slots__ = ("_common", "_items", "_key_of", "_proof", "last_time_us")
 
     def __init__(
         self, *, tenant_id: str, provider: str, account: str, receive_time_us: int
@@ -62,7 +67,12 @@ class PackedEvents:
         self._common = names + received.SerializeToString()
         self._key_of = keys.of
         self._items: list[bytes] = []
+        self._proof = b""
         self.last_time_us = 0
+
+    def prove(self, proof: int) -> None:
+        """Note in each what proved the callback."""
+        self._proof = _proven(proof)
 
     def add(
         self, message_id: str, address: str, reference: str, time_us: int, fields: bytes
@@ -89,18 +99,20 @@ class PackedEvents:
                 self._common,
             )
         )
-        size = len(event)
-        head = _EVENTS_HEADED[size] if size <= TEXT_BYTES_MAX else _EVENTS + _varint(size)
-        self._items.append(head + event)
+        self._items.append(event)
         self.last_time_us = time_us
 
     def payload(self) -> bytes:
         """Return them as (a part of) the bytes of an ``EventBatch``."""
-        return b"".join(self._items)
+        return b"".join(self.items())
 
     def items(self) -> Iterator[bytes]:
         """Give each as the bytes of an ``EventBatch`` of its own."""
-        return iter(self._items)
+        proof = self._proof
+        for event in self._items:
+            size = len(event) + len(proof)
+            head = _EVENTS_HEADED[size] if size <= TEXT_BYTES_MAX else _EVENTS + _varint(size)
+            yield head + event + proof
 
     @property
     def count(self) -> int:

@@ -1,13 +1,19 @@
 """What one callback became: events and what could not be read, ready for the broker."""
 
+from collections.abc import Mapping
+
 from bluetick.v1.event_pb2 import Event, EventBatch
 from google.protobuf.message import Message
 
 from libs.runtime.keys import content_key, message_key
+from libs.runtime.message_ids import names_of
 from services.ingest.domain.packed_events import PackedEvents
-from services.ingest.domain.times import is_believable
+from services.ingest.domain.times import AHEAD_S_MAX, SECOND_US, is_believable
 
 DETAIL_CHARACTERS_MAX = 1_000
+# Ids of WhatsApp have one spelling everywhere and need no looking at: nearly all traffic.
+_EXACT = frozenset({"dialog360", "meta"})
+_NO_OPTIONS: Mapping[str, str] = {}
 
 
 class Reading:
@@ -20,16 +26,26 @@ class Reading:
     __slots__ = (
         "_account",
         "_add",
+        "_ahead_us_max",
+        "_is_exact",
         "_provider",
         "_tenant_id",
         "answer_body",
         "batch",
+        "options",
         "packed",
         "receive_time_us",
     )
 
     def __init__(
-        self, *, tenant_id: str, provider: str, account: str, receive_time_us: int
+        self,
+        *,
+        tenant_id: str,
+        provider: str,
+        account: str,
+        receive_time_us: int,
+        options: Mapping[str, str] = _NO_OPTIONS,
+        ahead_s_max: int = AHEAD_S_MAX,
     ) -> None:
         """Begin empty; the arguments are the same for all events of one callback."""
         self.batch = EventBatch()
@@ -37,11 +53,15 @@ class Reading:
         self.answer_body: bytes | None = None
         # Plain events that are bytes already, where whoever reads asked for that.
         self.packed: PackedEvents | None = None
+        # Of the account.
+        self.options = options
         self._add = self.batch.events.add
         self._tenant_id = tenant_id
         self._provider = provider
         self._account = account
         self.receive_time_us = receive_time_us
+        self._ahead_us_max = ahead_s_max * SECOND_US
+        self._is_exact = provider in _EXACT
 
     def pack(self) -> PackedEvents:
         """Begin to keep plain events as bytes."""
@@ -70,11 +90,18 @@ class Reading:
         event.account = self._account
         received_us = self.receive_time_us
         event.receive_time_us = received_us
-        if time_us is not None and is_believable(time_us, received_us):
+        if time_us is not None and is_believable(time_us, received_us, self._ahead_us_max):
             event.occur_time_us = time_us
         else:
             event.occur_time_us = received_us
             event.is_time_clamped = True
+            event.is_time_untold = time_us is None
+        return event
+
+    def add_untimed(self, kind: int) -> Event:
+        """Add an event of a report that never tells a time; that is marked, and no fault."""
+        event = self.add(kind, self.receive_time_us)
+        event.is_time_untold = True
         return event
 
     def add_of_message(self, kind: int, time_us: int | None, provider_message_id: str) -> Event:
@@ -83,10 +110,26 @@ class Reading:
         self.name_message(event, provider_message_id)
         return event
 
-    def name_message(self, event: Event, provider_message_id: str) -> None:
-        """Say that ``event`` is of the message that the provider calls ``provider_message_id``."""
-        event.provider_message_id = provider_message_id
-        event.message_key = message_key(self._tenant_id, self._provider, provider_message_id)
+    def name_message(self, event: Event, provider_message_id: str, recipient: str = "") -> None:
+        """Say that ``event`` is of the message that the provider calls ``provider_message_id``.
+
+        Args:
+            event: one of this reading's.
+            provider_message_id: as it was told; "id/recipient" where it is one of several.
+            recipient: mailbox, where the message is an email.
+        """
+        if self._is_exact and "/" not in provider_message_id:
+            event.provider_message_id = provider_message_id
+            event.message_key = message_key(self._tenant_id, self._provider, provider_message_id)
+            return
+        event.provider_message_id, event.message_key, event.batch_key = names_of(
+            self._tenant_id,
+            self._provider,
+            self._account,
+            provider_message_id,
+            recipient,
+            id_format=self.options.get("id_format", "auto"),
+        )
 
     def add_beside(self, event: Event) -> Event:
         """Add another event of the same moment, message and person, and return it.
@@ -98,6 +141,16 @@ class Reading:
         for name in ("provider_code", "reason", "detail", "pricing", "engagement", "raw"):
             another.ClearField(name)
         return another
+
+    def prove(self, proof: int) -> None:
+        """Note in all that was read what proved the callback."""
+        if self.packed is not None:
+            self.packed.prove(proof)
+        if proof:
+            for event in self.batch.events:
+                event.proof = proof  # type: ignore[assignment]
+            for part in self.batch.quarantined:
+                part.proof = proof  # type: ignore[assignment]
 
     def has_nul(self) -> bool:
         """Say whether any text of the events holds NUL, which the database cannot."""

@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.ingest.domain.times import EARLIEST_US, SECOND_US, is_believable
+from services.ingest.domain.times import EARLIEST_US, SECOND_US, is_possible
 
 _PROVIDER = re.compile(r"[a-z0-9_]{1,32}")
 _TIME_ZONES: Final = available_timezones()
@@ -126,7 +126,7 @@ def occur_time_us(name: str, record: Any, now_us: int) -> int:
         return now_us
     time: Timestamp = getattr(record, name)
     time_us = time.seconds * SECOND_US + time.nanos // 1_000
-    if not is_believable(time_us, now_us):
+    if not is_possible(time_us, now_us):
         raise Faulty(
             "TIME_OUT_OF_RANGE",
             f"{name}: not between {EARLIEST_US // SECOND_US} (2009) and one day from now; send "

@@ -29,3 +29,17 @@ def smtp_codes(*texts: str) -> SmtpCodes:
                 exact += [code.group(), f"{level}.{subject}.x"]
         basic += _BASIC.findall(text)[:1]
     return SmtpCodes(exact, basic + undefined)
+
+
+def is_unknown_address(code: str) -> bool:
+    """Say whether an enhanced code says that there is no such mailbox or domain, for good.
+
+    RFC 3463: 5.1.x is about addresses, 7 and 8 of them about the sender's; 5.4.4 is a domain that
+    cannot be found.
+    """
+    return code == "5.4.4" or (code.startswith("5.1.") and code not in ("5.1.7", "5.1.8", "5.1.x"))
+
+
+def is_permanent(code: str) -> bool:
+    """Say whether an enhanced code says that trying again will not help."""
+    return code.startswith("5.")

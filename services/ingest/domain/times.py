@@ -7,10 +7,15 @@ from math import isfinite
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
+# A number of seconds as large as this lies 3,000 years ahead; milliseconds passed it in 1973.
+MILLISECONDS_FROM = 100_000_000_000
 # 2009-01-01: no provider that Bluetick reads existed before, so an earlier time is a zero or a bug.
 EARLIEST_US = 1_230_768_000 * SECOND_US
-# A clock that runs ahead by less than this is taken at its word.
-AHEAD_US_MAX = DAY_US
+# How far ahead of its receipt a time may lie to be a time at all: the zone of its writer may be
+# wrong, the day cannot be.
+POSSIBLE_AHEAD_US_MAX = DAY_US
+# A clock that runs ahead by no more than this is taken at its word.
+AHEAD_S_MAX = 120
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,6 +49,17 @@ def _float_us(seconds: float) -> int:
     # The product of a large number and a million may be infinite.
     whole = int(seconds)
     return whole * SECOND_US + round((seconds - whole) * SECOND_US)
+
+
+def milliseconds_or_seconds_us(value: object) -> int | None:
+    """Return Unix seconds or milliseconds, number or text, in microseconds; None if it is neither.
+
+    No provider tells a time in the year 5000, which is what milliseconds are as seconds.
+    """
+    time_us = seconds_us(value)
+    if time_us is not None and time_us >= MILLISECONDS_FROM * SECOND_US:
+        return time_us // 1_000
+    return time_us
 
 
 def iso_us(value: object) -> int | None:
@@ -85,6 +101,14 @@ def _iso_rest_us(text: str) -> int | None:
     return fraction_us + (offset_us if sign == "-" else -offset_us)
 
 
-def is_believable(time_us: int, receive_time_us: int) -> bool:
-    """Say whether ``time_us`` can be the time of something received at ``receive_time_us``."""
-    return EARLIEST_US <= time_us <= receive_time_us + AHEAD_US_MAX
+def is_possible(time_us: int, receive_time_us: int) -> bool:
+    """Say whether ``time_us`` can be a time of what was received at ``receive_time_us`` at all."""
+    return EARLIEST_US <= time_us <= receive_time_us + POSSIBLE_AHEAD_US_MAX
+
+
+def is_believable(time_us: int, receive_time_us: int, ahead_us_max: int) -> bool:
+    """Say whether something received at ``receive_time_us`` can have happened at ``time_us``.
+
+    Nothing is told before it happens: what lies further ahead than clocks differ is a wrong zone.
+    """
+    return EARLIEST_US <= time_us <= receive_time_us + ahead_us_max

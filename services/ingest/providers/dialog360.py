@@ -9,32 +9,30 @@ the body: ``statuses``, ``messages``, ``contacts``, ``errors``. Their ids begin 
 their codes are the On-Premises ones (1026 for 131026).
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import MsgspecError
 
 from libs.runtime.accounts import Account
+from services.ingest.domain.fields import text
 from services.ingest.domain.reading import Reading
-from services.ingest.providers import meta_parts, meta_statuses
+from services.ingest.providers import inbound, meta_parts, meta_statuses
+from services.ingest.providers.bodies import read_whole
 from services.ingest.providers.meta_body import BodyReader, decode_object, read_statuses_only
-from services.ingest.providers.meta_payload import decode_status, text, tolerant_status
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
-from services.ingest.providers.static_credential import check_static_credential
+from services.ingest.providers.meta_payload import decode_status, tolerant_status
+from services.ingest.providers.provider import Authentic, Callback, Dialect, Names, Refused
+from services.ingest.providers.static_credential import OPTIONS, SECRETS, check_static_credential
 from services.ingest.providers.unsigned_door import without_noise
-from services.ingest.providers.whole_body import read_whole
 
 _ON_PREMISES_PARTS: Final = frozenset({"errors", "messages", "statuses"})
 
 
-class Dialog360:
+class Dialog360(Dialect):
     """The dialect of 360dialog: Meta's, from the envelope on."""
 
     name = "dialog360"
-    methods = frozenset({"POST"})
-    answer = Answer()
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """360dialog tries nothing out."""
+    secrets: ClassVar[Names] = SECRETS
+    options: ClassVar[Names] = {**OPTIONS, **inbound.OPTIONS}
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Compare the static header or the basic credential with any live one."""
@@ -78,4 +76,4 @@ class _PartnerBody(BodyReader):
             status = tolerant_status(fields)
         # Seen beside the field of the same name, and documented in its place.
         status.recipient_id = status.recipient_id or text(fields, "message", "recipient_id")
-        return meta_statuses.add_status(self._reading, status, raw)
+        return meta_statuses.add_status(self._reading, status, raw, around=self._around)

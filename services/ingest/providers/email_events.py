@@ -1,45 +1,47 @@
 """What the events of all email providers have in common."""
 
-from collections.abc import Iterable
-from hashlib import blake2b
+from collections.abc import Mapping
 from typing import Any, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_EMAIL,
     EVENT_KIND_CLICKED,
     EVENT_KIND_COMPLAINED,
     EVENT_KIND_READ,
     EVENT_KIND_REPLIED,
     EVENT_KIND_RESUBSCRIBED,
     EVENT_KIND_UNSUBSCRIBED,
-    FAILURE_REASON_UNMAPPED,
-    FAILURE_STAGE_UNDELIVERED,
 )
 from bluetick.v1.event_pb2 import Event
 
-from libs.catalogue.failures import lookup
 from libs.runtime.accounts import Account
 from libs.runtime.keys import ref_key
+from libs.runtime.message_ids import bare_id, bare_mailbox
+from services.ingest.domain.fact_ids import COMPLAINT, act_id
 from services.ingest.domain.fields import (
     IDENTITY_CHARACTERS_MAX,
     WORD_CHARACTERS_MAX,
     Unreadable,
+    identity,
 )
 from services.ingest.domain.machine_agents import machine_rule
-from services.ingest.domain.mailboxes import bare_mailbox
-from services.ingest.domain.message_ids import canonical_id
-from services.ingest.domain.reading import DETAIL_CHARACTERS_MAX, Reading
+from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import SECOND_US, seconds_us
-from services.ingest.providers.json_parts import identity
+from services.ingest.providers import inbound
 from services.ingest.providers.provider import Authentic, Callback, Refused
 from services.ingest.providers.signed_jwt import check_age
-from services.ingest.providers.whole_body import STAGE_BY_KIND
 
 # Where the sender's id travels: a custom argument, user variable, metadata field or tag.
 REF_NAMES: Final = ("message_ref", "bluetick_ref")
 # Option of an account: another name of that field.
 REF_NAME_OPTION: Final = "message_ref_field"
-# Option of an account ("true"): one send has many recipients, so ids are "id/recipient".
+# Option of an account ("true"): ids are shown as "id/recipient". They are keyed so in any case.
 SHARED_ID_OPTION: Final = "id_per_recipient"
+OPTIONS: Final[Mapping[str, str]] = {
+    REF_NAME_OPTION: "field of custom arguments that holds your own id of the message",
+    SHARED_ID_OPTION: '"true": show ids as "id/recipient"',
+    **inbound.OPTIONS,
+}
 # A record's limit: a longer reference cannot be one that a sender recorded.
 REF_CHARACTERS_MAX: Final = 256
 URL_CHARACTERS_MAX: Final = 2_048
@@ -50,6 +52,10 @@ ACTS: Final = frozenset(
         EVENT_KIND_UNSUBSCRIBED,
     }
 )  # fmt: skip
+_CHOICES: Final = {
+    EVENT_KIND_UNSUBSCRIBED: "unsubscribe",
+    EVENT_KIND_RESUBSCRIBED: "resubscribe",
+}
 
 
 class EmailEvents:
@@ -89,7 +95,6 @@ class EmailEvents:
         message_id: str = "",
         recipient: str = "",
         message_ref: str = "",
-        is_id_shared: bool = False,
     ) -> Event:
         """Add an event of the email ``message_id`` to ``recipient``.
 
@@ -97,43 +102,24 @@ class EmailEvents:
         id stays an event of no message, with the address beside it.
         """
         mailbox = bare_mailbox(recipient)
-        message_id = canonical_id(self._provider, message_id)
-        if message_id and mailbox and (is_id_shared or self._is_id_shared):
+        message_id = bare_id(self._provider, message_id)
+        if message_id and mailbox and self._is_id_shared:
             message_id = f"{message_id}/{mailbox}"
         if len(message_id) > IDENTITY_CHARACTERS_MAX or len(mailbox) > IDENTITY_CHARACTERS_MAX:
             raise Unreadable("ID_TOO_LONG", f"longer than {IDENTITY_CHARACTERS_MAX} characters")
+        event = self.reading.add(kind, time_us)
         if message_id:
-            event = self.reading.add_of_message(kind, time_us, message_id)
-        else:
-            event = self.reading.add(kind, time_us)
-            if message_ref and kind in ACTS:
-                event.message_key = ref_key(self._tenant_id, message_ref)
+            self.reading.name_message(event, message_id, mailbox)
+        elif message_ref and kind in ACTS:
+            event.message_key = ref_key(self._tenant_id, message_ref)
+        event.channel = CHANNEL_EMAIL
         event.provider_word = word.replace("\x00", "")[:WORD_CHARACTERS_MAX]
         event.address = mailbox
         event.message_ref = message_ref
         return event
 
 
-def set_failure(event: Event, codes: Iterable[str], detail: str) -> None:
-    """Note the first of ``codes`` that the catalogue knows, else the first of all.
-
-    Args:
-        event: of kind DROPPED, UNDELIVERED or DEFERRED; only the first two have a reason.
-        codes: what the provider said, the most telling first; empty ones do not count.
-        detail: what the mail server or the provider said in words.
-    """
-    given = [code for code in codes if code]
-    stage = STAGE_BY_KIND.get(event.kind, FAILURE_STAGE_UNDELIVERED)
-    known = next((code for code in given if lookup(event.provider, code, stage)), None)
-    code = known or (given[0] if given else "")
-    event.provider_code = code.replace("\x00", "")[:WORD_CHARACTERS_MAX]
-    if event.kind in STAGE_BY_KIND:
-        found = lookup(event.provider, code, stage)
-        event.reason = found.reason if found else FAILURE_REASON_UNMAPPED  # type: ignore[assignment]
-    event.detail = detail.replace("\x00", "")[:DETAIL_CHARACTERS_MAX]
-
-
-def set_open(event: Event, fact_id: str, agent: str, rule: str = "") -> None:
+def set_open(event: Event, time_us: int | None, agent: str, rule: str = "") -> None:
     """Note how an open was seen; ``rule`` is the provider's own word that a machine did it.
 
     An open is the fetch of a picture: a lower bound of reading, or no reading at all.
@@ -142,15 +128,15 @@ def set_open(event: Event, fact_id: str, agent: str, rule: str = "") -> None:
     event.detail = "pixel"
     rule = rule or machine_rule(agent)
     if rule:
-        event.engagement.fact_id = fact_id
+        event.engagement.fact_id = act_id("open", event.address, time_us, "", agent)
         event.engagement.is_machine = True
         event.engagement.machine_rule = rule
 
 
-def set_click(event: Event, fact_id: str, url: str, agent: str, rule: str = "") -> None:
+def set_click(event: Event, time_us: int | None, url: str, agent: str, rule: str = "") -> None:
     """Note what was clicked, and whether a machine did it."""
     engagement = event.engagement
-    engagement.fact_id = fact_id
+    engagement.fact_id = act_id("click", event.address, time_us, url, agent)
     engagement.url = url[:URL_CHARACTERS_MAX]
     rule = rule or machine_rule(agent)
     if rule:
@@ -158,11 +144,18 @@ def set_click(event: Event, fact_id: str, url: str, agent: str, rule: str = "") 
         engagement.machine_rule = rule
 
 
-def fact_id(*parts: object) -> str:
-    """Return an id for an act that the provider gives none, the same for each repeat."""
-    return blake2b(
-        "\x1f".join(map(str, parts)).encode(errors="replace"), digest_size=16
-    ).hexdigest()
+def set_choice(event: Event, time_us: int | None, about: str = "") -> None:
+    """Identify a complaint, of which there is one, or a choice to leave or to come back.
+
+    Args:
+        event: of such a kind.
+        time_us: as it was told.
+        about: the list that was left, where it is one.
+    """
+    if event.kind == EVENT_KIND_COMPLAINED:
+        event.engagement.fact_id = COMPLAINT
+    else:
+        event.engagement.fact_id = act_id(_CHOICES[event.kind], event.address, time_us, about)
 
 
 def check_signed_time(timestamp: str, callback: Callback) -> Authentic | Refused:

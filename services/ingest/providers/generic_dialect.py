@@ -36,12 +36,44 @@ FORMATS: Final = ("any", "json", "form", "query", "array")
 METHODS: Final = ("GET", "POST")
 _PLACES: Final = (
     "id", "status", "recipient", "time", "error", "detail", "reference", "items", "recipients",
-    "receipt",
+    "receipt", "sender", "part", "part_count",
 )  # fmt: skip
+_INBOUND_PLACES: Final = (
+    "id", "person", "own", "text", "time", "keyword", "answered", "reference", "part_count",
+)  # fmt: skip
+OPTIONS: Final[Mapping[str, str]] = {
+    "preset": "ready-made dialect",
+    "statuses": 'JSON of the form {"their word": "our word"}',
+    "status_mask": '"true": the status is a sum of bits',
+    "format": f"one of {', '.join(FORMATS)}",
+    "method": f"one of {', '.join(METHODS)}",
+    "time_formats": f"comma separated, of {', '.join(TIME_FORMATS)}",
+    "time_zone": 'IANA name or offset ("+03:00") of times without a zone',
+    **{f"{name}_field": f"where a receipt has its {name}" for name in _PLACES},
+    **{f"inbound_{name}_field": f"where an inbound message has its {name}"
+       for name in _INBOUND_PLACES},
+}  # fmt: skip
 
 
 class OptionProblem(ValueError):
     """The account's options make no dialect; the message says which one and what it may be."""
+
+
+class InboundPlaces(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an inbound message has its parts. Looked up in the item, "^" from the body."""
+
+    id: Paths
+    person: Paths  # who wrote
+    text: Paths
+    own: Paths = ()  # our number
+    time: Paths = ()
+    keyword: Paths = ()  # the account's own, which stands before the text
+    answered: Paths = ()  # id of our message that it answers
+    reference: Paths = ()  # what the parts of a long message have in common
+    part_count: Paths = ()
+    # What says that it is one: the value of a field. Without: a text, and no status.
+    event: Paths = ()
+    event_word: str = ""
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +92,13 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     items: Path = ()  # a list of items inside the body; empty: the body is the item
     recipients: Paths = ()  # a list; if longer than one, the id is "id/recipient"
     receipt: Paths = ()  # an SMPP receipt, read into fields "receipt.stat" and so on
+    sender: Paths = ()  # our number
+    part: Paths = ()  # id of the part that is told of, where the id is the whole message's
+    part_count: Paths = ()
+    event: Paths = ()  # the kind of callback; without items it may be of another product
+    inbound: InboundPlaces | None = None
+    vocabulary: str = ""  # of its failure codes; empty: those of all generic sources
+    answer: str = ""  # what the source wants to hear, else it tries again
     is_mask: bool = False  # the status is a sum of bits; the first of `statuses` that is set counts
     # A time that is promised and missing is marked; otherwise the time of receipt simply stands.
     is_time_promised: bool = False
@@ -94,6 +133,8 @@ def with_options(base: Dialect | None, options: Mapping[str, str]) -> Dialect:
         changes["format"] = _one_of("format", given, FORMATS)
     if given := options.get("method", ""):
         changes["method"] = _one_of("method", given.upper(), METHODS)
+    if inbound := _inbound_of(None if base is None else base.inbound, options):
+        changes["inbound"] = inbound
     if base is not None:
         return msgspec.structs.replace(base, **changes)
     for needed in ("id", "status", "statuses"):
@@ -114,6 +155,26 @@ def _place_changes(options: Mapping[str, str]) -> dict[str, Any]:
             raise OptionProblem(f"{name}_field: {given!r} names no field")
         changes[name] = places[0] if name == "items" else places
     return changes
+
+
+def _inbound_of(base: InboundPlaces | None, options: Mapping[str, str]) -> InboundPlaces | None:
+    changes: dict[str, Any] = {}
+    for name in _INBOUND_PLACES:
+        given = options.get(f"inbound_{name}_field", "")
+        if given and not (places := paths_of(given)):
+            raise OptionProblem(f"inbound_{name}_field: {given!r} names no field")
+        if given:
+            changes[name] = places
+    if base is not None:
+        return msgspec.structs.replace(base, **changes) if changes else None
+    if not changes:
+        return None
+    for needed in ("id", "person", "text"):
+        if needed not in changes:
+            raise OptionProblem(
+                f"inbound_{needed}_field: needed to read inbound messages where no preset is named"
+            )
+    return InboundPlaces(**changes)
 
 
 def _time_changes(options: Mapping[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ September 2026.
 
 from typing import Any, Final
 
-from services.ingest.providers.generic_dialect import Dialect, statuses_of
+from services.ingest.providers.generic_dialect import Dialect, InboundPlaces, statuses_of
 from services.ingest.providers.generic_values import paths_of, receipt_fields
 
 SMPP: Final = Dialect(
@@ -20,6 +20,14 @@ SMPP: Final = Dialect(
             "REJECTD": "undelivered",
             "DELETED": "canceled",
             "UNKNOWN": "info",
+            # As some bridges spell the states out.
+            "ACCEPTED": "sent",
+            "SCHEDULED": "queued",
+            "DELIVERED": "delivered",
+            "UNDELIVERABLE": "undelivered",
+            "REJECTED": "undelivered",
+            "FAILED": "undelivered",
+            "SKIPPED": "undelivered",
         }
     ),
     # The bridge's own field before the receipt's: some centres write the one in hexadecimal and
@@ -34,6 +42,15 @@ SMPP: Final = Dialect(
     is_time_promised=True,
     error=paths_of("receipt.err"),
     reference=paths_of("reference|message_ref"),
+    inbound=InboundPlaces(
+        id=paths_of("message_id|messageId|id|provider_message_id"),
+        person=paths_of("source_addr|from|msisdn|sender"),
+        own=paths_of("destination_addr|dest_addr|to|recipient"),
+        text=paths_of("short_message|message_payload|message|text|body|content"),
+        time=paths_of("timestamp|time|ts|received_at"),
+        reference=paths_of("sar_msg_ref_num|concat_ref"),
+        part_count=paths_of("sar_total_segments|concat_total"),
+    ),
 )
 
 # A sum of bits. What is proven more comes first: 1 with 8 is a delivery.
@@ -49,17 +66,48 @@ KANNEL: Final = Dialect(
     error=paths_of("err|error"),
     # What the message centre answered ("NACK/11/...").
     detail=paths_of("answer|reply"),
+    inbound=InboundPlaces(
+        id=paths_of("id|msgid|message_id"),
+        person=paths_of("sender|from|phone|msisdn"),
+        own=paths_of("to|receiver|recipient|service"),
+        text=paths_of("text|message|body|content"),
+        time=paths_of("ts|time|timestamp"),
+        keyword=paths_of("keyword"),
+    ),
 )
 
+# Jasmin's HTTP API: it tries again until it hears its own word.
+JASMIN: Final = Dialect(
+    statuses={
+        **SMPP.statuses,
+        # Level 1: the message centre took it, or did not.
+        **statuses_of({"ESME_ROK": "sent", "ESME_RINVDSTADR": "undelivered",
+                       "ESME_RTHROTTLED": "failed", "ESME_RSUBMITFAIL": "failed"}),
+    },
+    id=paths_of("id"),
+    status=paths_of("message_status"),
+    recipient=paths_of("to"),
+    time=paths_of("donedate"),
+    time_formats=("YYMMDDhhmm",),
+    error=paths_of("err"),
+    inbound=InboundPlaces(
+        id=paths_of("id"),
+        person=paths_of("from"),
+        own=paths_of("to"),
+        text=paths_of("content"),
+    ),
+    answer="ACK/Jasmin",
+)  # fmt: skip
+
 CLICKATELL: Final = Dialect(
+    vocabulary="clickatell",
     statuses=statuses_of(
         {
             "1": "info",  # unknown to Clickatell itself
             "2": "queued",
             "3": "sent",
-            # "Received by recipient" in one of its interfaces, "by the operator" in another:
-            # taken for the weaker of the two.
-            "4": "sent",
+            # "Received by recipient".
+            "4": "delivered",
             "5": "failed",
             "6": "canceled",
             "7": "failed",
@@ -70,6 +118,23 @@ CLICKATELL: Final = Dialect(
             "12": "failed",
             "13": "failed",
             "14": "failed",
+            # The same in words, where the number is left out.
+            "QUEUED": "queued",
+            "MESSAGE_QUEUED": "queued",
+            "MESSAGE_QUEUED_FOR_LATER_DELIVERY": "queued",
+            "DELIVERED_TO_GATEWAY": "sent",
+            "SENT_TO_SUPPLIER": "sent",
+            "RECEIVED_BY_RECIPIENT": "delivered",
+            "DELIVERED": "delivered",
+            "DEVICE_ACK": "delivered",
+            "READ": "read",
+            "USER_CANCELLED_MESSAGE_DELIVERY": "canceled",
+            "ERROR_WITH_MESSAGE": "failed",
+            "ERROR_DELIVERING_MESSAGE": "failed",
+            "ROUTING_ERROR": "failed",
+            "MESSAGE_EXPIRED": "undelivered",
+            "OUT_OF_CREDIT": "failed",
+            "MAXIMUM_MT_LIMIT_EXCEEDED": "failed",
         }
     ),
     id=paths_of("messageId|apiMessageId|apiMsgId|apimsgid"),
@@ -81,9 +146,19 @@ CLICKATELL: Final = Dialect(
     error=paths_of("errorCode|statusCode"),
     detail=paths_of("statusDescription|description"),
     reference=paths_of("clientMessageId|cliMsgId"),
+    inbound=InboundPlaces(
+        id=paths_of("messageId|moMsgId|apiMsgId"),
+        person=paths_of("fromNumber|from"),
+        own=paths_of("toNumber|to"),
+        text=paths_of("text|moText|content"),
+        time=paths_of("timestamp"),
+        keyword=paths_of("keyword"),
+        answered=paths_of("replyMessageId|repliedToMessageId"),
+    ),
 )
 
 AFRICASTALKING: Final = Dialect(
+    vocabulary="africastalking",
     statuses=statuses_of(
         {
             "Submitted": "sent",
@@ -103,9 +178,18 @@ AFRICASTALKING: Final = Dialect(
     time=paths_of("date|timestamp"),
     time_formats=("iso", "YYYY-MM-DD HH:MM:SS"),
     error=paths_of("failureReason"),
+    inbound=InboundPlaces(
+        id=paths_of("id|linkId"),
+        person=paths_of("from"),
+        own=paths_of("to"),
+        text=paths_of("text"),
+        time=paths_of("date"),
+        keyword=paths_of("keyword"),
+    ),
 )
 
 PLIVO: Final = Dialect(
+    vocabulary="plivo",
     statuses=statuses_of(
         {
             "queued": "queued",
@@ -124,9 +208,22 @@ PLIVO: Final = Dialect(
     time=paths_of("DeliveryReportTime|SentTime|QueuedTime"),
     time_formats=("iso", "YYYY-MM-DD HH:MM:SS"),
     error=paths_of("ErrorCode"),
+    sender=paths_of("From"),
+    part=paths_of("MessageUUID"),
+    # "2 of 3".
+    part_count=paths_of("PartInfo|Units"),
+    inbound=InboundPlaces(
+        id=paths_of("MessageUUID"),
+        person=paths_of("From"),
+        own=paths_of("To"),
+        text=paths_of("Text|Body"),
+        time=paths_of("MessageTime"),
+        answered=paths_of("ContextMessageUUID|Context.MessageUUID"),
+    ),
 )
 
 TELNYX: Final = Dialect(
+    vocabulary="telnyx",
     statuses=statuses_of(
         {
             "queued": "queued",
@@ -151,9 +248,21 @@ TELNYX: Final = Dialect(
     time_formats=("iso",),
     error=paths_of("^.data.payload.errors.0.code"),
     detail=paths_of("^.data.payload.errors.0.detail|^.data.payload.errors.0.title"),
+    sender=paths_of("^.data.payload.from.phone_number"),
+    event=paths_of("^.data.event_type"),
+    inbound=InboundPlaces(
+        id=paths_of("data.payload.id"),
+        person=paths_of("data.payload.from.phone_number|data.payload.from"),
+        own=paths_of("data.payload.to.0.phone_number|data.payload.to"),
+        text=paths_of("data.payload.text|data.payload.body.text.body"),
+        time=paths_of("data.payload.received_at|data.occurred_at"),
+        event=paths_of("data.event_type"),
+        event_word="message.received",
+    ),
 )
 
 BANDWIDTH: Final = Dialect(
+    vocabulary="bandwidth",
     statuses=statuses_of(
         {
             "message-sending": "queued",
@@ -174,11 +283,22 @@ BANDWIDTH: Final = Dialect(
     error=paths_of("errorCode"),
     detail=paths_of("description"),
     reference=paths_of("message.tag"),
+    sender=paths_of("message.from"),
+    inbound=InboundPlaces(
+        id=paths_of("message.id"),
+        person=paths_of("message.from"),
+        own=paths_of("to|message.to.0|message.owner"),
+        text=paths_of("message.text"),
+        time=paths_of("message.time|time"),
+        event=paths_of("type"),
+        event_word="message-received",
+    ),
 )
 
 PRESETS: Final[dict[str, Dialect]] = {
     "smpp": SMPP,
     "kannel": KANNEL,
+    "jasmin": JASMIN,
     "clickatell": CLICKATELL,
     "africastalking": AFRICASTALKING,
     "plivo": PLIVO,
@@ -202,11 +322,17 @@ def detect(body: Any) -> Dialect | None:
         return SMPP
     if "MessageUUID" in body or "ParentMessageUUID" in body:
         return PLIVO
-    if "statusCode" in body or "apiMsgId" in body:
+    if "message_status" in body or "origin-connector" in body:
+        return JASMIN
+    if "statusCode" in body or "apiMsgId" in body or "moMsgId" in body or "fromNumber" in body:
         return CLICKATELL
     if "status" in body and "id" in body:
         return KANNEL if str(body["status"]).isdecimal() else AFRICASTALKING
-    return None
+    if "linkId" in body or {"from", "text", "id", "date"} <= body.keys():
+        return AFRICASTALKING
+    if "source_addr" in body and "short_message" in body:
+        return SMPP
+    return KANNEL if {"sender", "message"} <= body.keys() else None
 
 
 def _is_bandwidth(item: Any) -> bool:

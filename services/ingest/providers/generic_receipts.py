@@ -1,20 +1,27 @@
 """From a body and a dialect to events."""
 
+import re
 from typing import Any, Final
 
 import msgspec
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_COMPLAINED,
+    EVENT_KIND_INFO,
     EVENT_KIND_RESUBSCRIBED,
     EVENT_KIND_UNKNOWN,
     EVENT_KIND_UNSUBSCRIBED,
 )
+from bluetick.v1.event_pb2 import Event
 
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import fact_id_of
+from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import IDENTITY_CHARACTERS_MAX, WORD_CHARACTERS_MAX, Unreadable
 from services.ingest.domain.reading import Reading
+from services.ingest.providers.bodies import add_unknown, read_list
+from services.ingest.providers.decoding import form_object, json_value, without_mark
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
 from services.ingest.providers.generic_dialect import Dialect
+from services.ingest.providers.generic_inbound import add_generic_inbound, is_inbound
 from services.ingest.providers.generic_presets import detect
 from services.ingest.providers.generic_values import (
     Paths,
@@ -23,19 +30,15 @@ from services.ingest.providers.generic_values import (
     time_us_at,
     value_at,
 )
-from services.ingest.providers.json_parts import read_list
 from services.ingest.providers.provider import Callback
-from services.ingest.providers.whole_body import (
-    STAGE_BY_KIND,
-    explain,
-    form_object,
-    json_value,
-)
 
 _CONSENT: Final = frozenset(
     {EVENT_KIND_COMPLAINED, EVENT_KIND_RESUBSCRIBED, EVENT_KIND_UNSUBSCRIBED}
 )
 _MASK_DIGITS_MAX: Final = 9
+_DIGITS: Final = re.compile(r"[0-9]{1,4}")
+# A text of 10 KB has that many; more are a mistake.
+PARTS_MAX: Final = 255
 
 
 def add_receipts(reading: Reading, callback: Callback, dialect: Dialect | None) -> None:
@@ -48,9 +51,16 @@ def add_receipts(reading: Reading, callback: Callback, dialect: Dialect | None) 
     known = dialect or detect(body)
     if known is None:
         raise Unreadable("BODY_NOT_OF_A_KNOWN_FORM", "no preset fits the shape of the body")
+    if known.answer:
+        reading.answer_body = known.answer.encode()
     receipts = _Receipts(reading, known, body, callback.receive_time_us)
+    raw = callback.body or callback.query.encode(errors="replace")
     if isinstance(body, list):
-        read_list(reading, callback.body, receipts.add)
+        read_list(reading, without_mark(callback.body), receipts.add)
+    elif is_inbound(known, body):
+        add_generic_inbound(reading, known, body, callback.receive_time_us)
+    elif known.items and known.event and value_at(body, body, (known.items,)) is None:
+        _add_other(reading, known, body, raw, callback.receive_time_us)
     elif known.items:
         items = value_at(body, body, (known.items,))
         if not isinstance(items, list):
@@ -64,7 +74,26 @@ def add_receipts(reading: Reading, callback: Callback, dialect: Dialect | None) 
             del reading.batch.quarantined[:]
             reading.quarantine(reason, f"items{detail}", callback.body, is_part=False)
     else:
-        receipts.add(body, callback.body or callback.query.encode(errors="replace"))
+        receipts.add(body, raw)
+
+
+def _add_other(
+    reading: Reading, dialect: Dialect, body: Any, raw: bytes, receive_time_us: int
+) -> None:
+    """Add a callback of another product of the same source: no message of ours moves.
+
+    Raises:
+        Unreadable: it does not say what it is.
+    """
+    named = text_at(body, body, dialect.event)
+    if not named:
+        raise Unreadable("EVENT_MISSING", "neither a list of receipts nor the name of an event")
+    told = value_at(body, body, dialect.time)
+    time_us = time_us_at(told, dialect.time_formats, dialect.zone, receive_time_us)
+    if named.startswith("message"):
+        add_unknown(reading, named, time_us, raw)
+    else:
+        reading.add(EVENT_KIND_INFO, time_us).provider_word = named[:WORD_CHARACTERS_MAX]
 
 
 def _decoded(callback: Callback, form: str) -> Any:
@@ -76,6 +105,7 @@ def _decoded(callback: Callback, form: str) -> Any:
     body = callback.body
     if form == "query" or (form == "any" and (callback.method == "GET" or not body.strip())):
         return form_object(callback.query)
+    body = without_mark(body)
     first = body.lstrip()[:1]
     if form in ("json", "array") or (form == "any" and first in (b"{", b"[")):
         return _decoded_json(body, form)
@@ -110,6 +140,9 @@ class _Receipts:
             Unreadable: it lacks its id or its status.
         """
         dialect = self._dialect
+        if is_inbound(dialect, item):
+            add_generic_inbound(self._reading, dialect, item, self._receive_time_us)
+            return
         if dialect.receipt:
             item = {**item, "receipt": self._receipt(item)}
         status = self._text(item, dialect.status)
@@ -118,17 +151,33 @@ class _Receipts:
         recipient = self._identity(item, dialect.recipient)
         message_id = self._message_id(item, recipient)
         kind = self._kind(status)
-        event = self._reading.add_of_message(kind, self._time_us(item), message_id)
+        time_us, is_told = self._time_us(item)
+        reading = self._reading
+        event = reading.add(kind, time_us) if is_told else reading.add_untimed(kind)
+        self._reading.name_message(event, message_id)
         event.provider_word = status[:WORD_CHARACTERS_MAX]
+        event.own_address = from_digits(self._identity(item, dialect.sender))
+        self._set_part(event, item, message_id)
         # A plus sign in a query means a blank to whoever decodes it.
         event.address = from_digits(recipient)
         event.message_ref = self._identity(item, dialect.reference)
         if kind == EVENT_KIND_UNKNOWN:
             event.raw = raw
         elif kind in STAGE_BY_KIND:
-            explain(event, self._text(item, dialect.error), self._text(item, dialect.detail))
+            code, detail = self._text(item, dialect.error), self._text(item, dialect.detail)
+            explain(self._reading, event, [code], detail, vocabulary=dialect.vocabulary)
         elif kind in _CONSENT:
-            event.engagement.fact_id = fact_id_of(message_id, status, str(event.occur_time_us))
+            event.engagement.fact_id = act_id(status, recipient, time_us if is_told else None)
+
+    def _set_part(self, event: Event, item: dict[str, Any], message_id: str) -> None:
+        part = self._identity(item, self._dialect.part)
+        if not part or part == message_id:
+            return
+        event.part_id = part
+        counts = [
+            int(digits) for digits in _DIGITS.findall(self._text(item, self._dialect.part_count))
+        ]
+        event.part_count = max(counts, default=0) if max(counts, default=0) <= PARTS_MAX else 0
 
     def _receipt(self, item: dict[str, Any]) -> dict[str, str]:
         for path in self._dialect.receipt:
@@ -162,12 +211,15 @@ class _Receipts:
                 return kind
         return EVENT_KIND_UNKNOWN
 
-    def _time_us(self, item: dict[str, Any]) -> int | None:
+    def _time_us(self, item: dict[str, Any]) -> tuple[int | None, bool]:
+        """Return the time, None if it is none, and whether one was told or at least promised."""
         dialect = self._dialect
         value = value_at(item, self._body, dialect.time)
         if value is None:
-            return None if dialect.is_time_promised else self._receive_time_us
-        return time_us_at(value, dialect.time_formats, dialect.zone, self._receive_time_us)
+            return None, dialect.is_time_promised
+        time_us = time_us_at(value, dialect.time_formats, dialect.zone, self._receive_time_us)
+        # What is there and no time must not be taken for a repeat of every other such report.
+        return time_us, True
 
     def _identity(self, item: dict[str, Any], paths: Paths) -> str:
         found = text_at(item, self._body, paths)

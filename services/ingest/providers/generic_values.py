@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from services.ingest.domain.times import is_believable, iso_us, seconds_us
+from services.ingest.domain.times import is_possible, iso_us, seconds_us
 
 # One place in a body: names of fields and indices of lists. "^" first: from the body's top.
 Path = tuple[str | int, ...]
@@ -18,8 +18,15 @@ TOP: Final = "^"
 TIME_FORMATS: Final = ("s", "ms", "iso", "YYMMDDhhmm", "YYYY-MM-DD HH:MM:SS")
 # SMPP 3.4, appendix B. What follows "text:" is the message's own text.
 _RECEIPT: Final = re.compile(
-    r"\b(id|sub|dlvrd|submit date|done date|stat|err|text):[ ]?(\S*)", re.IGNORECASE
+    r"\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us)?|err|text):[ ]?(\S*)", re.IGNORECASE
 )
+# Some centres leave "stat:" out and write the state alone.
+_STATE: Final = re.compile(
+    r"(?<![\w:])(DELIVRD|UNDELIV|EXPIRED|DELETED|REJECTD|ACCEPTD|ENROUTE|UNKNOWN)(?![\w:])"
+)
+_RECEIPT_NAMES: Final = {
+    "status": "stat", "submitdate": "submit_date", "donedate": "done_date",
+}  # fmt: skip
 _RECEIPT_CHARACTERS_MAX: Final = 1_000
 _ZONE_AT_END: Final = re.compile(r"(?:[Zz]|UTC|GMT|[+-][0-9]{2}:?(?:[0-9]{2})?)$")
 _OFFSET: Final = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
@@ -95,16 +102,21 @@ def _whole_name(path: Path) -> str:
 
 def receipt_fields(text: str) -> dict[str, str]:
     """Return the fields of an SMPP delivery receipt, blanks in names as "_"; empty: it is none."""
-    fields: dict[str, str] = {}
     text = text[:_RECEIPT_CHARACTERS_MAX]
+    lower = text.lower()
     # Every text of a body is asked, and the search for all fields is slow.
-    if "stat:" not in text.lower():
-        return fields
+    if "stat:" not in lower and not ("id:" in lower and ("date:" in lower or "status:" in lower)):
+        return {}
+    fields: dict[str, str] = {}
+    end = len(text)
     for found in _RECEIPT.finditer(text):
-        name = found.group(1).lower().replace(" ", "_")
+        name = _RECEIPT_NAMES.get(name := found.group(1).lower().replace(" ", "_"), name)
         if name == "text":
+            end = found.start()
             break
         fields.setdefault(name, found.group(2))
+    if not fields.get("stat") and "id" in fields and (state := _STATE.search(text, 0, end)):
+        fields["stat"] = state.group()
     return fields if fields.get("stat") else {}
 
 
@@ -130,7 +142,7 @@ def time_us_at(
     """
     for name in formats:
         time_us = _time_us(value, name, zone)
-        if time_us is not None and is_believable(time_us, receive_time_us):
+        if time_us is not None and is_possible(time_us, receive_time_us):
             return time_us
     return None
 

@@ -1,45 +1,52 @@
-"""Gupshup: credentials, and which of its two formats a body has.
+"""Gupshup: credentials, and which of its formats a body has.
 
 Source: Gupshup's webhook documentation (v2 and v3), as of September 2026. No signature is
 documented: the address is the secret, or carries one.
 
 - v3 is Meta's body with ``gs_app_id`` on top and ``gs_id`` in each status.
 - v2 is Gupshup's own envelope: see `gupshup_v2.py`.
+- Gupshup Enterprise, another product, has a format of its own: see `gupshup_enterprise.py`.
 
 A message is known by its Gupshup id (``gsId``, ``gs_id``), which a send answers; only without one
 by the id beside it. That rule holds for both formats, so that an account may switch.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
-from bluetick.v1.common_pb2 import EVENT_KIND_QUEUED
+from bluetick.v1.common_pb2 import EVENT_KIND_INFO, EVENT_KIND_QUEUED
 
 from libs.runtime.accounts import Account
 from services.ingest.domain.fields import object_at, text
 from services.ingest.domain.reading import Reading
-from services.ingest.providers import meta_inbound, meta_parts, meta_statuses
-from services.ingest.providers.gupshup_v2 import MILLISECONDS_FROM, add_billing, add_v2
+from services.ingest.domain.times import MILLISECONDS_FROM
+from services.ingest.providers import inbound, meta_inbound, meta_parts, meta_statuses
+from services.ingest.providers.bodies import read_whole
+from services.ingest.providers.decoding import form_object, json_object
+from services.ingest.providers.gupshup_enterprise import (
+    add_enterprise,
+    is_enterprise,
+    is_enterprise_form,
+)
+from services.ingest.providers.gupshup_v2 import add_billing, add_v2
 from services.ingest.providers.meta_body import BodyReader, decode_object
 from services.ingest.providers.meta_payload import Status, decode_fields, tolerant_status
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
-from services.ingest.providers.static_credential import check_static_credential
+from services.ingest.providers.provider import Authentic, Callback, Dialect, Names, Refused
+from services.ingest.providers.static_credential import OPTIONS, SECRETS, check_static_credential
 from services.ingest.providers.unsigned_door import without_noise
-from services.ingest.providers.whole_body import json_object, read_whole
 
 KIND_BY_STATUS: Final = {**meta_statuses.KIND_BY_STATUS, "enqueued": EVENT_KIND_QUEUED}
 
 
-class Gupshup:
-    """The dialect of Gupshup, in both formats."""
+class Gupshup(Dialect):
+    """The dialect of Gupshup, in all formats."""
 
     name = "gupshup"
-    methods = frozenset({"POST"})
-    answer = Answer()
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """Gupshup tries an address out by a POST like any other."""
+    # Enterprise reports by GET if it is asked to.
+    methods = frozenset({"GET", "POST"})
+    secrets: ClassVar[Names] = SECRETS
+    options: ClassVar[Names] = {**OPTIONS, **inbound.OPTIONS}
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Compare the static credential, if the account has one."""
@@ -57,10 +64,20 @@ class Gupshup:
 
 def _read(reading: Reading, callback: Callback) -> None:
     body = callback.body
+    if callback.method == "GET":
+        add_enterprise(reading, form_object(callback.query), callback.query.encode())
+        return
+    if is_enterprise_form(body):
+        add_enterprise(reading, form_object(body.decode(errors="replace")), body)
+        return
     if _is_v3(body):
-        _PassedOnBody(reading, body, callback.receive_time_us).read()
+        _PassedOnBody(reading, body).read()
+        return
+    fields = json_object(body)
+    if is_enterprise(fields):
+        add_enterprise(reading, fields, body)
     else:
-        add_v2(reading, json_object(body), body)
+        add_v2(reading, fields, body)
 
 
 def _is_v3(body: bytes) -> bool:
@@ -80,10 +97,6 @@ _decode_status = msgspec.json.Decoder(_GupshupStatus).decode
 
 
 class _PassedOnBody(BodyReader):
-    def __init__(self, reading: Reading, body: bytes, receive_time_us: int) -> None:
-        super().__init__(reading, body)
-        self._receive_time_us = receive_time_us
-
     def _read_status(self, raw: bytes) -> str:
         try:
             status: Status = _decode_status(raw)
@@ -96,7 +109,7 @@ class _PassedOnBody(BodyReader):
         if isinstance(given, int | float) and given >= MILLISECONDS_FROM:
             # `enqueued` tells milliseconds, and as a number.
             status.timestamp = given / 1000
-        return meta_statuses.add_status(self._reading, status, raw, KIND_BY_STATUS)
+        return meta_statuses.add_status(self._reading, status, raw, KIND_BY_STATUS, self._around)
 
     def _read_inbound(self, raw: bytes) -> str:
         message = decode_object(raw)
@@ -104,7 +117,7 @@ class _PassedOnBody(BodyReader):
             answered = object_at(message, place)
             if gupshup_id := text(answered, "gs_id"):
                 message[place] = {**answered, name: gupshup_id}
-        return meta_inbound.add_inbound(self._reading, message, raw)
+        return meta_inbound.add_message(self._reading, message, raw, self._around)
 
     def _notice_reader(
         self, field: str, entry_time: object
@@ -116,4 +129,4 @@ class _PassedOnBody(BodyReader):
     def _read_billing(self, raw: bytes) -> None:
         # Gupshup tells no time here.
         billing = object_at(decode_object(raw), "billing")
-        add_billing(self._reading, billing, self._receive_time_us)
+        add_billing(self._reading, billing, self._reading.add_untimed(EVENT_KIND_INFO))

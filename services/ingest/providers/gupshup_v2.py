@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_WHATSAPP,
     EVENT_KIND_DELIVERED,
     EVENT_KIND_DROPPED,
     EVENT_KIND_INFO,
     EVENT_KIND_QUEUED,
     EVENT_KIND_READ,
-    EVENT_KIND_REPLIED,
     EVENT_KIND_RESUBSCRIBED,
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
@@ -28,7 +28,7 @@ from bluetick.v1.common_pb2 import (
 from bluetick.v1.event_pb2 import Event
 
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import fact_id_of
+from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import (
     Unreadable,
     first_text,
@@ -40,14 +40,11 @@ from services.ingest.domain.fields import (
     word,
 )
 from services.ingest.domain.reading import Reading
-from services.ingest.domain.times import seconds_us
+from services.ingest.domain.times import milliseconds_or_seconds_us
 from services.ingest.providers import meta_notices
-from services.ingest.providers.whole_body import (
-    add_consent,
-    add_opt_out_by_failure,
-    add_unknown,
-    explain,
-)
+from services.ingest.providers.bodies import add_unknown
+from services.ingest.providers.failures import explain
+from services.ingest.providers.inbound import FROM_ADVERT, IN_GROUP, Inbound, add_inbound
 
 KIND_BY_STATUS: Final = {
     "enqueued": EVENT_KIND_QUEUED,
@@ -70,15 +67,10 @@ KIND_BY_CONSENT: Final = {
 INBOUND_TYPES: Final = {
     "text": False, "image": False, "video": False, "audio": False, "file": False,
     "document": False, "sticker": False, "location": False, "contact": False, "contacts": False,
-    "order": False, "reaction": False, "nfm_reply": False,
+    "order": False, "reaction": False, "nfm_reply": False, "voice": False,
     "button_reply": True, "list_reply": True, "quick_reply": True, "button": True,
 }  # fmt: skip
 NOTICE_TYPES: Final = frozenset({"template-event", "account-event", "onboarding-event"})
-# 131050 is Meta's, 1012 Gupshup's: the person had opted out before the message.
-OPT_OUT_CODES: Final = frozenset({"131050", "1012"})
-
-# A number of seconds as large as this lies 3,000 years ahead; milliseconds passed it in 1973.
-MILLISECONDS_FROM: Final = 100_000_000_000
 
 
 def add_v2(reading: Reading, fields: Mapping[str, Any], body: bytes) -> None:
@@ -91,7 +83,7 @@ def add_v2(reading: Reading, fields: Mapping[str, Any], body: bytes) -> None:
     payload = fields.get("payload")
     if not kind_of_event or not isinstance(payload, dict):
         raise Unreadable("EVENT_WITHOUT_TYPE", "type or payload: missing, or of another type")
-    time_us = time_us_of(fields.get("timestamp"))
+    time_us = milliseconds_or_seconds_us(fields.get("timestamp"))
     read = _READERS.get(kind_of_event)
     if read is not None:
         read(reading, payload, time_us, body)
@@ -102,21 +94,12 @@ def add_v2(reading: Reading, fields: Mapping[str, Any], body: bytes) -> None:
         add_unknown(reading, kind_of_event, time_us, body)
 
 
-def time_us_of(value: object) -> int | None:
-    """Return seconds or milliseconds, number or text, in microseconds; None if it is neither."""
-    time_us = seconds_us(value)
-    if time_us is not None and time_us >= MILLISECONDS_FROM * 1_000_000:
-        return time_us // 1_000
-    return time_us
-
-
-def add_billing(reading: Reading, billing: Any, time_us: int | None) -> None:
-    """Add what Gupshup took for a message: a price class, and no state.
+def add_billing(reading: Reading, billing: Any, event: Event) -> None:
+    """Say in ``event`` what Gupshup took for a message: a price class, and no state.
 
     ``billing`` holds ``deductions`` and ``references``, in both formats.
     """
     references, deductions = object_at(billing, "references"), object_at(billing, "deductions")
-    event = reading.add(EVENT_KIND_INFO, time_us)
     event.provider_word = "billing-event"
     if message_id := optional_id(references, "gsId", "gs_id", "id"):
         reading.name_message(event, message_id)
@@ -133,7 +116,7 @@ def add_billing(reading: Reading, billing: Any, time_us: int | None) -> None:
 def _add_billing(
     reading: Reading, payload: dict[str, Any], time_us: int | None, body: bytes
 ) -> None:
-    add_billing(reading, payload, time_us)
+    add_billing(reading, payload, reading.add(EVENT_KIND_INFO, time_us))
 
 
 def _add_status(
@@ -142,9 +125,9 @@ def _add_status(
     inner = object_at(payload, "payload")
     status = word(payload, "type")
     kind = _kind_of(status, payload)
-    own_time_us = time_us_of(payload.get("ts"))
+    own_time_us = milliseconds_or_seconds_us(payload.get("ts"))
     if own_time_us is None:
-        own_time_us = time_us_of(inner.get("ts"))
+        own_time_us = milliseconds_or_seconds_us(inner.get("ts"))
     event = reading.add(kind, time_us if own_time_us is None else own_time_us)
     if status == "mismatch":
         message_id = optional_id(payload, "gsId", "id")
@@ -154,14 +137,12 @@ def _add_status(
         reading.name_message(event, message_id)
     event.provider_word = status
     event.address = from_digits(optional_id(payload, "destination"))
+    event.channel = CHANNEL_WHATSAPP
     _add_pricing(event, inner)
     if kind == EVENT_KIND_UNKNOWN:
         event.raw = body
     elif status == "failed":
-        code = word(inner, "code")
-        explain(event, code, text(inner, "reason"))
-        if code in OPT_OUT_CODES:
-            add_opt_out_by_failure(reading, event)
+        explain(reading, event, [word(inner, "code")], text(inner, "reason"))
 
 
 def _kind_of(status: str, payload: dict[str, Any]) -> int:
@@ -191,7 +172,7 @@ def _add_choice(
         event.raw = body
     elif kind != EVENT_KIND_INFO:
         # Gupshup gives these no id; the same choice told twice must count once.
-        event.engagement.fact_id = fact_id_of("user-event", person, choice, str(time_us))
+        event.engagement.fact_id = act_id("user-event", person, time_us, choice)
 
 
 def _add_inbound(
@@ -200,29 +181,47 @@ def _add_inbound(
     kind = word(payload, "type")
     inbound_id = needed_id(payload, "id", reason="MESSAGE_WITHOUT_ID")
     is_tap = INBOUND_TYPES.get(kind)
-    event = reading.add(EVENT_KIND_UNKNOWN if is_tap is None else EVENT_KIND_REPLIED, time_us)
-    event.provider_word = kind
-    person = optional_id(payload, "source") or optional_id(object_at(payload, "sender"), "phone")
-    event.address = from_digits(person)
+    sender = object_at(payload, "sender")
+    person = from_digits(optional_id(payload, "source") or optional_id(sender, "phone"))
     if is_tap is None:
-        event.raw = body
+        add_unknown(reading, kind, time_us, body).address = person
         return
     inner = object_at(payload, "payload")
+    answered_id = ""
     # A reaction names the message inside, everything else by its context.
     for answered in (object_at(payload, "context"), inner if kind == "reaction" else {}):
-        if answered_id := optional_id(answered, "gsId", "gs_id", "id", "messageId", "message_id"):
-            reading.name_message(event, answered_id)
-            break
-    engagement = event.engagement
-    engagement.fact_id = inbound_id
-    engagement.inbound_type = kind
-    if is_tap or text(inner, "type") == "button":
-        engagement.is_tap = True
-        engagement.button_id = _first_title(inner, "id", "postbackText", "payload")
-        engagement.button_title = _first_title(inner, "title", "text")
-    elif kind == "reaction":
-        engagement.is_withdrawn = not text(inner, "emoji")
-    add_consent(reading, event, text(inner, "text"), engagement.button_title, engagement.button_id)
+        answered_id = answered_id or optional_id(
+            answered, "gsId", "gs_id", "id", "messageId", "message_id"
+        )
+    add_inbound(
+        reading,
+        Inbound(
+            inbound_id=inbound_id,
+            word=kind,
+            time_us=time_us,
+            person=person,
+            also_known_as=tuple(
+                from_digits(optional_id(sender, name)) for name in ("phone", "user_id", "bsuid")
+            ),
+            own_address=from_digits(optional_id(payload, "destination")),
+            channel=CHANNEL_WHATSAPP,
+            answered_id=answered_id,
+            content_type=kind,
+            texts=(text(inner, "text"),),
+            is_tap=is_tap or text(inner, "type") == "button",
+            button_id=_first_title(inner, "id", "postbackText", "payload"),
+            button_title=_first_title(inner, "title", "text"),
+            is_reaction=kind == "reaction",
+            is_withdrawn=kind == "reaction" and not text(inner, "emoji"),
+            answers_nothing="" if answered_id else _answers_nothing(payload),
+        ),
+    )
+
+
+def _answers_nothing(payload: Mapping[str, Any]) -> str:
+    if object_at(payload, "referral"):
+        return FROM_ADVERT
+    return IN_GROUP if text(payload, "group_id") or text(payload, "groupId") else ""
 
 
 def _first_title(fields: Mapping[str, Any], *names: str) -> str:

@@ -11,9 +11,11 @@ there, its header and text are not, so it is not read.)
 """
 
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_EMAIL,
+    CHANNEL_WHATSAPP,
     EVENT_KIND_CLICKED,
     EVENT_KIND_COMPLAINED,
     EVENT_KIND_READ,
@@ -25,8 +27,9 @@ from bluetick.v1.common_pb2 import (
 from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.accounts import Account
+from libs.runtime.message_ids import bare_mailbox
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import fact_id_of
+from services.ingest.domain.fact_ids import COMPLAINT, act_id
 from services.ingest.domain.fields import (
     Unreadable,
     first_text,
@@ -38,17 +41,18 @@ from services.ingest.domain.fields import (
     word,
 )
 from services.ingest.domain.machine_agents import machine_rule
-from services.ingest.domain.mailboxes import bare_mailbox
 from services.ingest.domain.reading import Reading
-from services.ingest.domain.times import iso_us, seconds_us
+from services.ingest.domain.times import iso_us, milliseconds_or_seconds_us
+from services.ingest.providers import inbound, static_credential
+from services.ingest.providers.bodies import add_report, read_list, read_whole
+from services.ingest.providers.decoding import UNREADABLE, json_fields, json_object, without_mark
+from services.ingest.providers.email_events import URL_CHARACTERS_MAX
+from services.ingest.providers.failures import explain
+from services.ingest.providers.inbound import name_person
 from services.ingest.providers.infobip_results import add_result
-from services.ingest.providers.json_parts import read_list
-from services.ingest.providers.mended_json import mend
-from services.ingest.providers.meta_payload import decode_fields
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
+from services.ingest.providers.provider import Authentic, Callback, Dialect, Names, Refused
 from services.ingest.providers.static_credential import check_static_credential
 from services.ingest.providers.unsigned_door import without_noise
-from services.ingest.providers.whole_body import explain, json_object, read_whole
 
 KIND_BY_TRACKING: Final = {
     "OPENED": EVENT_KIND_READ,
@@ -69,18 +73,20 @@ KIND_BY_PREFERENCE: Final = {
     "OPT_IN": EVENT_KIND_RESUBSCRIBED,
     "OPTED_IN": EVENT_KIND_RESUBSCRIBED,
 }
-URL_CHARACTERS_MAX: Final = 2_048
+# What each act of the tracking is called in its identity.
+ACTS: Final = {
+    EVENT_KIND_READ: "open",
+    EVENT_KIND_CLICKED: "click",
+    EVENT_KIND_UNSUBSCRIBED: "unsubscribe",
+}
 
 
-class Infobip:
+class Infobip(Dialect):
     """The dialect of Infobip, for SMS, WhatsApp and email."""
 
     name = "infobip"
-    methods = frozenset({"POST"})
-    answer = Answer()
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """Infobip tries nothing out."""
+    secrets: ClassVar[Names] = static_credential.SECRETS
+    options: ClassVar[Names] = {**static_credential.OPTIONS, **inbound.OPTIONS}
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Compare user and password, or the static header, with any live one."""
@@ -115,13 +121,10 @@ def _read(reading: Reading, body: bytes) -> None:
 
 def _results(body: bytes) -> bytes | None:
     try:
-        found = decode_fields(body).get("results")
-    except (ValueError, RecursionError):
-        try:
-            found = decode_fields(mend(body)).get("results")
-        except (ValueError, RecursionError):
-            # `json_object` says what is wrong with it.
-            return None
+        found = json_fields(without_mark(body)).get("results")
+    except UNREADABLE:
+        # `json_object` says what is wrong with it.
+        return None
     return None if found is None else bytes(found)
 
 
@@ -129,36 +132,33 @@ def _add_tracking(reading: Reading, fields: dict[str, Any], body: bytes) -> None
     kind_word = word(fields, "notificationType")
     kind = KIND_BY_TRACKING.get(kind_word)
     # Milliseconds, and named after the sending although it is the moment of the event.
-    sent = seconds_us(fields.get("sendDateTime"))
-    time_us = None if sent is None else sent // 1_000
+    time_us = milliseconds_or_seconds_us(fields.get("sendDateTime"))
     # A number in one of the SDKs, a text in another.
     message_id = needed_id(fields, "messageId", reason="EVENT_WITHOUT_ID")
-    event = reading.add_of_message(
-        EVENT_KIND_UNKNOWN if kind is None else kind, time_us, message_id
-    )
-    event.provider_word = kind_word
-    event.address = bare_mailbox(optional_id(fields, "recipient", "to"))
+    recipient = bare_mailbox(optional_id(fields, "recipient", "to"))
+    event = add_report(reading, kind, kind_word, time_us, message_id, body)
+    reading.name_message(event, message_id, recipient)
+    event.address = recipient
+    event.channel = CHANNEL_EMAIL
     event.message_ref = reference(fields, "callbackData")
-    if kind is None:
-        event.raw = body
-    elif kind == EVENT_KIND_UNDELIVERED:
-        code = first_text(fields, "bounceCode", "errorCode") or text(fields, "error", "id")
-        explain(event, code, first_text(fields, "reason", "description"))
-    else:
-        _add_act(event, fields, body)
+    if kind == EVENT_KIND_UNDELIVERED:
+        codes = [first_text(fields, "bounceCode", "errorCode"), text(fields, "error", "id")]
+        explain(reading, event, codes, first_text(fields, "reason", "description"))
+    elif kind is not None:
+        _add_act(event, fields, time_us)
 
 
-def _add_act(event: Event, fields: dict[str, Any], body: bytes) -> None:
+def _add_act(event: Event, fields: dict[str, Any], time_us: int | None) -> None:
     agent = first_text(fields, "userAgent") or text(fields, "recipientInfo", "userAgent")
     rule = machine_rule(agent)
     if event.kind == EVENT_KIND_READ and not rule:
         return
     engagement = event.engagement
     url = text(fields, "url")
-    engagement.fact_id = optional_id(fields, "eventId") or fact_id_of(
-        event.provider_word, event.provider_message_id, event.address, url,
-        text(fields, "sendDateTime"),
-    )  # fmt: skip
+    if event.kind == EVENT_KIND_COMPLAINED:
+        engagement.fact_id = COMPLAINT
+    else:
+        engagement.fact_id = act_id(ACTS[event.kind], event.address, time_us, url, agent)
     engagement.url = url if len(url) <= URL_CHARACTERS_MAX else ""
     if rule:
         engagement.is_machine = True
@@ -174,9 +174,11 @@ def _add_preference(reading: Reading, fields: dict[str, Any], body: bytes) -> No
     event.provider_word = choice
     # The outer `from` is the business.
     person = optional_id(content, "from")
-    event.address = from_digits(person)
+    name_person(event, from_digits(person))
+    event.own_address = from_digits(optional_id(fields, "from"))
+    event.channel = CHANNEL_WHATSAPP
     if kind is None:
         event.raw = body
     else:
         event.detail = "marketing_messages"
-        event.engagement.fact_id = fact_id_of("preference", person, choice, str(created))
+        event.engagement.fact_id = act_id("preference", person, iso_us(created), choice)

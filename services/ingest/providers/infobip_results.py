@@ -15,20 +15,22 @@ from functools import lru_cache
 from typing import Any, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_EMAIL,
+    CHANNEL_SMS,
+    CHANNEL_UNSPECIFIED,
+    CHANNEL_WHATSAPP,
     EVENT_KIND_ACCEPTED,
     EVENT_KIND_DELIVERED,
     EVENT_KIND_DROPPED,
     EVENT_KIND_INFO,
     EVENT_KIND_QUEUED,
     EVENT_KIND_READ,
-    EVENT_KIND_REPLIED,
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
     EVENT_KIND_UNKNOWN,
 )
 from bluetick.v1.event_pb2 import Event
 
-from libs.catalogue.failures import reason_for
 from services.ingest.domain.addresses import from_digits
 from services.ingest.domain.fields import (
     Unreadable,
@@ -43,9 +45,11 @@ from services.ingest.domain.fields import (
     word,
 )
 from services.ingest.domain.prices import set_price
-from services.ingest.domain.reading import DETAIL_CHARACTERS_MAX, Reading
+from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import iso_us
-from services.ingest.providers.whole_body import STAGE_BY_KIND, add_consent
+from services.ingest.providers.bodies import add_report
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.inbound import FROM_ADVERT, IN_GROUP, Inbound, add_inbound
 
 KIND_BY_GROUP: Final = {
     "ACCEPTED": EVENT_KIND_ACCEPTED,
@@ -68,14 +72,22 @@ GROUP_BY_ID: Final = {
 # Pending, but out of Infobip's hands.
 SENT_NAMES: Final = frozenset({"PENDING_WAITING_DELIVERY", "PENDING_ENROUTE"})
 # `event` of the Messages API that are about no message of ours.
-NOTICE_EVENTS: Final = frozenset({"TYPING_STARTED", "TYPING_STOPPED"})
+NOTICE_EVENTS: Final = frozenset({"TYPING_INDICATOR", "TYPING_STARTED", "TYPING_STOPPED"})
 # Kinds of inbound content that are taps on something that the message offered.
 TAPS: Final = frozenset(
     {
         "BUTTON", "BUTTON_REPLY", "QUICK_REPLY", "LIST_REPLY", "INTERACTIVE_BUTTON_REPLY",
-        "INTERACTIVE_LIST_REPLY",
+        "INTERACTIVE_LIST_REPLY", "SUGGESTION",
     }
 )  # fmt: skip
+CHANNELS: Final = {
+    "WHATSAPP": CHANNEL_WHATSAPP,
+    "SMS": CHANNEL_SMS,
+    "MMS": CHANNEL_SMS,
+    "EMAIL": CHANNEL_EMAIL,
+}
+# Parts of one message that are looked at.
+CONTENTS_MAX: Final = 20
 _SENT_SO_FAR: Final = frozenset({EVENT_KIND_ACCEPTED, EVENT_KIND_QUEUED, EVENT_KIND_SENT})
 
 
@@ -85,12 +97,14 @@ def add_result(reading: Reading, item: dict[str, Any], raw: bytes) -> None:
     Raises:
         Unreadable: it is none of the four, or lacks its id.
     """
-    named = word(item, "event")
+    # RCS tells what a person does beside writing in an object.
+    told = item.get("event")
+    named = word(told, "type") if isinstance(told, Mapping) else word(item, "event")
     if named == "DELIVERY" or (not named and isinstance(item.get("status"), dict)):
         _add_report(reading, item, raw)
     elif named == "SEEN" or (not named and "seenAt" in item):
         _add_seen(reading, item)
-    elif named == "MO" or (not named and "receivedAt" in item):
+    elif named == "MO" or (not named and ("receivedAt" in item or "message" in item)):
         _add_inbound(reading, item)
     elif named:
         kind = EVENT_KIND_INFO if named in NOTICE_EVENTS else EVENT_KIND_UNKNOWN
@@ -112,27 +126,29 @@ def _add_report(reading: Reading, item: dict[str, Any], raw: bytes) -> None:
     if kind == EVENT_KIND_QUEUED and name in SENT_NAMES:
         kind = EVENT_KIND_SENT
     names = ("doneAt", "sentAt") if kind in _SENT_SO_FAR else ("doneAt",)
-    event = reading.add_of_message(kind, _first_time_us(item, *names), message_id)
-    event.provider_word = group or name
-    event.address = from_digits(optional_id(item, "to", "destination"))
+    recipient = optional_id(item, "to", "destination")
+    known = None if kind == EVENT_KIND_UNKNOWN else kind
+    event = add_report(reading, known, group or name, _first_time_us(item, *names), message_id, raw)
+    if "@" in recipient:
+        reading.name_message(event, message_id, recipient)
+    event.address = from_digits(recipient)
+    event.own_address = from_digits(optional_id(item, "from", "sender"))
+    event.channel = _channel(item)  # type: ignore[assignment]
     event.message_ref = reference(item, "callbackData")
     _add_price(event, item)
-    if kind == EVENT_KIND_UNKNOWN:
-        event.raw = raw
-    elif kind in STAGE_BY_KIND:
-        _add_failure(event, status, object_at(item, "error"))
+    if kind in STAGE_BY_KIND:
+        _add_failure(reading, event, status, object_at(item, "error"))
 
 
-def _add_failure(event: Event, status: Mapping[str, Any], error: Mapping[str, Any]) -> None:
+def _add_failure(
+    reading: Reading, event: Event, status: Mapping[str, Any], error: Mapping[str, Any]
+) -> None:
+    """Take the error's code, or the status's where there is none: each has its own vocabulary."""
     has_error = text(error, "name") != "NO_ERROR" and text(error, "id") not in ("", "0")
     blamed, vocabulary = (error, "infobip_error") if has_error else (status, "infobip_status")
-    code = word(blamed, "id") or word(blamed, "name")
-    event.provider_code = code
-    event.reason = reason_for(  # type: ignore[assignment]
-        vocabulary, code, STAGE_BY_KIND[event.kind]
-    )
     parts = (text(blamed, "name"), text(blamed, "description"))
-    event.detail = ": ".join(filter(None, parts))[:DETAIL_CHARACTERS_MAX]
+    code = word(blamed, "id") or word(blamed, "name")
+    explain(reading, event, [code], ": ".join(filter(None, parts)), vocabulary=vocabulary)
 
 
 def _add_price(event: Event, item: dict[str, Any]) -> None:
@@ -162,46 +178,78 @@ def _add_seen(reading: Reading, item: dict[str, Any]) -> None:
     event = reading.add_of_message(EVENT_KIND_READ, iso_us(item.get("seenAt")), message_id)
     event.provider_word = "SEEN"
     event.address = from_digits(optional_id(item, "from", "sender"))
+    event.own_address = from_digits(optional_id(item, "to", "destination"))
+    event.channel = _channel(item)  # type: ignore[assignment]
     event.message_ref = reference(item, "callbackData")
 
 
 def _add_inbound(reading: Reading, item: dict[str, Any]) -> None:
-    inbound_id = needed_id(item, "messageId", reason="MESSAGE_WITHOUT_ID")
-    content = _content(item)
-    event = reading.add(EVENT_KIND_REPLIED, iso_us(item.get("receivedAt")))
+    contents = _contents(item)
+    content = contents[0]
+    kind = word(content, "type") or "TEXT"
+    is_reaction = kind.upper() == "REACTION"
     answered_id = optional_id(item, "pairedMessageId") or optional_id(
         object_at(content, "context"), "id"
     )
-    if answered_id:
-        reading.name_message(event, answered_id)
-    event.provider_word = word(item, "event") or word(item, "integrationType") or "MO"
-    event.address = from_digits(optional_id(item, "from", "sender"))
-    engagement = event.engagement
-    engagement.fact_id = inbound_id
-    engagement.inbound_type = word(content, "type") or "TEXT"
-    if engagement.inbound_type.upper() in TAPS:
-        engagement.is_tap = True
-        engagement.button_id = title(content, "payload") or title(content, "id")
-        engagement.button_title = title(content, "text") or title(content, "title")
-    elif engagement.inbound_type.upper() == "REACTION":
-        engagement.is_withdrawn = not text(content, "emoji")
-    add_consent(
-        reading, event, first_text(content, "text", "cleanText"),
-        engagement.button_title, engagement.button_id,
-    )  # fmt: skip
+    add_inbound(
+        reading,
+        Inbound(
+            inbound_id=needed_id(item, "messageId", reason="MESSAGE_WITHOUT_ID"),
+            word=word(item, "event") or word(item, "integrationType") or "MO",
+            time_us=iso_us(item.get("receivedAt")),
+            person=from_digits(optional_id(item, "from", "sender")),
+            also_known_as=(optional_id(object_at(item, "contact"), "userId", "bsuid"),),
+            own_address=from_digits(optional_id(item, "to", "destination")),
+            channel=_channel(item),
+            answered_id=answered_id,
+            content_type=kind,
+            texts=tuple(filter(None, map(_written, contents))),
+            is_tap=kind.upper() in TAPS,
+            button_id=title(content, "payload")
+            or title(content, "postbackData")
+            or title(content, "id"),
+            button_title=title(content, "text") or title(content, "title"),
+            is_reaction=is_reaction,
+            is_withdrawn=is_reaction
+            and (not text(content, "emoji") or word(content, "action").upper() == "REMOVED"),
+            answers_nothing="" if answered_id else _answers_nothing(item, content),
+        ),
+    )
 
 
-def _content(item: dict[str, Any]) -> Mapping[str, Any]:
-    """Return what was written: SMS has it in the item, WhatsApp in ``message``.
+def _answers_nothing(item: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+    if object_at(content, "referral") or object_at(item, "referral"):
+        return FROM_ADVERT
+    return IN_GROUP if text(item, "groupId") or text(content, "groupId") else ""
 
-    The Messages API has a list of ``content``, nearly always of one.
+
+def _contents(item: dict[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what was written, at least one content, the one that is not a plain text first.
+
+    SMS has it in the item, before and after the keyword was taken off; WhatsApp in ``message``; an
+    MMS has a list of parts there, and the Messages API a list of ``content``.
     """
-    if isinstance(item.get("message"), dict):
-        return object_at(item, "message")
-    for content in list_at(item, "content"):
-        if isinstance(content, dict):
-            return content
-    return object_at(item, "content") or {"text": text(item, "text")}
+    message = item.get("message")
+    if isinstance(message, Mapping):
+        return [message]
+    listed = list_at(item, "message") or list_at(item, "content")
+    found = [content for content in listed[:CONTENTS_MAX] if isinstance(content, Mapping)]
+    return found or [object_at(item, "content") or {"text": text(item, "text")}, item]
+
+
+def _written(content: Mapping[str, Any]) -> str:
+    if text(content, "contentType").lower().startswith("text/"):
+        return text(content, "value")
+    return first_text(content, "cleanText", "text")
+
+
+def _channel(item: Mapping[str, Any]) -> int:
+    named = first_text(item, "integrationType", "channel", "event").upper()
+    if "@" in first_text(item, "to", "destination"):
+        return CHANNEL_EMAIL
+    if isinstance(item.get("message"), list):
+        return CHANNEL_SMS
+    return CHANNELS.get(named, CHANNEL_SMS if "smsCount" in item else CHANNEL_UNSPECIFIED)
 
 
 def _first_time_us(item: dict[str, Any], *names: str) -> int | None:

@@ -3,10 +3,9 @@
 Source: Mailgun's webhook reference; quirks as noted.
 
 - Signature: HMAC-SHA256 of timestamp and token with the webhook signing key (secret
-  ``signing_key``, not the API key). It does not cover what the callback tells: whoever sees one
-  callback can send its signature with another body for as long as its age is taken. Repeats change
-  nothing, since events are merged; a limit of age (``BLUETICK_SIGNATURE_AGE_MAX_S``) narrows the
-  rest. A subaccount's callbacks carry the parent's signature, too.
+  ``signing_key``, not the API key). It does not cover what the callback tells, so its token is
+  remembered: with another body it is refused. A subaccount's callbacks carry the parent's
+  signature, too.
 - Message id: the header ``message-id`` without brackets; a send answers it with them.
 - Code of a failure: the SMTP status ("5.1.1"), else "failed:<severity>:<reason>"; suppressed mail
   has "failed:permanent:suppress-<why>".
@@ -16,7 +15,7 @@ Source: Mailgun's webhook reference; quirks as noted.
 import hmac
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_CLICKED,
@@ -34,29 +33,45 @@ from bluetick.v1.common_pb2 import (
 from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.accounts import Account
-from services.ingest.domain.fields import Unreadable, list_at, object_at, text
+from services.ingest.domain.fields import (
+    Unreadable,
+    identity,
+    list_at,
+    object_at,
+    text,
+    words,
+)
 from services.ingest.domain.reading import Reading
-from services.ingest.domain.smtp_codes import smtp_codes
+from services.ingest.domain.smtp_codes import is_unknown_address, smtp_codes
 from services.ingest.domain.times import seconds_us
+from services.ingest.providers import email_events
+from services.ingest.providers.bodies import read_whole
 from services.ingest.providers.email_events import (
     ACTS,
     URL_CHARACTERS_MAX,
     EmailEvents,
     check_signed_time,
-    fact_id,
+    set_choice,
     set_click,
-    set_failure,
     set_open,
 )
 from services.ingest.providers.email_replies import (
     add_email_reply,
     answered_message_id,
+    date_us,
     headers_of,
 )
-from services.ingest.providers.json_parts import identity, words
+from services.ingest.providers.failures import explain
 from services.ingest.providers.mailgun_body import data_of, signatures_of
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
-from services.ingest.providers.whole_body import read_whole
+from services.ingest.providers.provider import (
+    SECRET_NOT_CONFIGURED,
+    Authentic,
+    Callback,
+    Dialect,
+    Names,
+    Refused,
+    live,
+)
 
 SIGNING_KEY = "signing_key"
 
@@ -81,29 +96,38 @@ VAGUE_REASONS: Final = frozenset({"", "bounce", "generic", "hardfail"})
 FAILED_WORDS: Final = frozenset({"failed", "bounced", "dropped"})
 
 
-class Mailgun:
+SIGNATURE_CURE: Final = (
+    "Compare the account's signing_key with the HTTP webhook signing key in Mailgun's settings "
+    "(not "
+    "the API key); while it is changed, list both."
+)
+
+
+class Mailgun(Dialect):
     """The dialect of Mailgun's webhooks and inbound routes."""
 
     name = "mailgun"
-    methods = frozenset({"POST"})
-    answer = Answer()
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """Mailgun makes none."""
-        return None
+    signs_tokens = True
+    secrets: ClassVar[Names] = {SIGNING_KEY: "HTTP webhook signing key, not the API key"}
+    options: ClassVar[Names] = email_events.OPTIONS
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Compare each signature in the body with any live signing key."""
-        keys = [key for key in account.secrets.get(SIGNING_KEY, ()) if key]
+        keys = live(account, SIGNING_KEY)
         if not keys:
-            return Refused("SECRET_NOT_CONFIGURED", 503)
+            return SECRET_NOT_CONFIGURED
         signed = [block for block in signatures_of(callback) if text(block, "signature")]
         if not signed:
-            return Refused("SIGNATURE_MISSING")
+            return Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE)
         for block in signed:
             if _is_signed(block, keys):
                 return check_signed_time(text(block, "timestamp"), callback)
-        return Refused("SIGNATURE_WRONG")
+        return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
+
+    def used_once(self, callback: Callback) -> str:
+        """Return the token of a callback, which signs no other body."""
+        blocks = signatures_of(callback)
+        return next((token for block in blocks if (token := text(block, "token"))), "")
 
     def parse(self, callback: Callback, account: Account) -> Reading | Refused:
         """Read the one event of the body."""
@@ -124,14 +148,15 @@ def _read(callback: Callback, account: Account, reading: Reading) -> None:
     emails = EmailEvents(reading, account)
     word = words(data, "event")
     if word == "stored":
-        _add_inbound(emails, data, callback.receive_time_us)
+        _add_inbound(emails, data)
         return
     if not word:
         raise Unreadable("EVENT_MISSING", "event: missing or empty")
     kind = _failure_kind(data, word) if word in FAILED_WORDS else KIND_BY_EVENT.get(word)
+    time_us = seconds_us(data.get("timestamp"))
     event = emails.add(
         EVENT_KIND_UNKNOWN if kind is None else kind,
-        seconds_us(data.get("timestamp")),
+        time_us,
         word=word,
         message_id=identity(object_at(object_at(data, "message"), "headers"), "message-id"),
         # A rejected email has no recipient of its own, but still whom it was meant for.
@@ -142,14 +167,14 @@ def _read(callback: Callback, account: Account, reading: Reading) -> None:
     if kind is None:
         event.raw = callback.body
     elif kind in (EVENT_KIND_UNDELIVERED, EVENT_KIND_DROPPED, EVENT_KIND_DEFERRED):
-        _set_failure(event, data, word)
+        _explain(reading, event, data, word)
     elif kind == EVENT_KIND_READ:
-        set_open(event, _fact_id(data), _agent(data), _machine_rule(data))
+        set_open(event, time_us, _agent(data), _machine_rule(data))
     elif kind == EVENT_KIND_CLICKED:
         url = words(data, "url", characters_max=URL_CHARACTERS_MAX)
-        set_click(event, _fact_id(data), url, _agent(data), _machine_rule(data))
+        set_click(event, time_us, url, _agent(data), _machine_rule(data))
     elif kind in ACTS:
-        event.engagement.fact_id = _fact_id(data)
+        set_choice(event, time_us, words(data, "mailing-list", "address"))
 
 
 def _failure_kind(data: Mapping[str, Any], word: str) -> int:
@@ -162,14 +187,14 @@ def _failure_kind(data: Mapping[str, Any], word: str) -> int:
     return EVENT_KIND_UNDELIVERED
 
 
-def _set_failure(event: Event, data: Mapping[str, Any], word: str) -> None:
+def _explain(reading: Reading, event: Event, data: Mapping[str, Any], word: str) -> None:
     status = object_at(data, "delivery-status")
     code, message = words(status, "code"), words(status, "message")
     description = words(status, "description")
     reason = words(data, "reason") or words(data, "reject", "reason")
     detail = message or description or words(data, "reject", "description") or reason
     if word == "rejected":
-        set_failure(event, ["rejected"], detail)
+        explain(reading, event, ["rejected"], detail)
         return
     severity = "temporary" if event.kind == EVENT_KIND_DEFERRED else "permanent"
     own = f"failed:{severity}:{reason}" if reason else ""
@@ -177,26 +202,34 @@ def _set_failure(event: Event, data: Mapping[str, Any], word: str) -> None:
     basic = code if code.startswith(("4", "5")) and len(code) == 3 else ""
     told = [f"code:{code}" if code in SUPPRESSED_CODES else "", *codes.exact]
     vague = [own, basic, *codes.vague, f"failed:{severity}:bounce" if not reason else "", code]
-    set_failure(event, [*told, *vague] if reason in VAGUE_REASONS else [own, *told, *vague], detail)
+    # Mailgun's own reason is the better word, unless the server says that nobody is there.
+    is_code_first = reason in VAGUE_REASONS or any(map(is_unknown_address, codes.exact))
+    is_code_first = is_code_first and not reason.startswith("suppress-")
+    ordered = [*told, *vague] if is_code_first else [own, *told, *vague]
+    explain(reading, event, ordered, detail)
 
 
-def _add_inbound(emails: EmailEvents, data: Mapping[str, Any], receive_time_us: int) -> None:
+def _add_inbound(emails: EmailEvents, data: Mapping[str, Any]) -> None:
     message = object_at(data, "message")
     headers = {
         **{name.lower(): value for name, value in object_at(message, "headers").items()
            if isinstance(value, str)},
         **headers_of(list_at(message, "header-list")),
     }  # fmt: skip
-    time_us = seconds_us(data.get("timestamp"))
+    told_us = seconds_us(data.get("timestamp"))
+    # A raw email is signed when it is handed over, and tells itself when it was written.
+    time_us = date_us(headers.get("date", "")) if data.get("is-raw") else told_us
     add_email_reply(
         emails,
         headers,
-        time_us=receive_time_us if time_us is None else time_us,
+        time_us=told_us if time_us is None else time_us,
         word="stored",
         inbound_id=identity(headers, "message-id").strip("<>"),
         sender=identity(data, "sender") or identity(headers, "from"),
         answered_id=answered_message_id(headers),
-        texts=(words(data, "text"), words(headers, "subject")),
+        text=words(data, "text", characters_max=20_000),
+        subject=words(headers, "subject"),
+        own_address=identity(data, "recipient"),
     )
 
 
@@ -208,9 +241,3 @@ def _machine_rule(data: Mapping[str, Any]) -> str:
     """Return Mailgun's own judgement: ``bot`` names the program ("apple", "generic")."""
     bot = words(data, "client-info", "bot", characters_max=32)
     return f"mailgun_bot_{bot}/1" if bot else ""
-
-
-def _fact_id(data: Mapping[str, Any]) -> str:
-    """Return an id that a repeat has, too: Mailgun's own is unique within a day only."""
-    names = ("id", "event", "timestamp", "recipient", "url")
-    return fact_id(*(data.get(name) for name in names))

@@ -1,4 +1,9 @@
-"""How Mailgun's callbacks come: JSON today, forms before, forms for inbound mail."""
+"""How Mailgun's callbacks come: JSON today, forms before, forms for inbound mail.
+
+Inbound mail comes in three forms: taken apart into fields; as a raw email in ``body-mime``, where
+the address of the route ends in "mime"; and as a notice that it was stored, with its headers and
+without its text if it is long.
+"""
 
 import re
 from collections.abc import Mapping
@@ -7,10 +12,22 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from services.ingest.domain.fields import Unreadable, object_at
+from services.ingest.providers.decoding import (
+    FORM_FIELDS_MAX,
+    form_pairs,
+    is_json_object,
+    json_object,
+    without_mark,
+)
+from services.ingest.providers.mime import decoded_header, read_email
 from services.ingest.providers.provider import Callback
-from services.ingest.providers.whole_body import FORM_FIELDS_MAX, form_pairs, json_object
 
 SIGNATURE_FIELDS: Final = ("timestamp", "token", "signature")
+# Any of these says that a form is inbound mail.
+INBOUND_FIELDS: Final = frozenset(
+    {"In-Reply-To", "body-html", "body-mime", "body-plain", "message-url", "storage.url",
+     "stripped-text"}
+)  # fmt: skip
 HEAD_BYTES_MAX: Final = 1_024
 _BOUNDARY: Final = re.compile(r'boundary="?([^";\s]{1,70})', re.IGNORECASE)
 _FIELD_NAME: Final = re.compile(rb'[;\s]name="([^"\r\n]*)"', re.IGNORECASE)
@@ -40,7 +57,7 @@ def signatures_of(callback: Callback) -> list[Mapping[str, Any]]:
     try:
         if not _is_json(callback):
             return _of_form(_pairs(callback)).signatures
-        proof = _decode_proof(callback.body)
+        proof = _decode_proof(without_mark(callback.body))
     except (ValueError, RecursionError):
         return []
     blocks = (proof.signature, proof.parent_signature)
@@ -63,7 +80,7 @@ def _is_json(callback: Callback) -> bool:
     if content_type.startswith("multipart/form-data"):
         return False
     # By its look, too: the content type is not always the truth.
-    return "json" in content_type or callback.body[:64].lstrip()[:1] == b"{"
+    return "json" in content_type or is_json_object(callback.body)
 
 
 def _pairs(callback: Callback) -> list[tuple[str, str]]:
@@ -106,9 +123,11 @@ def _of_form(pairs: list[tuple[str, str]]) -> Body:
     first, last = dict(reversed(pairs)), dict(pairs)
     signature = {name: last.get(name, "") for name in SIGNATURE_FIELDS}
     word = first.get("event", "")
-    if not word and ("body-plain" in first or "In-Reply-To" in first):
+    if not word and not INBOUND_FIELDS.isdisjoint(first):
         # An inbound route forwards an email; it has no event of its own.
         word = "stored"
+    if "body-mime" in first:
+        return Body([signature], _of_raw_email(first, signature["timestamp"]))
     headers = {
         "message-id": first.get("Message-Id") or first.get("message-id", ""),
         "to": first.get("To", ""),
@@ -133,6 +152,21 @@ def _of_form(pairs: list[tuple[str, str]]) -> Body:
         "user-variables": first,
     }
     return Body([signature], data)
+
+
+def _of_raw_email(form: Mapping[str, str], signed_at: str) -> dict[str, Any]:
+    headers, text = read_email(form["body-mime"].encode(errors="replace"))
+    headers["subject"] = decoded_header(headers.get("subject") or form.get("subject", ""))
+    headers.setdefault("from", form.get("from", ""))
+    return {
+        "event": "stored",
+        "is-raw": True,
+        "timestamp": signed_at,
+        "recipient": form.get("recipient", ""),
+        "sender": form.get("sender", ""),
+        "text": text,
+        "message": {"headers": headers, "header-list": []},
+    }
 
 
 def _header_list(form: Mapping[str, str]) -> list[Any]:

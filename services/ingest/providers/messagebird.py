@@ -1,20 +1,20 @@
 """MessageBird: SMS status reports by GET, inbound SMS, and Conversations, on one address.
 
 Source: MessageBird's Go SDK (``signature_jwt``, ``conversation``) and its SMS reference, as of
-2026. Conversations are in `messagebird_conversations.py`. The newer Bird platform (bird.com)
-publishes neither its payloads nor its signature, so it is not read.
+2026. Conversations are in `messagebird_conversations.py`, the newer Bird platform (bird.com) is in
+`messagebird_bird.py`.
 
 One SMS id covers several recipients: the message is called ``id/recipient``, the recipient as
 MessageBird writes it (digits without "+", as in the answer to the send); the key ignores a "+".
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_SMS,
     EVENT_KIND_ACCEPTED,
     EVENT_KIND_DELIVERED,
-    EVENT_KIND_REPLIED,
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
 )
@@ -31,22 +31,32 @@ from services.ingest.domain.fields import (
 )
 from services.ingest.domain.prices import set_price
 from services.ingest.domain.reading import Reading
-from services.ingest.domain.times import iso_us
+from services.ingest.domain.times import iso_us, seconds_us
+from services.ingest.providers import inbound, static_credential, unsigned_door
+from services.ingest.providers.bodies import add_report, read_whole
+from services.ingest.providers.decoding import form_object, is_json_object, json_object
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.inbound import Inbound, add_inbound
+from services.ingest.providers.messagebird_bird import (
+    BIRD_SIGNATURE_HEADER,
+    add_bird_event,
+    is_bird,
+    is_signed_by_bird,
+)
 from services.ingest.providers.messagebird_conversations import add_conversation_event
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
+from services.ingest.providers.provider import (
+    SECRET_NOT_CONFIGURED,
+    Answer,
+    Authentic,
+    Callback,
+    Dialect,
+    Names,
+    Refused,
+    live,
+)
 from services.ingest.providers.signed_jwt import check_age, claims_of, is_hash_of
 from services.ingest.providers.static_credential import has_static_credential
 from services.ingest.providers.unsigned_door import admit_unsigned, without_noise
-from services.ingest.providers.whole_body import (
-    STAGE_BY_KIND,
-    add_consent,
-    add_opt_out_by_failure,
-    add_unknown,
-    explain,
-    form_object,
-    json_object,
-    read_whole,
-)
 
 SIGNING_KEY = "signing_key"
 SIGNATURE_HEADER = "messagebird-signature-jwt"
@@ -63,13 +73,19 @@ KIND_BY_STATUS: Final = {
     "expired": EVENT_KIND_UNDELIVERED,
     "delivery_failed": EVENT_KIND_UNDELIVERED,
 }
-# The person had answered STOP before: a failure and an opt-out in one.
-OPT_OUT_CODES: Final = frozenset({"103"})
 # An amount of zero before the end means that nothing is charged yet.
 UNFINISHED: Final = frozenset({EVENT_KIND_ACCEPTED, EVENT_KIND_SENT})
 
 
-class MessageBird:
+SIGNATURE_CURE: Final = (
+    "Compare the account's signing_key with the one in the dashboard (Bird: of the subscription); "
+    "while it is changed, list both. The address is signed: BLUETICK_PUBLIC_URL must be the one "
+    "that "
+    "is called."
+)
+
+
+class MessageBird(Dialect):
     """The dialect of MessageBird."""
 
     name = "messagebird"
@@ -77,46 +93,61 @@ class MessageBird:
     methods = frozenset({"GET", "POST"})
     # MessageBird's own word for "taken"; it looks at the code only.
     answer = Answer(body=b"OK")
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """MessageBird tries nothing out."""
+    secrets: ClassVar[Names] = {
+        SIGNING_KEY: "signing key of the account or subscription",
+        **static_credential.SECRETS,
+    }
+    options: ClassVar[Names] = {
+        **static_credential.OPTIONS,
+        **unsigned_door.OPTIONS,
+        **inbound.OPTIONS,
+    }
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Check the token, and in it the hash of the whole address and the hash of the body.
 
         The address counts with its query in the order received: in a report it is all there is.
         """
-        keys = [key for key in account.secrets.get(SIGNING_KEY, ()) if key]
+        keys = live(account, SIGNING_KEY)
         token = callback.headers.get(SIGNATURE_HEADER, "").strip()
-        if not token:
+        is_birds = BIRD_SIGNATURE_HEADER in callback.headers
+        if not token and not is_birds:
             if _is_inbound_sms(callback) or (not keys and has_static_credential(account)):
                 return admit_unsigned(callback, account)
-            return Refused("SIGNATURE_MISSING") if keys else Refused("SECRET_NOT_CONFIGURED", 503)
+            missing = Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE)
+            return missing if keys else SECRET_NOT_CONFIGURED
         if not keys:
-            return Refused("SECRET_NOT_CONFIGURED", 503)
+            return SECRET_NOT_CONFIGURED
+        if not token:
+            return is_signed_by_bird(callback, keys) or _wrong("SIGNATURE_WRONG")
         claims = claims_of(token, keys)
         if claims is None or claims.get("iss") != ISSUER:
-            return Refused("SIGNATURE_WRONG")
+            return _wrong("SIGNATURE_WRONG")
         url = callback.external_url.encode(errors="replace")
         if not is_hash_of(claims.get("url_hash"), url):
-            return Refused("SIGNATURE_OF_ANOTHER_ADDRESS")
+            return _wrong("SIGNATURE_OF_ANOTHER_ADDRESS")
         payload_hash = claims.get("payload_hash")
         is_body_signed = (
             is_hash_of(payload_hash, callback.body) if callback.body else payload_hash is None
         )
         if not is_body_signed:
-            return Refused("SIGNATURE_WRONG")
+            return _wrong("SIGNATURE_WRONG")
         return check_age(claims.get("nbf"), callback)
 
     def parse(self, callback: Callback, account: Account) -> Reading | Refused:
         """Read a report, an inbound SMS, or an event of a conversation."""
         reading = read_whole(callback, account, lambda reading: _read(reading, callback))
         is_signed = bool(callback.headers.get(SIGNATURE_HEADER, "").strip())
+        is_signed = is_signed or BIRD_SIGNATURE_HEADER in callback.headers
         return reading if is_signed else without_noise(reading, account)
 
 
+def _wrong(reason: str) -> Refused:
+    return Refused(reason, cure=SIGNATURE_CURE)
+
+
 def _is_json(callback: Callback) -> bool:
-    return callback.body.lstrip()[:1] == b"{"
+    return is_json_object(callback.body)
 
 
 def _form(callback: Callback) -> dict[str, str]:
@@ -139,7 +170,9 @@ def _is_inbound_sms(callback: Callback) -> bool:
 
 def _read(reading: Reading, callback: Callback) -> None:
     if callback.method == "POST" and _is_json(callback):
-        add_conversation_event(reading, json_object(callback.body), callback.body)
+        told = json_object(callback.body)
+        add = add_bird_event if is_bird(told) else add_conversation_event
+        add(reading, told, callback.body)
         return
     fields = _form(callback)
     raw = callback.body or callback.query.encode(errors="replace")
@@ -157,33 +190,35 @@ def _add_report(reading: Reading, fields: dict[str, str], raw: bytes) -> None:
     status = text(fields, "status").lower()
     time_us = _time_us(fields, "statusDatetime")
     kind = KIND_BY_STATUS.get(status)
-    if kind is None:
-        event = add_unknown(reading, status, time_us, raw)
-        reading.name_message(event, message_id)
-    else:
-        event = reading.add_of_message(kind, time_us, message_id)
-        event.provider_word = status
+    event = add_report(reading, kind, status, time_us, message_id, raw)
     event.address = from_digits(recipient)
+    event.channel = CHANNEL_SMS
     event.message_ref = reference(fields, "reference")
     amount = text(fields, "price[amount]")
     if kind not in UNFINISHED or amount.strip("0."):
         set_price(event, amount, text(fields, "price[currency]"))
     if kind in STAGE_BY_KIND:
         code = word(fields, "statusErrorCode")
-        explain(event, code, text(fields, "statusReason"), known_as=status)
-        if code in OPT_OUT_CODES:
-            add_opt_out_by_failure(reading, event)
+        explain(reading, event, [code], text(fields, "statusReason"), known_as=status)
 
 
 def _add_inbound_sms(reading: Reading, fields: dict[str, str]) -> None:
     """Add an inbound SMS; it names no message, so the address must tell which one it answers."""
-    time_us = _time_us(fields, "createdDatetime") or _time_us(fields, "CreatedDatetime")
-    event = reading.add(EVENT_KIND_REPLIED, time_us)
-    event.provider_word = "received"
-    event.address = from_digits(optional_id(fields, "originator"))
-    event.engagement.fact_id = needed_id(fields, "id", reason="MESSAGE_WITHOUT_ID")
-    event.engagement.inbound_type = "text"
-    add_consent(reading, event, text(fields, "body") or text(fields, "message"))
+    times = (_time_us(fields, "createdDatetime"), _time_us(fields, "CreatedDatetime"),
+             seconds_us(fields.get("date_utc")), seconds_us(fields.get("date")))  # fmt: skip
+    add_inbound(
+        reading,
+        Inbound(
+            inbound_id=needed_id(fields, "id", reason="MESSAGE_WITHOUT_ID"),
+            word="received",
+            time_us=next((time_us for time_us in times if time_us is not None), None),
+            person=from_digits(optional_id(fields, "originator")),
+            own_address=from_digits(optional_id(fields, "recipient", "shortcode")),
+            channel=CHANNEL_SMS,
+            content_type="text",
+            texts=(text(fields, "body") or text(fields, "message"),),
+        ),
+    )
 
 
 def _time_us(fields: Mapping[str, Any], name: str) -> int | None:

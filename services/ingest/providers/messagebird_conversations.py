@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_EMAIL,
+    CHANNEL_SMS,
+    CHANNEL_UNSPECIFIED,
+    CHANNEL_WHATSAPP,
     EVENT_KIND_ACCEPTED,
     EVENT_KIND_CLICKED,
     EVENT_KIND_COMPLAINED,
@@ -16,14 +20,13 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_DROPPED,
     EVENT_KIND_INFO,
     EVENT_KIND_READ,
-    EVENT_KIND_REPLIED,
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
     EVENT_KIND_UNSUBSCRIBED,
 )
-from bluetick.v1.event_pb2 import Event
 
 from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import (
     Unreadable,
     first_text,
@@ -31,18 +34,13 @@ from services.ingest.domain.fields import (
     object_at,
     optional_id,
     text,
-    title,
     word,
 )
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import iso_us
-from services.ingest.providers.whole_body import (
-    STAGE_BY_KIND,
-    add_consent,
-    add_opt_out_by_failure,
-    add_unknown,
-    explain,
-)
+from services.ingest.providers.bodies import add_report, add_unknown
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.inbound import Inbound, add_inbound
 
 KIND_BY_STATUS: Final = {
     "accepted": EVENT_KIND_ACCEPTED,
@@ -71,8 +69,12 @@ KIND_BY_STATUS: Final = {
 }
 # Acts of a person: told without an id of their own.
 ACTS: Final = frozenset({EVENT_KIND_CLICKED, EVENT_KIND_COMPLAINED, EVENT_KIND_UNSUBSCRIBED})
-# The person had left before: "103" by SMS, "131050" by WhatsApp.
-OPT_OUT_CODES: Final = frozenset({"103", "131050"})
+CHANNELS: Final = {
+    "whatsapp": CHANNEL_WHATSAPP,
+    "whatsapp_sandbox": CHANNEL_WHATSAPP,
+    "sms": CHANNEL_SMS,
+    "email": CHANNEL_EMAIL,
+}
 # What happens to a conversation or a contact moves no message.
 NOTICES: Final = ("conversation.", "contact.")
 
@@ -108,24 +110,17 @@ def _add_sent(
     status = word(message, "status").lower()
     time_us = _time_us(message)
     kind = KIND_BY_STATUS.get(status)
-    if kind is None:
-        event = add_unknown(reading, status, time_us, raw)
-        reading.name_message(event, message_id)
-    else:
-        event = reading.add_of_message(kind, time_us, message_id)
-        event.provider_word = status
+    event = add_report(reading, kind, status, time_us, message_id, raw)
     event.address = from_digits(
         optional_id(message, "to") or optional_id(object_at(fields, "contact"), "msisdn")
     )
+    event.channel = _channel(message)  # type: ignore[assignment]
     if kind in ACTS:
-        # The same act told twice is one act; the next one has another time.
-        event.engagement.fact_id = f"{message_id}/{status}/{event.occur_time_us}"
+        event.engagement.fact_id = act_id(status, event.address, time_us)
     if kind in STAGE_BY_KIND:
         error = object_at(message, "error")
-        code = word(error, "code")
-        explain(event, code, text(error, "description"), known_as=status)
-        if code in OPT_OUT_CODES:
-            add_opt_out_by_failure(reading, event)
+        codes = [word(error, "code")]
+        explain(reading, event, codes, text(error, "description"), known_as=status)
 
 
 def _add_received(reading: Reading, fields: Mapping[str, Any], message: Mapping[str, Any]) -> None:
@@ -138,31 +133,33 @@ def _add_received(reading: Reading, fields: Mapping[str, Any], message: Mapping[
         event.provider_word = status
         return
     answered = object_at(message, "replyTo") or object_at(message, "context")
-    answered_id = optional_id(answered, "id", "messageId")
-    if answered_id:
-        event = reading.add_of_message(EVENT_KIND_REPLIED, time_us, answered_id)
-    else:
-        event = reading.add(EVENT_KIND_REPLIED, time_us)
-    event.provider_word = word(message, "type")
-    # In samples `from` and `to` of inbound messages are the wrong way round; the contact is right.
-    person = optional_id(object_at(fields, "contact"), "msisdn") or optional_id(message, "from")
-    event.address = from_digits(person)
-    _add_act(event, object_at(message, "content"), inbound_id)
-    engagement = event.engagement
-    written = text(message, "content", "text")
-    add_consent(reading, event, written, engagement.button_title, engagement.button_id)
-
-
-def _add_act(event: Event, content: Mapping[str, Any], inbound_id: str) -> None:
-    engagement = event.engagement
-    engagement.fact_id = inbound_id
-    engagement.inbound_type = event.provider_word
+    content = object_at(message, "content")
     interactive = object_at(content, "interactive")
     tapped = object_at(interactive, "reply") or object_at(content, "button")
-    if tapped:
-        engagement.is_tap = True
-        engagement.button_id = title({"id": first_text(tapped, "payload", "id")}, "id")
-        engagement.button_title = title({"text": first_text(tapped, "text", "title")}, "text")
+    contact = object_at(fields, "contact")
+    kind = word(message, "type")
+    add_inbound(
+        reading,
+        Inbound(
+            inbound_id=inbound_id,
+            word=kind,
+            time_us=time_us,
+            # In samples `from` and `to` of inbound messages are the wrong way round; the contact
+            # is right.
+            person=from_digits(optional_id(contact, "msisdn") or optional_id(message, "from")),
+            channel=_channel(message),
+            answered_id=optional_id(answered, "id", "messageId"),
+            content_type=kind,
+            texts=(text(content, "text"), text(content, "email", "content", "text")),
+            is_tap=bool(tapped),
+            button_id=first_text(tapped, "payload", "id"),
+            button_title=first_text(tapped, "text", "title"),
+        ),
+    )
+
+
+def _channel(message: Mapping[str, Any]) -> int:
+    return CHANNELS.get(text(message, "platform"), CHANNEL_UNSPECIFIED)
 
 
 def _time_us(item: Mapping[str, Any]) -> int | None:

@@ -5,14 +5,26 @@ the words mean is in `meta_statuses.py`, `meta_inbound.py` and `meta_notices.py`
 """
 
 import hmac
+from typing import ClassVar
 from urllib.parse import parse_qs
 
 from libs.runtime.accounts import Account
 from services.ingest.domain.keyed_hash import hmac_sha256_hex
 from services.ingest.domain.reading import Reading
-from services.ingest.providers import meta_parts
+from services.ingest.providers import inbound, meta_parts
+from services.ingest.providers.bodies import empty_reading
 from services.ingest.providers.meta_body import BodyReader, read_statuses_only
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
+from services.ingest.providers.provider import (
+    SECRET_NOT_CONFIGURED,
+    SIGNED,
+    Answer,
+    Authentic,
+    Callback,
+    Dialect,
+    Names,
+    Refused,
+    live,
+)
 
 # Purposes of the account's secrets.
 APP_SECRET = "app_secret"  # noqa: S105 the name of a secret
@@ -22,12 +34,22 @@ SIGNATURE_PREFIX = "sha256="
 QUERY_FIELDS_MAX = 32
 
 
-class Meta:
+SIGNATURE_CURE = (
+    "Compare the account's app_secret with the app's (App settings, Basic); while it is changed, "
+    "list both. A proxy must not rewrite bodies."
+)
+
+
+class Meta(Dialect):
     """The dialect of Meta's WhatsApp Cloud API."""
 
     name = "meta"
     methods = frozenset({"GET", "POST"})
-    answer = Answer()
+    secrets: ClassVar[Names] = {
+        APP_SECRET: "secret of the Meta app, which signs callbacks",
+        VERIFY_TOKEN: "token of the hand-shake, as set beside the callback's address",
+    }
+    options: ClassVar[Names] = inbound.OPTIONS
 
     def handshake(self, callback: Callback, account: Account) -> Answer | None:
         """Answer the check that Meta makes when the address or the token is set.
@@ -45,8 +67,7 @@ class Meta:
         token = asked.get("hub.verify_token", [""])[0]
         if asked.get("hub.mode") != ["subscribe"] or not challenge:
             return Answer(400)
-        live = account.secrets.get(VERIFY_TOKEN, ())
-        if any(_same(token, secret) for secret in live if secret):
+        if any(_same(token, secret) for secret in live(account, VERIFY_TOKEN)):
             return Answer(200, challenge.encode(errors="replace"))
         return Answer(403)
 
@@ -55,32 +76,32 @@ class Meta:
 
         Meta escapes letters beyond ASCII and signs what it escaped: only the raw bytes will do.
         """
-        secrets = [secret for secret in account.secrets.get(APP_SECRET, ()) if secret]
+        secrets = live(account, APP_SECRET)
         if not secrets:
-            return Refused("SECRET_NOT_CONFIGURED", 503)
+            return SECRET_NOT_CONFIGURED
         signature = callback.headers.get(SIGNATURE_HEADER, "")
         if not signature:
-            return Refused("SIGNATURE_MISSING")
+            return Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE)
         if not signature.startswith(SIGNATURE_PREFIX):
-            return Refused("SIGNATURE_WRONG")
+            return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
         given = signature[len(SIGNATURE_PREFIX) :].strip().lower()
         for secret in secrets:
             if _same(given, hmac_sha256_hex(secret, callback.body)):
-                return Authentic()
-        return Refused("SIGNATURE_WRONG")
+                return SIGNED
+        return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
 
     def parse(self, callback: Callback, account: Account) -> Reading | Refused:
         """Read a body: in one pass if it holds clean statuses only, else item by item."""
-        reading = _empty(callback, account)
+        reading = empty_reading(callback, account)
         if read_statuses_only(reading, callback.body):
             return reading
-        reading = _empty(callback, account)
+        reading = empty_reading(callback, account)
         BodyReader(reading, callback.body).read()
         return reading
 
     def parse_packed(self, callback: Callback, account: Account) -> Reading | Refused:
         """Read a body as ``parse`` does, with plain statuses as bytes."""
-        reading = _empty(callback, account)
+        reading = empty_reading(callback, account)
         if read_statuses_only(reading, callback.body, reading.pack()):
             return reading
         return self.parse(callback, account)
@@ -88,15 +109,6 @@ class Meta:
     def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
         """Return a body with nothing but ``part``."""
         return meta_parts.whole_of(part, place)
-
-
-def _empty(callback: Callback, account: Account) -> Reading:
-    return Reading(
-        tenant_id=account.tenant_id,
-        provider=account.provider,
-        account=account.account,
-        receive_time_us=callback.receive_time_us,
-    )
 
 
 def _same(given: str, expected: str) -> bool:

@@ -5,14 +5,16 @@ from typing import Any, Final
 
 from msgspec import MsgspecError
 
+from services.ingest.domain.fields import WORD_CHARACTERS_MAX
 from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading, holds_nul
 from services.ingest.providers import meta_inbound, meta_notices, meta_statuses
 from services.ingest.providers.mended_json import mend
 from services.ingest.providers.meta_packed import pack_status
 from services.ingest.providers.meta_payload import (
+    NOTHING_AROUND,
     WHATSAPP,
-    WORD_CHARACTERS_MAX,
+    Around,
     decode_any,
     decode_fields,
     decode_items,
@@ -51,10 +53,13 @@ def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | Non
         for change in entry.changes:
             if change.field != "messages":
                 return False
-            for status in change.value.statuses:
-                if packed is not None and pack_status(packed, status, receive_time_us):
+            value = change.value
+            number = value.metadata.display_phone_number if value.metadata else None
+            around = Around(number or "", value.contacts or ())
+            for status in value.statuses:
+                if packed is not None and pack_status(packed, status, receive_time_us, around):
                     continue
-                if not is_known(status) or add_status(reading, status):
+                if not is_known(status) or add_status(reading, status, around=around):
                     return False
     return True
 
@@ -74,6 +79,8 @@ class BodyReader:
         self._body = body
         self._decodable = body
         self._is_hopeless = False
+        # Of the ``value`` that is being read.
+        self._around = NOTHING_AROUND
 
     def read(self) -> None:
         """Read all there is; never raises."""
@@ -174,7 +181,13 @@ class BodyReader:
         entry_time: object,
         readers: dict[str, Callable[[bytes], str | None]],
     ) -> None:
-        for name, part in (self._fields(value, path) or {}).items():
+        fields = self._fields(value, path) or {}
+        self._around = Around.of(
+            {name: self._any(fields.get(name)) for name in ("metadata", "contacts")}
+        )
+        if self._around.only_person and not self._is_alone(fields.get("messages")):
+            self._around.only_person = ()
+        for name, part in fields.items():
             read = readers.get(name)
             if read is not None:
                 for index, item in enumerate(self._items(part, f"{path}.{name}", bytes(value))):
@@ -187,16 +200,16 @@ class BodyReader:
             status = decode_status(raw)
         except MsgspecError:
             status = tolerant_status(decode_object(raw))
-        return meta_statuses.add_status(self._reading, status, raw)
+        return meta_statuses.add_status(self._reading, status, raw, around=self._around)
 
     def _read_inbound(self, raw: bytes) -> str:
-        return meta_inbound.add_inbound(self._reading, decode_object(raw), raw)
+        return meta_inbound.add_message(self._reading, decode_object(raw), raw, self._around)
 
     def _read_action(self, raw: bytes) -> str:
         return meta_notices.add_action(self._reading, decode_object(raw), raw)
 
     def _read_preference(self, raw: bytes) -> str:
-        return meta_notices.add_preference(self._reading, decode_object(raw), raw)
+        return meta_notices.add_preference(self._reading, decode_object(raw), raw, self._around)
 
     def _read_error(self, raw: bytes) -> None:
         meta_notices.add_account_error(self._reading, raw, decode_object(raw))
@@ -252,12 +265,23 @@ class BodyReader:
             self._quarantine("NOT_AN_OBJECT", f"{path}: {error}", bytes(raw))
             return None
 
-    def _plain(self, raw: Any) -> object:
-        """Return a plain value; None if there is none or it cannot be held."""
+    def _any(self, raw: Any) -> Any:
+        """Return a decoded value; None if there is none or it cannot be decoded."""
         try:
-            value = decode_any(raw) if raw is not None else None
+            return decode_any(raw) if raw is not None else None
         except _UNREADABLE:
             return None
+
+    def _is_alone(self, raw: Any) -> bool:
+        """Say whether a list has one item."""
+        try:
+            return raw is not None and len(decode_items(raw)) == 1
+        except _UNREADABLE:
+            return False
+
+    def _plain(self, raw: Any) -> object:
+        """Return a plain value; None if there is none or it cannot be held."""
+        value = self._any(raw)
         if isinstance(value, str):
             return value.replace("\x00", "")[:WORD_CHARACTERS_MAX]
         return value

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_WHATSAPP,
     EVENT_KIND_CLICKED,
     EVENT_KIND_INFO,
     EVENT_KIND_RESUBSCRIBED,
@@ -11,14 +12,15 @@ from bluetick.v1.common_pb2 import (
 )
 
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import fact_id_of
+from services.ingest.domain.fact_ids import act_id
+from services.ingest.domain.fields import WORD_CHARACTERS_MAX, object_at, text
 from services.ingest.domain.reading import DETAIL_CHARACTERS_MAX, Reading
 from services.ingest.domain.times import seconds_us
+from services.ingest.providers.inbound import name_person
 from services.ingest.providers.meta_payload import (
-    WORD_CHARACTERS_MAX,
+    NOTHING_AROUND,
+    Around,
     decode_error,
-    object_at,
-    text,
     tolerant_error,
 )
 
@@ -59,7 +61,9 @@ DETAIL_BY_PROBLEM: Final = {
 }
 
 
-def add_preference(reading: Reading, preference: dict[str, Any], raw: bytes) -> str:
+def add_preference(
+    reading: Reading, preference: dict[str, Any], raw: bytes, around: Around = NOTHING_AROUND
+) -> str:
     """Add an opt-out or opt-in of marketing messages; return the reason if unreadable, else ""."""
     time_us = seconds_us(preference.get("timestamp"))
     if time_us is None:
@@ -69,13 +73,16 @@ def add_preference(reading: Reading, preference: dict[str, Any], raw: bytes) -> 
     person = text(preference, "wa_id") or text(preference, "user_id")
     event = reading.add(EVENT_KIND_UNKNOWN if kind is None else kind, time_us)
     event.provider_word = word[:WORD_CHARACTERS_MAX]
-    event.address = from_digits(person[: WORD_CHARACTERS_MAX * 2])
+    names = around.others(text(preference, "wa_id"), text(preference, "user_id"))
+    name_person(event, from_digits(person[: WORD_CHARACTERS_MAX * 2]), *names)
+    event.channel = CHANNEL_WHATSAPP
+    event.own_address = around.own_address
     event.detail = text(preference, "category")[:WORD_CHARACTERS_MAX]
     if kind is None:
         event.raw = raw
     else:
         # Meta gives these no id; the same choice told twice must count once.
-        event.engagement.fact_id = fact_id_of("preference", person, word, str(time_us))
+        event.engagement.fact_id = act_id("preference", person, time_us, word)
     return ""
 
 
@@ -96,7 +103,7 @@ def add_action(reading: Reading, action: dict[str, Any], raw: bytes) -> str:
         event.raw = raw
     elif kind == EVENT_KIND_CLICKED:
         click_id = text(data, "click_id")
-        event.engagement.fact_id = fact_id_of("action", word, click_id, str(time_us))
+        event.engagement.fact_id = act_id(word, "", time_us, click_id)
         event.engagement.link_id = text(data, "product_id")[:WORD_CHARACTERS_MAX]
     return ""
 

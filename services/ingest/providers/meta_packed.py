@@ -3,20 +3,23 @@
 from functools import lru_cache
 from typing import Final
 
+from bluetick.v1.common_pb2 import CHANNEL_WHATSAPP
 from bluetick.v1.event_pb2 import Event, Pricing
 
 from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fields import IDENTITY_CHARACTERS_MAX, WORD_CHARACTERS_MAX
 from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.times import EARLIEST_US, seconds_us
-from services.ingest.providers.meta_payload import (
-    IDENTITY_CHARACTERS_MAX,
-    WORD_CHARACTERS_MAX,
-    Status,
-)
-from services.ingest.providers.meta_statuses import KIND_BY_STATUS
+from services.ingest.providers.inbound import ALIASES_MAX
+from services.ingest.providers.meta_payload import Around, Status
+from services.ingest.providers.meta_statuses import KIND_BY_STATUS, names_in
 
 _PLAIN: Final = {
-    word: Event(kind=KIND_BY_STATUS[word], provider_word=word).SerializeToString()
+    word: Event(
+        kind=KIND_BY_STATUS[word],
+        provider_word=word,
+        channel=CHANNEL_WHATSAPP,
+    ).SerializeToString()
     for word in ("sent", "delivered", "read", "played")
 }
 _KEPT: Final = 4_096
@@ -24,7 +27,7 @@ _TIMESTAMP_CHARACTERS_MAX: Final = 16
 _TIME_US_MAX: Final = 2**63 - 1
 
 
-def pack_status(packed: PackedEvents, status: Status, receive_time_us: int) -> bool:
+def pack_status(packed: PackedEvents, status: Status, receive_time_us: int, around: Around) -> bool:
     """Add what ``add_status`` would, if ``status`` is plain; say whether it was."""
     word, message_id, address = status.status, status.id, status.recipient_id
     fields = _PLAIN.get(word or "")
@@ -32,6 +35,7 @@ def pack_status(packed: PackedEvents, status: Status, receive_time_us: int) -> b
         fields is None
         or not message_id
         or not address
+        or "/" in message_id
         or status.type is not None
         or status.recipient_participant_id
         or status.recipient_participant_user_id
@@ -55,8 +59,19 @@ def pack_status(packed: PackedEvents, status: Status, receive_time_us: int) -> b
     reference = status.biz_opaque_callback_data or ""
     if len(reference) > IDENTITY_CHARACTERS_MAX:
         reference = ""
-    packed.add(message_id, from_digits(address), reference, time_us, fields)
+    person = from_digits(address)
+    others = [name for name in around.others(*names_in(status)) if name != person]
+    if others:
+        names = tuple(dict.fromkeys(others))[:ALIASES_MAX]
+        fields += Event(also_known_as=names).SerializeToString()
+    fields += _own(around.own_address)
+    packed.add(message_id, person, reference, time_us, fields)
     return True
+
+
+@lru_cache(maxsize=_KEPT)
+def _own(address: str) -> bytes:
+    return Event(own_address=address).SerializeToString()
 
 
 @lru_cache(maxsize=_KEPT)

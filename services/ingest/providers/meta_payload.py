@@ -3,15 +3,23 @@
 Source: Meta's webhook reference for the WhatsApp Business Platform, as of September 2026.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from libs.runtime.addresses import bare_phone
+from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fields import (
+    IDENTITY_CHARACTERS_MAX,
+    WORD_CHARACTERS_MAX,
+    list_at,
+    object_at,
+    text,
+)
+
 WHATSAPP = "whatsapp_business_account"
-# Meta's longest text that we keep as an identity is `biz_opaque_callback_data`.
-IDENTITY_CHARACTERS_MAX = 512
-WORD_CHARACTERS_MAX = 64
 
 
 class ErrorData(msgspec.Struct, gc=False):
@@ -66,11 +74,25 @@ class Status(msgspec.Struct, gc=False):
     type: str | None = None
 
 
+class Contact(msgspec.Struct, gc=False):
+    """Names of one person: a phone, and ids that are this business's or its parent's own."""
+
+    wa_id: str | None = None
+    user_id: str | None = None
+    parent_user_id: str | None = None
+
+
+class Metadata(msgspec.Struct, gc=False):
+    """The business's own number."""
+
+    display_phone_number: str | None = None
+
+
 class _StatusesValue(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     statuses: list[Status]
     messaging_product: Raw = Raw()
-    metadata: Raw = Raw()
-    contacts: Raw = Raw()
+    metadata: Metadata | None = None
+    contacts: list[Contact] | None = None
 
 
 class _StatusesChange(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -91,31 +113,47 @@ class StatusesBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     entry: list[_StatusesEntry]
 
 
+class Around:
+    """What one ``value`` says beside its items: our number, and who else its people are."""
+
+    __slots__ = ("_names", "only_person", "own_address")
+
+    def __init__(self, display_phone_number: str = "", contacts: Iterable[Contact] = ()) -> None:
+        """Take the number as Meta shows it, and the ``contacts``."""
+        self.own_address = bare_phone(display_phone_number) if display_phone_number else ""
+        people = [
+            tuple(filter(None, (contact.wa_id, contact.user_id, contact.parent_user_id)))
+            for contact in contacts
+        ]
+        self._names = {name: names for names in people if len(names) > 1 for name in names}
+        # Phone and ids of the only contact; empty if there are several or none.
+        self.only_person: tuple[str, ...] = people[0] if len(people) == 1 else ()
+
+    @classmethod
+    def of(cls, value: Any) -> "Around":
+        """Read a decoded ``value`` whose types may be any."""
+        contacts = [
+            Contact(text(item, "wa_id"), text(item, "user_id"), text(item, "parent_user_id"))
+            for item in list_at(value, "contacts")
+        ]
+        return cls(text(value, "metadata", "display_phone_number"), contacts)
+
+    def others(self, *told: str | None) -> tuple[str, ...]:
+        """Return all names of the person whose names ``told`` are, in one form each."""
+        names = [name for name in told if name]
+        known = self._names
+        if known:
+            names += [other for name in list(names) for other in known.get(name, ())]
+        return tuple(from_digits(name) for name in names if len(name) <= IDENTITY_CHARACTERS_MAX)
+
+
+NOTHING_AROUND = Around()
 decode_statuses_body = msgspec.json.Decoder(StatusesBody).decode
 decode_status = msgspec.json.Decoder(Status).decode
 decode_error = msgspec.json.Decoder(Error).decode
 decode_any = msgspec.json.Decoder().decode
 decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 decode_items = msgspec.json.Decoder(list[Raw]).decode
-
-
-def text(fields: Any, *path: str) -> str:
-    """Return the text at ``path``, a number as text; empty if there is none or it is no object."""
-    for name in path:
-        if not isinstance(fields, dict):
-            return ""
-        fields = fields.get(name)
-    if isinstance(fields, str):
-        return fields
-    if isinstance(fields, int | float) and not isinstance(fields, bool):
-        return str(fields)
-    return ""
-
-
-def object_at(fields: Any, name: str) -> dict[str, Any]:
-    """Return the object at ``name``; empty if there is none."""
-    found = fields.get(name) if isinstance(fields, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 def tolerant_status(fields: dict[str, Any]) -> Status:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_WHATSAPP,
     EVENT_KIND_DELIVERED,
     EVENT_KIND_INFO,
     EVENT_KIND_PLAYED,
@@ -11,21 +12,16 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
     EVENT_KIND_UNKNOWN,
-    EVENT_KIND_UNSUBSCRIBED,
-    FAILURE_STAGE_UNDELIVERED,
 )
 from bluetick.v1.event_pb2 import Event
 
-from libs.catalogue.failures import reason_for
 from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fields import IDENTITY_CHARACTERS_MAX, WORD_CHARACTERS_MAX
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import seconds_us
-from services.ingest.providers.meta_payload import (
-    IDENTITY_CHARACTERS_MAX,
-    WORD_CHARACTERS_MAX,
-    Error,
-    Status,
-)
+from services.ingest.providers.failures import explain
+from services.ingest.providers.inbound import name_person
+from services.ingest.providers.meta_payload import NOTHING_AROUND, Around, Error, Status
 
 KIND_BY_STATUS: Final = {
     "sent": EVENT_KIND_SENT,
@@ -41,9 +37,6 @@ KIND_BY_STATUS: Final = {
     "deleted": EVENT_KIND_INFO,
     "warning": EVENT_KIND_INFO,
 }
-
-# The person stopped marketing messages: a failure and an opt-out in one.
-OPT_OUT_CODES: Final = frozenset({"131050"})
 
 STATUS_WITHOUT_ID: Final = "STATUS_WITHOUT_ID"
 STATUS_WITHOUT_TIMESTAMP: Final = "STATUS_WITHOUT_TIMESTAMP"
@@ -66,11 +59,12 @@ def add_status(
     status: Status,
     raw: bytes = b"",
     kinds: Mapping[str, int] = KIND_BY_STATUS,
+    around: Around = NOTHING_AROUND,
 ) -> str:
     """Add what ``status`` says; return the reason if it cannot be read, else "".
 
-    ``raw`` is kept where the word is not in ``kinds``. All events of one status have the same time;
-    they carry every code of ``errors``.
+    ``around`` is what stands beside it in its ``value``. ``raw`` is kept where the word is not in
+    ``kinds``. All events of one status have the same time; they carry every code of ``errors``.
     """
     if not status.id:
         return STATUS_WITHOUT_ID
@@ -92,7 +86,9 @@ def add_status(
     event.provider_word = word if kind is not None else word[:WORD_CHARACTERS_MAX]
     if kind is None:
         event.raw = raw
-    _add_identity(event, status, address)
+    event.channel = CHANNEL_WHATSAPP
+    event.own_address = around.own_address
+    _add_identity(event, status, address, around)
     if kind == EVENT_KIND_UNDELIVERED:
         _add_failure(reading, event, status.errors or [])
     elif status.type == "payment":
@@ -111,8 +107,20 @@ def _recipient(status: Status) -> str:
     )
 
 
-def _add_identity(event: Event, status: Status, address: str) -> None:
-    event.address = from_digits(address)
+def names_in(status: Status) -> tuple[str | None, ...]:
+    """Return all names of the recipient that the status itself tells."""
+    if status.recipient_participant_id or status.recipient_participant_user_id:
+        return status.recipient_participant_id, status.recipient_participant_user_id
+    return (
+        status.recipient_id,
+        status.recipient_user_id,
+        status.parent_recipient_user_id,
+        status.recipient_parent_user_id,
+    )
+
+
+def _add_identity(event: Event, status: Status, address: str, around: Around) -> None:
+    name_person(event, from_digits(address), *around.others(*names_in(status)))
     reference = status.biz_opaque_callback_data
     # A longer one is not a reference that a sender can have recorded.
     if reference and len(reference) <= IDENTITY_CHARACTERS_MAX:
@@ -130,32 +138,7 @@ def _add_identity(event: Event, status: Status, address: str) -> None:
 def _add_failure(reading: Reading, event: Event, errors: list[Error]) -> None:
     codes = {error.code_text(): error for error in reversed(errors)}
     first_code = errors[0].code_text() if errors else ""
-    _set_failure(event, first_code, codes.pop(first_code, None))
-    for code, error in sorted(codes.items()):
-        another = _another(reading, event)
-        _set_failure(another, code, error)
-    if first_code in OPT_OUT_CODES or OPT_OUT_CODES & codes.keys():
-        opt_out = _another(reading, event)
-        opt_out.kind = EVENT_KIND_UNSUBSCRIBED
-        opt_out.engagement.fact_id = f"{event.provider_message_id}/opt-out"
-        opt_out.engagement.by_failure = True
-
-
-def _another(reading: Reading, event: Event) -> Event:
-    """Add a second event of the same moment: same message, same person, no failure yet."""
-    another = reading.batch.events.add()
-    another.CopyFrom(event)
-    another.ClearField("provider_code")
-    another.ClearField("reason")
-    another.ClearField("detail")
-    another.ClearField("pricing")
-    return another
-
-
-def _set_failure(event: Event, code: str, error: Error | None) -> None:
-    event.provider_code = code
-    event.reason = reason_for(  # type: ignore[assignment]
-        event.provider, code, FAILURE_STAGE_UNDELIVERED
-    )
-    if error is not None:
-        event.detail = error.detail_text()
+    first = codes.pop(first_code, None)
+    others = [(reading.add_beside(event), code, codes[code]) for code in sorted(codes)]
+    for failed, code, error in [(event, first_code, first), *others]:
+        explain(reading, failed, [code], error.detail_text() if error is not None else "")

@@ -6,13 +6,12 @@ Source: Postmark's webhook reference; bounce types as in its bounce API.
 - Message id: ``MessageID``, one for each recipient.
 - Times are ISO 8601, some with an offset and seven digits of a fraction.
 - Code of a failure: ``Type`` of the bounce ("HardBounce").
-- ``ID`` exists on bounces only, so an act without one is identified by what it tells.
 """
 
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_CLICKED,
@@ -30,16 +29,19 @@ from bluetick.v1.common_pb2 import (
 from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.accounts import Account
-from services.ingest.domain.fields import Unreadable, list_at, object_at, text
+from services.ingest.domain.fields import Unreadable, identity, list_at, object_at, text, words
 from services.ingest.domain.reading import Reading
+from services.ingest.domain.smtp_codes import is_permanent, smtp_codes
 from services.ingest.domain.times import iso_us
+from services.ingest.providers import email_events, static_credential
+from services.ingest.providers.bodies import read_whole
+from services.ingest.providers.decoding import json_object
 from services.ingest.providers.email_events import (
     ACTS,
     URL_CHARACTERS_MAX,
     EmailEvents,
-    fact_id,
+    set_choice,
     set_click,
-    set_failure,
     set_open,
 )
 from services.ingest.providers.email_replies import (
@@ -48,11 +50,10 @@ from services.ingest.providers.email_replies import (
     date_us,
     headers_of,
 )
-from services.ingest.providers.json_parts import identity, words
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
+from services.ingest.providers.failures import explain
+from services.ingest.providers.provider import Authentic, Callback, Dialect, Names, Refused
 from services.ingest.providers.static_credential import check_static_credential
 from services.ingest.providers.unsigned_door import without_noise
-from services.ingest.providers.whole_body import json_object, read_whole
 
 KIND_BY_BOUNCE: Final = {
     "HardBounce": EVENT_KIND_UNDELIVERED,
@@ -80,6 +81,11 @@ KIND_BY_BOUNCE: Final = {
     "Unsubscribe": EVENT_KIND_UNSUBSCRIBED,
     "Subscribe": EVENT_KIND_RESUBSCRIBED,
 }
+# Bounces whose name leaves it open whether the mailbox is there: the mail server's own code, where
+# it says that it is final, is the better word.
+SOFT_BOUNCES: Final = frozenset(
+    {"SoftBounce", "Undeliverable", "Unconfirmed", "Unknown", "VirusNotification"}
+)
 # Why Postmark stops sending to somebody: only one of them is that person's wish to leave.
 KIND_BY_SUPPRESSION: Final = {
     "HardBounce": EVENT_KIND_UNDELIVERED,
@@ -94,16 +100,12 @@ _OWN_MESSAGE_ID: Final = re.compile(r"([0-9a-f-]{36})@mtasv\.net", re.IGNORECASE
 _Add = Callable[..., Event]
 
 
-class Postmark:
+class Postmark(Dialect):
     """The dialect of Postmark's webhooks."""
 
     name = "postmark"
-    methods = frozenset({"POST"})
-    answer = Answer()
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """Postmark makes none."""
-        return None
+    secrets: ClassVar[Names] = static_credential.SECRETS
+    options: ClassVar[Names] = {**static_credential.OPTIONS, **email_events.OPTIONS}
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Compare the credential in the address or header; without one the address is secret."""
@@ -128,7 +130,7 @@ def _read(callback: Callback, account: Account, reading: Reading) -> None:
     emails = EmailEvents(reading, account)
     record = words(fields, "RecordType")
     if _is_inbound(fields):
-        _add_inbound(emails, fields, callback.receive_time_us)
+        _add_inbound(emails, fields)
         return
     if not record:
         raise Unreadable("EVENT_MISSING", "RecordType: missing or empty")
@@ -145,15 +147,15 @@ def _read(callback: Callback, account: Account, reading: Reading) -> None:
         times = (iso_us(fields.get(name)) for name in moments)
         _unknown(add, record, next(filter(None, times), callback.receive_time_us), callback.body)
     else:
-        read(add, fields, callback.body)
+        read(reading, add, fields, callback.body)
 
 
-def _read_delivery(add: _Add, fields: dict[str, Any], body: bytes) -> None:
+def _read_delivery(reading: Reading, add: _Add, fields: dict[str, Any], body: bytes) -> None:
     event = add(EVENT_KIND_DELIVERED, iso_us(fields.get("DeliveredAt")), word="Delivery")
     event.detail = words(fields, "Details")
 
 
-def _read_bounce(add: _Add, fields: dict[str, Any], body: bytes) -> None:
+def _read_bounce(reading: Reading, add: _Add, fields: dict[str, Any], body: bytes) -> None:
     named = words(fields, "Type") or words(fields, "RecordType")
     kind = KIND_BY_BOUNCE.get(named)
     time_us = iso_us(fields.get("BouncedAt"))
@@ -163,25 +165,27 @@ def _read_bounce(add: _Add, fields: dict[str, Any], body: bytes) -> None:
     event = add(kind, time_us, word=named)
     details = words(fields, "Details") or words(fields, "Description")
     if kind in (EVENT_KIND_UNDELIVERED, EVENT_KIND_DROPPED, EVENT_KIND_DEFERRED):
-        set_failure(event, [named], details)
+        final = [code for code in smtp_codes(details).exact if is_permanent(code)]
+        explain(reading, event, [*(final if named in SOFT_BOUNCES else ()), named], details)
     else:
         event.detail = details
     if kind in ACTS:
-        _set_act(event, fields, "BouncedAt")
+        set_choice(event, time_us)
 
 
-def _read_open(add: _Add, fields: dict[str, Any], body: bytes) -> None:
-    event = add(EVENT_KIND_READ, iso_us(fields.get("ReceivedAt")), word="Open")
-    set_open(event, _fact_id(fields, "ReceivedAt"), words(fields, "UserAgent"))
+def _read_open(reading: Reading, add: _Add, fields: dict[str, Any], body: bytes) -> None:
+    time_us = iso_us(fields.get("ReceivedAt"))
+    set_open(add(EVENT_KIND_READ, time_us, word="Open"), time_us, words(fields, "UserAgent"))
 
 
-def _read_click(add: _Add, fields: dict[str, Any], body: bytes) -> None:
-    event = add(EVENT_KIND_CLICKED, iso_us(fields.get("ReceivedAt")), word="Click")
+def _read_click(reading: Reading, add: _Add, fields: dict[str, Any], body: bytes) -> None:
+    time_us = iso_us(fields.get("ReceivedAt"))
+    event = add(EVENT_KIND_CLICKED, time_us, word="Click")
     url = words(fields, "OriginalLink", characters_max=URL_CHARACTERS_MAX)
-    set_click(event, _fact_id(fields, "ReceivedAt"), url, words(fields, "UserAgent"))
+    set_click(event, time_us, url, words(fields, "UserAgent"))
 
 
-def _read_subscription(add: _Add, fields: dict[str, Any], body: bytes) -> None:
+def _read_subscription(reading: Reading, add: _Add, fields: dict[str, Any], body: bytes) -> None:
     suppressed = fields.get("SuppressSending")
     named = words(fields, "SuppressionReason")
     time_us = iso_us(fields.get("ChangedAt"))
@@ -193,34 +197,29 @@ def _read_subscription(add: _Add, fields: dict[str, Any], body: bytes) -> None:
         kind, time_us, word=f"SubscriptionChange/{named}" if named else "SubscriptionChange"
     )
     if kind == EVENT_KIND_UNDELIVERED:
-        set_failure(event, [named], "")
+        explain(reading, event, [named], "")
         return
-    _set_act(event, fields, "ChangedAt")
+    # A complaint is told twice: by itself and as the suppression that follows. It is one.
+    set_choice(event, time_us, words(fields, "MessageStream"))
     # "Recipient", "Customer" or "Admin": who did it.
     event.detail = words(fields, "Origin")
 
 
-def _set_act(event: Event, fields: dict[str, Any], moment: str) -> None:
-    # A complaint is told twice: by itself and as the suppression that follows. It is one.
-    is_complaint = event.kind == EVENT_KIND_COMPLAINED
-    event.engagement.fact_id = "complaint" if is_complaint else _fact_id(fields, moment)
-
-
-def _add_inbound(emails: EmailEvents, fields: dict[str, Any], receive_time_us: int) -> None:
+def _add_inbound(emails: EmailEvents, fields: dict[str, Any]) -> None:
     headers = headers_of(list_at(fields, "Headers"))
     own = _OWN_MESSAGE_ID.fullmatch(answered_message_id(headers))
     add_email_reply(
         emails,
         headers,
-        time_us=date_us(text(fields, "Date"), receive_time_us),
+        time_us=date_us(text(fields, "Date")),
         word="Inbound",
         inbound_id=identity(fields, "MessageID"),
         sender=identity(object_at(fields, "FromFull"), "Email") or identity(fields, "From"),
         answered_id=own.group(1).lower() if own else "",
-        texts=(
-            words(fields, "StrippedTextReply"), words(fields, "TextBody"), words(fields, "Subject"),
-        ),
-    )  # fmt: skip
+        text=words(fields, "StrippedTextReply") or words(fields, "TextBody"),
+        subject=words(fields, "Subject"),
+        own_address=identity(fields, "OriginalRecipient", "To"),
+    )
 
 
 def _unknown(add: _Add, word: str, time_us: int | None, body: bytes) -> None:
@@ -228,12 +227,7 @@ def _unknown(add: _Add, word: str, time_us: int | None, body: bytes) -> None:
     event.raw = body
 
 
-def _fact_id(fields: dict[str, Any], moment: str) -> str:
-    names = ("RecordType", "MessageID", "Recipient", "OriginalLink", moment, "SuppressSending")
-    return identity(fields, "ID") or fact_id(*(fields.get(name) for name in names))
-
-
-_READERS: Final[dict[str, Callable[[_Add, dict[str, Any], bytes], None]]] = {
+_READERS: Final[dict[str, Callable[[Reading, _Add, dict[str, Any], bytes], None]]] = {
     "Delivery": _read_delivery,
     "Bounce": _read_bounce,
     "SpamComplaint": _read_bounce,

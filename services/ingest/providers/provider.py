@@ -10,12 +10,22 @@ account. The door around it does the rest, in this order:
 """
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import msgspec
+from bluetick.v1.event_pb2 import (
+    CALLBACK_PROOF_CREDENTIAL,
+    CALLBACK_PROOF_NOTHING,
+    CALLBACK_PROOF_SIGNATURE,
+)
 
 from libs.runtime.accounts import Account
+from services.ingest.domain.link_token import LinkKeyring
 from services.ingest.domain.reading import Reading
+from services.ingest.domain.times import AHEAD_S_MAX
+
+# Names of secrets or options, each with what it is.
+Names = Mapping[str, str]
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -28,6 +38,9 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     external_url: str  # as the provider called it, from configuration; never from Host
     receive_time_us: int  # microseconds since 1970, UTC
     signature_age_s_max: int = 0  # oldest signed time that is taken; 0: any
+    time_ahead_s_max: int = AHEAD_S_MAX  # how far ahead of its receipt a time is believed
+    link_keys: LinkKeyring | None = None  # of tracked links: what else tells clicks on them
+    is_trial: bool = False  # nothing of it is stored, so it uses nothing up
     certificate: str = ""  # PEM from the address that ``certificate_url`` named; empty: none
 
 
@@ -40,14 +53,41 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Authentic(msgspec.Struct, frozen=True, gc=False):
-    """The callback comes from the provider."""
+    """The callback comes from the provider, as far as ``proof`` (a ``CallbackProof``) proves it."""
+
+    proof: int = CALLBACK_PROOF_SIGNATURE
 
 
-class Refused(msgspec.Struct, frozen=True, gc=False):
-    """The callback is turned away. ``reason`` is for our log, never for the caller."""
+SIGNED: Final = Authentic(CALLBACK_PROOF_SIGNATURE)
+CREDENTIAL: Final = Authentic(CALLBACK_PROOF_CREDENTIAL)
+UNPROVEN: Final = Authentic(CALLBACK_PROOF_NOTHING)
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False, eq=False):
+    """The callback is turned away. ``reason`` and ``cure`` are for us, never for the caller."""
 
     reason: str
     http_status: int = 401
+    # What the operator may do about it; empty where the reason says it all.
+    cure: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether both are refused for the same reason, whatever is advised."""
+        if not isinstance(other, Refused):
+            return NotImplemented
+        return (self.reason, self.http_status) == (other.reason, other.http_status)
+
+    def __hash__(self) -> int:
+        """Return the hash of what is compared."""
+        return hash((self.reason, self.http_status))
+
+
+SECRET_NOT_CONFIGURED: Final = Refused(
+    "SECRET_NOT_CONFIGURED",
+    503,
+    "Give the account the secret with which the provider signs; see docs/providers.md for its "
+    "name.",
+)
 
 
 class Provider(Protocol):
@@ -60,6 +100,11 @@ class Provider(Protocol):
     name: str
     methods: frozenset[str]
     answer: Answer
+    # Names that an account may use, each with what it is; another one stops the start.
+    secrets: ClassVar[Names]
+    options: ClassVar[Names]
+    # Its signature covers a token and not the body: it is a ``SignsTokens``.
+    signs_tokens: ClassVar[bool]
 
     def handshake(self, callback: Callback, account: Account) -> Answer | None:
         """Return the answer to a hand-shake; None if the callback is none.
@@ -80,6 +125,24 @@ class Provider(Protocol):
         One unreadable item is quarantined and its neighbours are read. Only a provider that signs
         nothing may refuse here (400): what is authentic is always kept.
         """
+
+
+class Dialect:
+    """What most providers have in common: no hand-shake, POST, and an empty answer of 200."""
+
+    methods: frozenset[str] = frozenset({"POST"})
+    answer: Answer = Answer()
+    secrets: ClassVar[Names] = {}
+    options: ClassVar[Names] = {}
+    signs_tokens: ClassVar[bool] = False
+
+    def handshake(self, callback: Callback, account: Account) -> Answer | None:
+        """The provider tries nothing out."""
+
+
+def live(account: Account, purpose: str) -> list[str]:
+    """Return the live secrets of one purpose; an empty one opens nothing."""
+    return [secret for secret in account.secrets.get(purpose, ()) if secret.strip()]
 
 
 @runtime_checkable
@@ -103,6 +166,14 @@ class AsksOutside(Provider, Protocol):
 
     def confirm_url(self, callback: Callback, account: Account) -> str:
         """Return the address to call once an authentic callback is stored; empty for none."""
+
+
+@runtime_checkable
+class SignsTokens(Provider, Protocol):
+    """A provider whose signature covers a token and not the body."""
+
+    def used_once(self, callback: Callback) -> str:
+        """Return the token of an authentic callback, which must come with no other body."""
 
 
 @runtime_checkable

@@ -1,5 +1,10 @@
 """All providers that Bluetick reads. To add one: write its file, name it here."""
 
+from difflib import get_close_matches
+
+from libs.runtime.accounts import Accounts, AccountsProblem
+from services.ingest.providers.azure import Azure
+from services.ingest.providers.brevo import Brevo
 from services.ingest.providers.dialog360 import Dialog360
 from services.ingest.providers.generic import Generic
 from services.ingest.providers.gupshup import Gupshup
@@ -9,6 +14,7 @@ from services.ingest.providers.messagebird import MessageBird
 from services.ingest.providers.meta import Meta
 from services.ingest.providers.postmark import Postmark
 from services.ingest.providers.provider import Provider
+from services.ingest.providers.resend import Resend
 from services.ingest.providers.sendgrid import SendGrid
 from services.ingest.providers.ses import Ses
 from services.ingest.providers.sinch import Sinch
@@ -29,6 +35,42 @@ PROVIDERS: tuple[Provider, ...] = (
     Ses(),
     Mailgun(),
     Postmark(),
+    Resend(),
+    Brevo(),
+    Azure(),
 )
 
 BY_NAME: dict[str, Provider] = {provider.name: provider for provider in PROVIDERS}
+
+
+def check_accounts(accounts: Accounts) -> None:
+    """Check that all names of secrets and options mean something to their provider.
+
+    A secret under a wrong name proves nothing, silently, and an option under a wrong name changes
+    nothing.
+
+    Raises:
+        AccountsProblem: names the account, the name and the known ones.
+    """
+    for account in accounts:
+        provider = BY_NAME.get(account.provider)
+        where = f"{account.provider}/{account.account}"
+        if provider is None:
+            # Its callbacks find no door; `bluetick doctor` says so.
+            continue
+        for kind, given, known in (
+            ("secret", account.secrets, provider.secrets),
+            ("option", account.options, provider.options),
+        ):
+            for name in given:
+                if name not in known:
+                    raise AccountsProblem(
+                        f"{where}: {kind} {name!r} is unknown{_instead(name, list(known))}; "
+                        f"known {kind}s: {', '.join(sorted(known)) or 'none'}."
+                    )
+
+
+def _instead(name: str, known: list[str]) -> str:
+    """Return a hint at the name that was probably meant; empty: none is near."""
+    near = get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -8,6 +8,8 @@ Code of a bounce: "<bounceType>/<bounceSubType>" ("Permanent/NoEmail"), or the S
 does not know the cause; of a rejection "Reject", of a template "RenderingFailure".
 """
 
+import binascii
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -27,15 +29,23 @@ from bluetick.v1.common_pb2 import (
 )
 from bluetick.v1.event_pb2 import Event
 
-from services.ingest.domain.fields import Unreadable, list_at, object_at, text
-from services.ingest.domain.smtp_codes import smtp_codes
+from libs.runtime.message_ids import bare_mailbox
+from services.ingest.domain.fields import (
+    Unreadable,
+    identity,
+    list_at,
+    object_at,
+    text,
+    words,
+)
+from services.ingest.domain.smtp_codes import is_permanent, smtp_codes
 from services.ingest.domain.times import iso_us
+from services.ingest.providers.decoding import json_object
 from services.ingest.providers.email_events import (
     URL_CHARACTERS_MAX,
     EmailEvents,
-    fact_id,
+    set_choice,
     set_click,
-    set_failure,
     set_open,
 )
 from services.ingest.providers.email_replies import (
@@ -43,8 +53,8 @@ from services.ingest.providers.email_replies import (
     answered_message_id,
     headers_of,
 )
-from services.ingest.providers.json_parts import identity, words
-from services.ingest.providers.whole_body import json_object
+from services.ingest.providers.failures import explain
+from services.ingest.providers.mime import read_email
 
 KIND_BY_EVENT: Final = {
     "Send": EVENT_KIND_SENT,
@@ -78,18 +88,18 @@ SUPPRESSED_BY_COMPLAINT: Final = "OnAccountSuppressionList"
 
 
 def add_ses_event(
-    emails: EmailEvents, envelope: Mapping[str, Any], message: str, receive_time_us: int
+    emails: EmailEvents, envelope: Mapping[str, Any], message: bytes, receive_time_us: int
 ) -> None:
     """Add what the ``message`` of a notification says, for each recipient.
 
     Raises:
         Unreadable: it is no JSON object, or lacks what it cannot do without.
     """
-    fields = json_object(message.encode(errors="replace"))
+    fields = json_object(message)
     word = words(fields, "eventType") or words(fields, "notificationType")
     mail = object_at(fields, "mail")
     if word == "Received":
-        _add_inbound(emails, mail, fields, receive_time_us)
+        _add_inbound(emails, mail, fields)
         return
     kind = KIND_BY_EVENT.get(word)
     if kind is None:
@@ -100,7 +110,7 @@ def add_ses_event(
             word=word,
             message_id=identity(mail, "messageId"),
         )
-        unknown.raw = message.encode(errors="replace")
+        unknown.raw = message
         return
     part = object_at(fields, _PART_BY_EVENT.get(word, word.lower()))
     # Sending and refusing have no time of their own.
@@ -114,9 +124,8 @@ def add_ses_event(
             message_id=identity(mail, "messageId"),
             recipient=recipient,
             message_ref=emails.ref_in(mail.get("tags")),
-            is_id_shared=True,
         )
-        _explain(emails, event, part, own)
+        _explain(emails, event, part, own, time_us)
 
 
 def _recipients(
@@ -131,66 +140,92 @@ def _recipients(
     if len(listed) > RECIPIENTS_MAX:
         raise Unreadable("RECIPIENTS_TOO_MANY", f"more than {RECIPIENTS_MAX} recipients")
     found: dict[str, Mapping[str, Any]] = {}
+    sent_to = [bare_mailbox(one) for one in list_at(mail, "destination") if isinstance(one, str)]
     for entry in listed:
         own = {"emailAddress": entry} if isinstance(entry, str) else entry
         mailbox = identity(own, "emailAddress")
+        if mailbox and len(sent_to) == 1 and not _is_same(mailbox, sent_to[0]):
+            # Forwarded: what happens to it there happens to the one that it was sent to.
+            mailbox = sent_to[0]
         if mailbox:
             found.setdefault(mailbox, own)
     return list(found.items()) or [("", {})]
 
 
+def _is_same(mailbox: str, other: str) -> bool:
+    return bare_mailbox(mailbox).lower() == other.lower()
+
+
 def _explain(
-    emails: EmailEvents, event: Event, part: Mapping[str, Any], own: Mapping[str, Any]
+    emails: EmailEvents,
+    event: Event,
+    part: Mapping[str, Any],
+    own: Mapping[str, Any],
+    time_us: int | None,
 ) -> None:
     word = event.provider_word
+    reading = emails.reading
     if word == "Bounce":
-        _explain_bounce(event, part, own)
+        _explain_bounce(emails, event, part, own)
     elif word == "DeliveryDelay":
         diagnosis = words(own, "diagnosticCode")
         codes = smtp_codes(words(own, "status"), diagnosis)
-        set_failure(event, [*codes.exact, *codes.vague, words(part, "delayType")], diagnosis)
+        told = [*codes.exact, *codes.vague, words(part, "delayType")]
+        explain(reading, event, told, diagnosis)
     elif word == "Reject":
-        set_failure(event, ["Reject"], words(part, "reason"))
+        explain(reading, event, ["Reject"], words(part, "reason"))
     elif word == "Rendering Failure":
-        set_failure(event, ["RenderingFailure"], words(part, "errorMessage"))
+        explain(reading, event, ["RenderingFailure"], words(part, "errorMessage"))
     elif word == "Delivery":
         event.detail = words(part, "smtpResponse")
     elif word == "Open":
-        set_open(event, _fact_id(word, part), words(part, "userAgent"))
+        set_open(event, time_us, words(part, "userAgent"))
     elif word == "Click":
         url = words(part, "link", characters_max=URL_CHARACTERS_MAX)
-        set_click(event, _fact_id(word, part), url, words(part, "userAgent"))
+        set_click(event, time_us, url, words(part, "userAgent"))
         event.engagement.link_id = _first(object_at(part, "linkTags").get("link_id"))
     elif word == "Complaint":
-        _explain_complaint(emails, event, part)
+        _explain_complaint(emails, event, part, time_us)
     elif word == "Subscription":
-        _explain_subscription(emails, event, part)
+        _explain_subscription(emails, event, part, time_us)
 
 
-def _explain_bounce(event: Event, part: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+def _explain_bounce(
+    emails: EmailEvents, event: Event, part: Mapping[str, Any], own: Mapping[str, Any]
+) -> None:
+    """Take SES's own words, unless they leave open what the mail server's code says for good."""
     main, sub = words(part, "bounceType"), words(part, "bounceSubType")
     diagnosis = words(own, "diagnosticCode")
     codes = smtp_codes(words(own, "status"), diagnosis)
     named = f"{main}/{sub}" if main else ""
-    told = [*codes.exact, named] if main in ("", "Undetermined") else [named, *codes.exact]
-    set_failure(event, [*told, f"{main}/General" if main else "", *codes.vague], diagnosis or named)
+    is_label_soft = main == "Transient" and any(map(is_permanent, codes.exact))
+    if is_label_soft or main in ("", "Undetermined"):
+        told = [*codes.exact, named]
+    else:
+        told = [named, *codes.exact]
+    told += [f"{main}/General" if main else "", *codes.vague]
+    explain(emails.reading, event, told, diagnosis or named)
 
 
-def _explain_complaint(emails: EmailEvents, event: Event, part: Mapping[str, Any]) -> None:
+def _explain_complaint(
+    emails: EmailEvents, event: Event, part: Mapping[str, Any], time_us: int | None
+) -> None:
     feedback, sub = words(part, "complaintFeedbackType"), words(part, "complaintSubType")
     event.detail = feedback or sub
     if feedback == NOT_SPAM:
         event.kind = EVENT_KIND_INFO
         return
-    event.engagement.fact_id = "complaint"
+    set_choice(event, time_us)
     if sub == SUPPRESSED_BY_COMPLAINT:
         event.engagement.by_failure = True
         dropped = emails.reading.add_beside(event)
         dropped.kind = EVENT_KIND_DROPPED
-        set_failure(dropped, [f"Complaint/{sub}"], sub)
+        explain(emails.reading, dropped, [f"Complaint/{sub}"], sub)
 
 
-def _explain_subscription(emails: EmailEvents, event: Event, part: Mapping[str, Any]) -> None:
+def _explain_subscription(
+    emails: EmailEvents, event: Event, part: Mapping[str, Any], time_us: int | None
+) -> None:
     """Say who left and who came back: of everything, or of one topic of a contact list."""
     old, new = object_at(part, "oldTopicPreferences"), object_at(part, "newTopicPreferences")
     before, after = _choices(old), _choices(new)
@@ -209,9 +244,7 @@ def _explain_subscription(emails: EmailEvents, event: Event, part: Mapping[str, 
         choice_event = event if index == 0 else emails.reading.add_beside(event)
         choice_event.kind = kind
         choice_event.detail = event.detail
-        choice_event.engagement.fact_id = fact_id(
-            kind, text(part, "timestamp"), text(part, "contactList")
-        )
+        set_choice(choice_event, time_us, text(part, "contactList"))
 
 
 def _choices(preferences: Mapping[str, Any]) -> dict[str, str]:
@@ -226,28 +259,41 @@ def _choices(preferences: Mapping[str, Any]) -> dict[str, str]:
     return choices
 
 
-def _add_inbound(
-    emails: EmailEvents, mail: Mapping[str, Any], fields: Mapping[str, Any], receive_time_us: int
-) -> None:
+def _add_inbound(emails: EmailEvents, mail: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
     headers = headers_of(list_at(mail, "headers"))
+    written = ""
+    if content := text(fields, "content"):
+        raw_headers, written = read_email(_raw_email(content, fields))
+        headers = {**raw_headers, **headers}
+    senders = list_at(object_at(mail, "commonHeaders"), "from")
+    if "from" not in headers and senders:
+        headers["from"] = text({"from": senders[0]}, "from")
     answered, _, domain = answered_message_id(headers).partition("@")
-    time_us = iso_us(mail.get("timestamp"))
+    recipients = list_at(object_at(fields, "receipt"), "recipients") or list_at(mail, "destination")
     add_email_reply(
         emails,
         headers,
-        time_us=receive_time_us if time_us is None else time_us,
+        time_us=iso_us(mail.get("timestamp")),
         word="Received",
         inbound_id=identity(mail, "messageId"),
         sender=identity(mail, "source"),
         # SES makes the header of its own id: "<id@eu-west-1.amazonses.com>".
         answered_id=answered if domain.endswith("amazonses.com") else "",
-        texts=(words(headers, "subject"),),
-        is_id_shared=True,
+        text=written.replace("\x00", ""),
+        subject=words(headers, "subject") or words(mail, "commonHeaders", "subject"),
+        own_address=text({"to": recipients[0]}, "to") if recipients else "",
     )
 
 
-def _fact_id(word: str, part: Mapping[str, Any]) -> str:
-    return fact_id(word, *(part.get(name) for name in ("timestamp", "link", "ipAddress")))
+def _raw_email(content: str, fields: Mapping[str, Any]) -> bytes:
+    """Return the email that the action of the receipt rule put beside its headers."""
+    raw = content.encode(errors="replace")
+    if text(fields, "receipt", "action", "encoding").upper() != "BASE64":
+        return raw
+    try:
+        return b64decode(raw[: len(raw) // 4 * 4])
+    except binascii.Error:
+        return b""
 
 
 def _first(value: object) -> str:

@@ -15,9 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from services.ingest.providers.provider import Authentic, Callback, Refused
+from services.ingest.providers.provider import SIGNED, Authentic, Callback, Refused
 
 TOKEN_CHARACTERS_MAX: Final = 8_192
+AGE_CURE: Final = (
+    "Compare this machine's clock with the time of the network; repeats of a provider bear their "
+    "first time, so BLUETICK_SIGNATURE_AGE_MAX_S must not be shorter than it repeats."
+)
 
 
 class _Header(msgspec.Struct):
@@ -69,11 +73,11 @@ def check_age(signed_s: object, callback: Callback) -> Authentic | Refused:
     """Refuse what was signed too long ago, or too far ahead, if the callback has an age limit."""
     limit_s = callback.signature_age_s_max
     if not limit_s:
-        return Authentic()
+        return SIGNED
     if isinstance(signed_s, bool) or not isinstance(signed_s, int | float):
         return Refused("SIGNATURE_WITHOUT_TIME")
     is_near = abs(callback.receive_time_us / 1_000_000 - signed_s) <= limit_s
-    return Authentic() if is_near else Refused("SIGNATURE_OLD")
+    return SIGNED if is_near else Refused("SIGNATURE_OLD", cure=AGE_CURE)
 
 
 def _signature(signed: str, secret: str) -> str:

@@ -9,7 +9,7 @@ The message is keyed by ``message_id``, which stays when Sinch switches to the n
 import hmac
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_DEFERRED,
@@ -26,7 +26,7 @@ from bluetick.v1.event_pb2 import Event
 
 from libs.catalogue.failures import lookup
 from libs.runtime.accounts import Account
-from libs.runtime.keys import content_key
+from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import (
     Unreadable,
     needed_id,
@@ -37,20 +37,30 @@ from services.ingest.domain.fields import (
     word,
 )
 from services.ingest.domain.reading import Reading
-from services.ingest.domain.times import iso_us, seconds_us
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
+from services.ingest.domain.times import SECOND_US, iso_us, seconds_us
+from services.ingest.providers import inbound, static_credential, unsigned_door
+from services.ingest.providers.bodies import add_report, add_unknown, read_whole
+from services.ingest.providers.decoding import json_object
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.provider import (
+    SECRET_NOT_CONFIGURED,
+    Authentic,
+    Callback,
+    Dialect,
+    Names,
+    Refused,
+    live,
+)
 from services.ingest.providers.signed_jwt import check_age
-from services.ingest.providers.sinch_inbound import add_contact_event, add_inbound, address_of
+from services.ingest.providers.sinch_inbound import (
+    add_contact_event,
+    add_message,
+    address_of,
+    channel_of,
+)
 from services.ingest.providers.sinch_sms import add_sms, is_sms
 from services.ingest.providers.static_credential import has_static_credential
 from services.ingest.providers.unsigned_door import admit_unsigned, without_noise
-from services.ingest.providers.whole_body import (
-    STAGE_BY_KIND,
-    add_unknown,
-    explain,
-    json_object,
-    read_whole,
-)
 
 SECRET = "secret"  # noqa: S105 the name of a secret
 SIGNATURE_HEADER = "x-sinch-webhook-signature"
@@ -103,29 +113,37 @@ _ENVELOPE: Final = frozenset(
 )
 
 
-class Sinch:
+SIGNATURE_CURE: Final = (
+    "Compare the account's secret with the one of the webhook in Sinch's dashboard; while it is "
+    "changed, list both. A proxy must not rewrite bodies."
+)
+
+
+class Sinch(Dialect):
     """The dialect of Sinch."""
 
     name = "sinch"
-    methods = frozenset({"POST"})
-    answer = Answer()
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """Sinch tries nothing out."""
+    secrets: ClassVar[Names] = {
+        SECRET: "secret of the webhook, which signs callbacks",
+        **static_credential.SECRETS,
+    }
+    options: ClassVar[Names] = {
+        **static_credential.OPTIONS,
+        **unsigned_door.OPTIONS,
+        **inbound.OPTIONS,
+    }
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Compare the HMAC over body, nonce and time with any live secret."""
-        secrets = [secret for secret in account.secrets.get(SECRET, ()) if secret]
+        secrets = live(account, SECRET)
         given = callback.headers.get(SIGNATURE_HEADER, "").strip()
         if not given:
             if _is_unsigned_by_nature(callback) or (not secrets and has_static_credential(account)):
                 return admit_unsigned(callback, account)
-            is_ours = not secrets
-            return (
-                Refused("SECRET_NOT_CONFIGURED", 503) if is_ours else Refused("SIGNATURE_MISSING")
-            )
+            missing = Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE)
+            return missing if secrets else SECRET_NOT_CONFIGURED
         if not secrets:
-            return Refused("SECRET_NOT_CONFIGURED", 503)
+            return SECRET_NOT_CONFIGURED
         algorithm = callback.headers.get(f"{SIGNATURE_HEADER}-algorithm", "HmacSHA256")
         digest = DIGEST_BY_ALGORITHM.get(algorithm.strip().upper().replace("-", ""))
         if digest is None:
@@ -137,8 +155,8 @@ class Sinch:
             expected = b64encode(hmac.digest(secret.encode(), signed, digest))
             if hmac.compare_digest(given.encode(errors="replace"), expected):
                 time_us = seconds_us(time.strip())
-                return check_age(time_us and time_us / 1_000_000, callback)
-        return Refused("SIGNATURE_WRONG")
+                return check_age(time_us and time_us / SECOND_US, callback)
+        return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
 
     def parse(self, callback: Callback, account: Account) -> Reading | Refused:
         """Read one callback of either interface."""
@@ -163,8 +181,9 @@ def _read(reading: Reading, callback: Callback) -> None:
     time_us = iso_us(fields.get("event_time")) or iso_us(fields.get("accepted_time"))
     if report := object_at(fields, "message_delivery_report"):
         _add_report(reading, fields, report, time_us, callback.body)
-    elif message := object_at(fields, "message"):
-        add_inbound(reading, message, time_us, callback.body)
+    elif message := object_at(fields, "message") or object_at(fields, "message_redaction"):
+        # A redaction is the same message again, without what its service blanked out.
+        add_message(reading, message, time_us, callback.body)
     elif happened := object_at(fields, "event"):
         add_contact_event(reading, happened, time_us)
     elif notice := next(filter(None, (object_at(fields, name) for name in CONSENTS)), None):
@@ -184,17 +203,14 @@ def _add_report(
     status = word(report, "status").upper()
     reason = object_at(report, "reason")
     kind = _failure_kind(word(reason, "code")) if status == FAILED else KIND_BY_STATUS.get(status)
-    if kind is None:
-        event = add_unknown(reading, status, time_us, raw)
-        reading.name_message(event, message_id)
-    else:
-        event = reading.add_of_message(kind, time_us, message_id)
-        event.provider_word = status
-    event.address = address_of(object_at(report, "channel_identity"))
+    event = add_report(reading, kind, status, time_us, message_id, raw)
+    identity = object_at(report, "channel_identity")
+    event.address = address_of(identity)
+    event.channel = channel_of(identity)  # type: ignore[assignment]
     # The one id that a sender gives to a message; metadata is free text.
     event.message_ref = reference(fields, "correlation_id")
     if reason or kind in STAGE_BY_KIND:
-        _explain(event, reason)
+        _explain(reading, event, reason)
 
 
 def _failure_kind(code: str) -> int:
@@ -202,8 +218,8 @@ def _failure_kind(code: str) -> int:
     return EVENT_KIND_DROPPED if is_dispatch else EVENT_KIND_UNDELIVERED
 
 
-def _explain(event: Event, reason: Mapping[str, Any]) -> None:
-    explain(event, word(reason, "code"), text(reason, "description"))
+def _explain(reading: Reading, event: Event, reason: Mapping[str, Any]) -> None:
+    explain(reading, event, [word(reason, "code")], text(reason, "description"))
     # A sub-code, where the catalogue has it, is the more exact one.
     stage = STAGE_BY_KIND.get(event.kind)
     found = lookup(event.provider, f"sub:{word(reason, 'sub_code')}", stage) if stage else None
@@ -224,11 +240,11 @@ def _add_consent(
         event = reading.add(kind, time_us)
         event.provider_word = status
     event.address = address_of(notice) if identity else contact_id
+    event.channel = channel_of(notice)  # type: ignore[assignment]
     event.detail = text(notice, "error_details", "description") or word(notice, "channel")
     if kind in (EVENT_KIND_UNSUBSCRIBED, EVENT_KIND_RESUBSCRIBED):
         # Sinch gives these no id; the same choice told twice must count once.
-        parts = (identity, contact_id, status, str(event.occur_time_us))
-        event.engagement.fact_id = content_key(*(part.encode() for part in parts)).hex()
+        event.engagement.fact_id = act_id(status, event.address, time_us, contact_id)
 
 
 def _add_notice(

@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_SMS,
     EVENT_KIND_CANCELED,
     EVENT_KIND_DELIVERED,
     EVENT_KIND_DROPPED,
     EVENT_KIND_INFO,
     EVENT_KIND_QUEUED,
-    EVENT_KIND_REPLIED,
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
 )
+from bluetick.v1.event_pb2 import Event
 
 from services.ingest.domain.addresses import from_digits
 from services.ingest.domain.fields import (
@@ -34,13 +35,10 @@ from services.ingest.domain.fields import (
 )
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import iso_us
+from services.ingest.providers.bodies import add_report
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.inbound import Inbound, add_inbound
 from services.ingest.providers.provider import Callback
-from services.ingest.providers.whole_body import (
-    STAGE_BY_KIND,
-    add_consent,
-    add_unknown,
-    explain,
-)
 
 KIND_BY_STATUS: Final = {
     "queued": EVENT_KIND_QUEUED,
@@ -102,7 +100,7 @@ def _add_batch(
         for recipient in named:
             _add_one_of_batch(reading, status, batch_id, recipient, callback)
         if not named:
-            notice = reading.add(EVENT_KIND_INFO, callback.receive_time_us)
+            notice = reading.add_untimed(EVENT_KIND_INFO)
             notice.provider_word = word(status, "status")
             notice.detail = f"batch {batch_id}: {word(status, 'count') or '?'} messages"
     if not reading.batch.events and not reading.batch.quarantined:
@@ -117,8 +115,9 @@ def _add_one_of_batch(
         if "\x00" in recipient:
             raise Unreadable("INVALID_TEXT", "recipient: holds NUL or half a character")
         # A batch's report has no time; that of receipt is all there is.
-        time_us = callback.receive_time_us
-        _add_report(reading, status, batch_id, recipient, time_us, callback.body)
+        told = callback.receive_time_us
+        event = _add_report(reading, status, batch_id, recipient, told, callback.body)
+        event.is_time_untold = True
     except Unreadable as problem:
         if len(reading.batch.quarantined) >= UNREADABLE_MAX:
             raise Unreadable(
@@ -135,21 +134,18 @@ def _add_report(
     recipient: str,
     time_us: int | None,
     raw: bytes,
-) -> None:
+) -> Event:
     if len(recipient) > IDENTITY_CHARACTERS_MAX:
         raise Unreadable("ID_TOO_LONG", "recipient: longer than any address")
     name = word(status, "status")
     kind = KIND_BY_STATUS.get(name.lower())
     message_id = f"{batch_id}/{recipient}"
-    if kind is None:
-        event = add_unknown(reading, name, time_us, raw)
-        reading.name_message(event, message_id)
-    else:
-        event = reading.add_of_message(kind, time_us, message_id)
-        event.provider_word = name
+    event = add_report(reading, kind, name, time_us, message_id, raw)
     event.address = from_digits(recipient)
+    event.channel = CHANNEL_SMS
     if kind in STAGE_BY_KIND:
-        explain(event, word(status, "code"), "")
+        explain(reading, event, [word(status, "code")], "")
+    return event
 
 
 def _set_reference(reading: Reading, fields: Mapping[str, Any]) -> None:
@@ -158,11 +154,18 @@ def _set_reference(reading: Reading, fields: Mapping[str, Any]) -> None:
 
 
 def _add_inbound(reading: Reading, fields: Mapping[str, Any], kind: str) -> None:
-    time_us = iso_us(fields.get("received_at")) or iso_us(fields.get("sent_at"))
-    event = reading.add(EVENT_KIND_REPLIED, time_us)
-    event.provider_word = kind
-    event.address = from_digits(optional_id(fields, "from"))
-    event.engagement.fact_id = needed_id(fields, "id", reason="MESSAGE_WITHOUT_ID")
-    event.engagement.inbound_type = {"mo_text": "text", "mo_media": "media"}.get(kind, "binary")
-    if kind == "mo_text":
-        add_consent(reading, event, text(fields, "body"))
+    # An MMS has an object there, its text under another name.
+    written = text(fields, "body") or text(fields, "body", "message")
+    add_inbound(
+        reading,
+        Inbound(
+            inbound_id=needed_id(fields, "id", reason="MESSAGE_WITHOUT_ID"),
+            word=kind,
+            time_us=iso_us(fields.get("received_at")) or iso_us(fields.get("sent_at")),
+            person=from_digits(optional_id(fields, "from")),
+            own_address=from_digits(optional_id(fields, "to")),
+            channel=CHANNEL_SMS,
+            content_type={"mo_text": "text", "mo_media": "media"}.get(kind, "binary"),
+            texts=() if kind == "mo_binary" else (written, text(fields, "body", "subject")),
+        ),
+    )

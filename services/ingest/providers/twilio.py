@@ -11,46 +11,52 @@ import re
 from base64 import b64encode
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_SMS,
+    CHANNEL_UNSPECIFIED,
+    CHANNEL_WHATSAPP,
     EVENT_KIND_ACCEPTED,
     EVENT_KIND_CANCELED,
     EVENT_KIND_DELIVERED,
     EVENT_KIND_DROPPED,
     EVENT_KIND_QUEUED,
     EVENT_KIND_READ,
-    EVENT_KIND_REPLIED,
     EVENT_KIND_RESUBSCRIBED,
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
+    EVENT_KIND_UNKNOWN,
     EVENT_KIND_UNSUBSCRIBED,
 )
-from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.accounts import Account
-from services.ingest.domain.consent import consent_event_of
+from services.ingest.domain.addresses import from_digits
 from services.ingest.domain.fields import (
+    WORD_CHARACTERS_MAX,
     Unreadable,
     first_text,
     needed_id,
     optional_id,
     text,
-    title,
     word,
 )
 from services.ingest.domain.reading import Reading
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
-from services.ingest.providers.whole_body import (
-    STAGE_BY_KIND,
-    add_consent,
-    add_opt_out_by_failure,
-    add_unknown,
-    explain,
-    form_object,
-    form_pairs,
-    read_whole,
+from services.ingest.providers import inbound
+from services.ingest.providers.bodies import add_unknown, read_whole
+from services.ingest.providers.decoding import form_object, form_pairs
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.inbound import FROM_ADVERT, Inbound, add_inbound
+from services.ingest.providers.provider import (
+    SECRET_NOT_CONFIGURED,
+    SIGNED,
+    Authentic,
+    Callback,
+    Dialect,
+    Names,
+    Refused,
+    live,
 )
 
 AUTH_TOKEN = "auth_token"  # noqa: S105 the name of a secret
@@ -72,8 +78,6 @@ KIND_BY_STATUS: Final = {
     "canceled": EVENT_KIND_CANCELED,
 }
 INBOUND_STATUSES: Final = frozenset({"receiving", "received"})
-# The person had answered STOP before: a failure and an opt-out in one.
-OPT_OUT_CODES: Final = frozenset({"21610"})
 # Advanced Opt-Out tells what Twilio itself made of the text. HELP changes nothing.
 KIND_BY_OPT_OUT_TYPE: Final = {
     "STOP": EVENT_KIND_UNSUBSCRIBED,
@@ -84,42 +88,50 @@ KIND_BY_OPT_OUT_TYPE: Final = {
 # "whatsapp:+1555...", "rcs:+1555...", and "whatsapp:US.1234" where the phone is not known.
 _CHANNEL_PREFIX: Final = re.compile(r"[a-z]{2,16}:")
 _PORT_BY_SCHEME: Final = {"https": 443, "http": 80}
+CHANNELS: Final = {"whatsapp": CHANNEL_WHATSAPP, "": CHANNEL_SMS, "sms": CHANNEL_SMS}
+SIGNATURE_CURE: Final = (
+    "Compare the account's auth_token with Twilio's console; while it is changed, list both. "
+    "Twilio "
+    "signs the address: BLUETICK_PUBLIC_URL must be the one that it calls."
+)
 
 
-class Twilio:
-    """The dialect of Twilio Programmable Messaging."""
+class Twilio(Dialect):
+    """The dialect of Twilio Programmable Messaging.
+
+    Twilio answers an inbound message with what it hears, so it must hear an empty answer.
+    """
 
     name = "twilio"
     # The method is the sender's choice; Twilio's default is POST.
     methods = frozenset({"GET", "POST"})
-    # Twilio answers an inbound message with what it hears, so it must hear an empty answer.
-    answer = Answer()
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """Twilio tries nothing out."""
+    secrets: ClassVar[Names] = {
+        AUTH_TOKEN: "auth token of the account or subaccount, which signs callbacks"
+    }
+    options: ClassVar[Names] = inbound.OPTIONS
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Compare HMAC-SHA1 over the address and the decoded fields with any live auth token.
 
         The address is the one that Twilio called, from configuration: ``Host`` is a stranger's.
         """
-        tokens = [token for token in account.secrets.get(AUTH_TOKEN, ()) if token]
+        tokens = live(account, AUTH_TOKEN)
         if not tokens:
-            return Refused("SECRET_NOT_CONFIGURED", 503)
+            return SECRET_NOT_CONFIGURED
         given = callback.headers.get(SIGNATURE_HEADER, "").strip()
         if not given:
-            return Refused("SIGNATURE_MISSING")
+            return Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE)
         try:
             fields = _signed_fields(callback)
         except Unreadable:
-            return Refused("SIGNATURE_WRONG")
+            return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
         for url in _urls(callback.external_url):
             signed = (url + fields).encode(errors="surrogateescape")
             for token in tokens:
                 expected = b64encode(hmac.digest(token.encode(), signed, "sha1"))
                 if hmac.compare_digest(given.encode(errors="replace"), expected):
-                    return Authentic()
-        return Refused("SIGNATURE_WRONG")
+                    return SIGNED
+        return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
 
     def parse(self, callback: Callback, account: Account) -> Reading | Refused:
         """Read a status or an inbound message."""
@@ -174,9 +186,9 @@ def _read(reading: Reading, callback: Callback) -> None:
         fields = form_object(callback.body.decode(errors="replace"))
     status = first_text(fields, "MessageStatus", "SmsStatus").lower()
     if status in INBOUND_STATUSES or (not status and "Body" in fields):
-        _add_inbound(reading, callback, fields)
+        _add_inbound(reading, fields)
     elif status:
-        _add_status(reading, callback, fields, status, raw)
+        _add_status(reading, fields, status, raw)
     elif fields:
         # Another product of Twilio's on the same address.
         add_unknown(reading, text(fields, "EventType"), callback.receive_time_us, raw)
@@ -184,9 +196,7 @@ def _read(reading: Reading, callback: Callback) -> None:
         raise Unreadable("STATUS_MISSING", "MessageStatus: missing, and nothing else is there")
 
 
-def _add_status(
-    reading: Reading, callback: Callback, fields: dict[str, str], status: str, raw: bytes
-) -> None:
+def _add_status(reading: Reading, fields: dict[str, str], status: str, raw: bytes) -> None:
     message_id = needed_id(
         fields, "MessageSid", "SmsSid", "SmsMessageSid", reason="STATUS_WITHOUT_ID"
     )
@@ -195,67 +205,59 @@ def _add_status(
         kind = EVENT_KIND_READ
     # Twilio tells no time. `RawDlrDoneDate` is the carrier's clock, in minutes and without a
     # zone, so the time of receipt is the better one.
+    event = reading.add_untimed(EVENT_KIND_UNKNOWN if kind is None else kind)
+    reading.name_message(event, message_id)
+    event.provider_word = status[:WORD_CHARACTERS_MAX]
     if kind is None:
-        event = add_unknown(reading, status, callback.receive_time_us, raw)
-        reading.name_message(event, message_id)
-    else:
-        event = reading.add_of_message(kind, callback.receive_time_us, message_id)
-        event.provider_word = status
-    event.address = _address(optional_id(fields, "To"))
+        event.raw = raw
+    person, channel = _address(optional_id(fields, "To"))
+    event.address = person
+    event.own_address = _address(optional_id(fields, "From"))[0]
+    event.channel = channel  # type: ignore[assignment]
     if kind in STAGE_BY_KIND:
-        code = word(fields, "ErrorCode")
         detail = first_text(fields, "ChannelStatusMessage", "ErrorMessage")
-        explain(event, code, detail)
-        if code in OPT_OUT_CODES:
-            add_opt_out_by_failure(reading, event)
+        explain(reading, event, [word(fields, "ErrorCode")], detail)
 
 
-def _add_inbound(reading: Reading, callback: Callback, fields: dict[str, str]) -> None:
-    inbound_id = needed_id(
-        fields, "MessageSid", "SmsSid", "SmsMessageSid", reason="MESSAGE_WITHOUT_ID"
-    )
+def _add_inbound(reading: Reading, fields: dict[str, str]) -> None:
     answered_id = optional_id(fields, "OriginalRepliedMessageSid")
     sender = optional_id(fields, "From")
     if sender and text(fields, "OriginalRepliedMessageSender") == sender:
         # People answer messages of their own, too.
         answered_id = ""
-    time_us = callback.receive_time_us
-    if answered_id:
-        event = reading.add_of_message(EVENT_KIND_REPLIED, time_us, answered_id)
-    else:
-        event = reading.add(EVENT_KIND_REPLIED, time_us)
-    event.provider_word = first_text(fields, "SmsStatus", "MessageStatus") or "received"
-    event.address = _address(sender)
-    _add_act(event, fields, inbound_id)
-    _add_consent(reading, event, fields)
-
-
-def _add_act(event: Event, fields: dict[str, str], inbound_id: str) -> None:
-    engagement = event.engagement
-    engagement.fact_id = inbound_id
+    person, channel = _address(sender)
     has_media = text(fields, "NumMedia") not in ("", "0")
-    engagement.inbound_type = word(fields, "MessageType") or ("media" if has_media else "text")
     button_id = first_text(fields, "ButtonPayload", "ListId")
     label = first_text(fields, "ButtonText", "ListTitle")
-    if button_id or label:
-        engagement.is_tap = True
-        engagement.button_id = title({"id": button_id}, "id")
-        engagement.button_title = title({"title": label}, "title")
-
-
-def _add_consent(reading: Reading, event: Event, fields: dict[str, str]) -> None:
     opt_out_type = text(fields, "OptOutType").upper()
-    if opt_out_type not in KIND_BY_OPT_OUT_TYPE:
-        engagement = event.engagement
-        add_consent(
-            reading, event, text(fields, "Body"), engagement.button_title, engagement.button_id
-        )
-        return
-    kind = KIND_BY_OPT_OUT_TYPE[opt_out_type]
-    if kind is not None:
-        reading.batch.events.append(consent_event_of(event, kind))
+    is_advert = bool(first_text(fields, "ReferralSourceId", "ReferralSourceUrl", "ReferralBody"))
+    add_inbound(reading, Inbound(
+        inbound_id=needed_id(
+            fields, "MessageSid", "SmsSid", "SmsMessageSid", reason="MESSAGE_WITHOUT_ID"
+        ),
+        word=first_text(fields, "SmsStatus", "MessageStatus") or "received",
+        is_untimed=True,
+        person=person,
+        also_known_as=(
+            from_digits(optional_id(fields, "WaId")), optional_id(fields, "ExternalUserId"),
+        ),
+        own_address=_address(optional_id(fields, "To"))[0],
+        channel=channel,
+        answered_id=answered_id,
+        content_type=word(fields, "MessageType") or ("media" if has_media else "text"),
+        # Advanced Opt-Out tells what Twilio itself made of the text, and then that counts.
+        texts=(text(fields, "Body"),),
+        is_consent_told=opt_out_type in KIND_BY_OPT_OUT_TYPE,
+        consent=KIND_BY_OPT_OUT_TYPE.get(opt_out_type),
+        is_tap=bool(button_id or label),
+        button_id=button_id,
+        button_title=label,
+        answers_nothing=FROM_ADVERT if is_advert and not answered_id else "",
+    ))  # fmt: skip
 
 
-def _address(given: str) -> str:
-    """Return the address without its channel: phones have their "+", user ids stay as they are."""
-    return _CHANNEL_PREFIX.sub("", given, count=1) if ":" in given else given
+def _address(given: str) -> tuple[str, int]:
+    """Return the address without its channel, and that: phones have their "+", user ids stay."""
+    prefix = _CHANNEL_PREFIX.match(given) if ":" in given else None
+    named = prefix.group()[:-1] if prefix else ""
+    return given[len(prefix.group()) if prefix else 0 :], CHANNELS.get(named, CHANNEL_UNSPECIFIED)

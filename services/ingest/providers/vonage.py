@@ -6,14 +6,17 @@ pages and its SDKs, as of 2026. The SMS API is in `vonage_sms.py`.
 The message is keyed by ``message_uuid``. In a failover workflow each item has one of its own.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_EMAIL,
+    CHANNEL_SMS,
+    CHANNEL_UNSPECIFIED,
+    CHANNEL_WHATSAPP,
     EVENT_KIND_DELIVERED,
     EVENT_KIND_DROPPED,
-    EVENT_KIND_INFO,
     EVENT_KIND_READ,
-    EVENT_KIND_REPLIED,
     EVENT_KIND_SENT,
 )
 from bluetick.v1.event_pb2 import Event
@@ -34,17 +37,34 @@ from services.ingest.domain.fields import (
 from services.ingest.domain.prices import set_price
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import iso_us
-from services.ingest.providers.provider import Answer, Authentic, Callback, Refused
+from services.ingest.providers import inbound, static_credential, unsigned_door
+from services.ingest.providers.bodies import add_report, add_unknown, read_whole
+from services.ingest.providers.decoding import json_object
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.inbound import (
+    FROM_ADVERT,
+    IN_GROUP,
+    Inbound,
+    add_inbound,
+    name_person,
+)
+from services.ingest.providers.provider import (
+    SECRET_NOT_CONFIGURED,
+    Authentic,
+    Callback,
+    Dialect,
+    Names,
+    Refused,
+    live,
+)
 from services.ingest.providers.signed_jwt import check_age, claims_of, is_hash_of
 from services.ingest.providers.unsigned_door import without_noise
-from services.ingest.providers.vonage_sms import add_receipt, authenticate_sms, sms_fields
-from services.ingest.providers.whole_body import (
-    STAGE_BY_KIND,
-    add_consent,
-    add_unknown,
-    explain,
-    json_object,
-    read_whole,
+from services.ingest.providers.vonage_sms import (
+    SIGNATURE_CURE,
+    SIGNATURE_METHOD,
+    add_receipt,
+    authenticate_sms,
+    sms_fields,
 )
 
 SIGNATURE_SECRET = "signature_secret"  # noqa: S105 the name of a secret
@@ -64,31 +84,47 @@ NOTICE_TYPES: Final = frozenset({"unsupported"})
 UNFINISHED: Final = frozenset({EVENT_KIND_SENT})
 
 
-class Vonage:
+CHANNELS: Final = {
+    "whatsapp": CHANNEL_WHATSAPP,
+    "sms": CHANNEL_SMS,
+    "mms": CHANNEL_SMS,
+    "email": CHANNEL_EMAIL,
+}
+
+
+class Vonage(Dialect):
     """The dialect of Vonage."""
 
     name = "vonage"
     # The SMS API's receipts come by either method.
     methods = frozenset({"GET", "POST"})
-    answer = Answer()
-
-    def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """Vonage tries nothing out."""
+    secrets: ClassVar[Names] = {
+        SIGNATURE_SECRET: "signature secret of the Vonage account",
+        **static_credential.SECRETS,
+    }
+    options: ClassVar[Names] = {
+        **static_credential.OPTIONS,
+        **unsigned_door.OPTIONS,
+        **inbound.OPTIONS,
+        SIGNATURE_METHOD: "the one method by which the SMS API signs: md5hash, md5, sha1, "
+        "sha256 or "
+        "sha512; without it any of them is taken",
+    }
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Check the token, the hash of the body in it, and its age.
 
         Vonage's own verifier checks the token only, which any overheard token would pass.
         """
-        secrets = [secret for secret in account.secrets.get(SIGNATURE_SECRET, ()) if secret]
+        secrets = live(account, SIGNATURE_SECRET)
         if callback.method == "GET" or not _has_token(callback):
             return authenticate_sms(callback, account, secrets)
         if not secrets:
-            return Refused("SECRET_NOT_CONFIGURED", 503)
+            return SECRET_NOT_CONFIGURED
         token = callback.headers[SIGNATURE_HEADER][len("bearer ") :].strip()
         claims = claims_of(token, secrets)
         if claims is None or not is_hash_of(claims.get("payload_hash"), callback.body):
-            return Refused("SIGNATURE_WRONG")
+            return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
         return check_age(claims.get("iat"), callback)
 
     def parse(self, callback: Callback, account: Account) -> Reading | Refused:
@@ -124,13 +160,8 @@ def _add_status(reading: Reading, fields: dict[str, object], raw: bytes) -> None
     status = text(fields, "status")
     time_us = iso_us(fields.get("timestamp"))
     kind = KIND_BY_STATUS.get(status)
-    if kind is None:
-        event = add_unknown(reading, status, time_us, raw)
-        reading.name_message(event, message_id)
-    else:
-        event = reading.add_of_message(kind, time_us, message_id)
-        event.provider_word = status
-    event.address = _recipient(fields)
+    event = add_report(reading, kind, status, time_us, message_id, raw)
+    _name_ends(event, fields)
     event.message_ref = reference(fields, "client_ref")
     usage = object_at(fields, "usage")
     amount = text(usage, "price")
@@ -140,10 +171,10 @@ def _add_status(reading: Reading, fields: dict[str, object], raw: bytes) -> None
     if category := word(origin, "type"):
         event.pricing.category = category
     if kind in STAGE_BY_KIND:
-        _explain(event, fields)
+        _explain(reading, event, fields)
 
 
-def _explain(event: Event, fields: dict[str, object]) -> None:
+def _explain(reading: Reading, event: Event, fields: dict[str, object]) -> None:
     """Take the code from ``title`` (text or number) or from the end of the address in ``type``."""
     error = object_at(fields, "error")
     code = text(error, "title")
@@ -152,20 +183,25 @@ def _explain(event: Event, fields: dict[str, object]) -> None:
         detail = detail or code
         linked = text(error, "type").rpartition("#")[2]
         code = linked if linked.isdecimal() else code
-    explain(event, code, detail)
+    explain(reading, event, [code], detail)
 
 
-def _recipient(fields: dict[str, object]) -> str:
-    """Return the phone if Vonage gives it; since 2026 there may be a WhatsApp user id only."""
-    if phone := optional_id(fields, "to"):
-        return from_digits(phone)
-    recipient = object_at(object_at(fields, "whatsapp"), "recipient")
-    return from_digits(optional_id(recipient, "wa_id", "user_id", "parent_user_id"))
+def _name_ends(event: Event, fields: dict[str, object]) -> None:
+    """Name both ends; since 2026 the recipient may be known by a WhatsApp user id only."""
+    names = _names(object_at(object_at(fields, "whatsapp"), "recipient"))
+    phone = from_digits(optional_id(fields, "to"))
+    name_person(event, phone or next(iter(names), ""), *names)
+    event.own_address = from_digits(optional_id(fields, "from"))
+    event.channel = CHANNELS.get(text(fields, "channel"), CHANNEL_UNSPECIFIED)
+
+
+def _names(whatsapp: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the phone and the user ids of a person on WhatsApp."""
+    told = (optional_id(whatsapp, name) for name in ("wa_id", "user_id", "parent_user_id"))
+    return tuple(from_digits(name) for name in told if name)
 
 
 def _add_inbound(reading: Reading, fields: dict[str, object]) -> None:
-    inbound_id = needed_id(fields, "message_uuid", reason="MESSAGE_WITHOUT_ID")
-    time_us = iso_us(fields.get("timestamp"))
     # `context_status` says "unavailable" beside a context that is there: the context counts.
     context = object_at(fields, "context")
     answered_id = optional_id(context, "message_uuid")
@@ -174,34 +210,42 @@ def _add_inbound(reading: Reading, fields: dict[str, object]) -> None:
         # People answer messages of their own, too.
         answered_id = ""
     kind = word(fields, "message_type")
-    if kind in NOTICE_TYPES:
-        event = reading.add(EVENT_KIND_INFO, time_us)
-    elif answered_id:
-        event = reading.add_of_message(EVENT_KIND_REPLIED, time_us, answered_id)
-    else:
-        event = reading.add(EVENT_KIND_REPLIED, time_us)
-    event.provider_word = kind
-    if not sender:
-        whatsapp = object_at(object_at(fields, "whatsapp"), "sender")
-        sender = optional_id(whatsapp, "wa_id", "user_id", "parent_user_id")
-    event.address = from_digits(sender)
-    if kind in NOTICE_TYPES:
-        return
-    _add_act(event, fields, inbound_id)
-    engagement = event.engagement
-    add_consent(reading, event, text(fields, "text"), engagement.button_title, engagement.button_id)
-
-
-def _add_act(event: Event, fields: dict[str, object], inbound_id: str) -> None:
-    engagement = event.engagement
-    engagement.fact_id = inbound_id
-    engagement.inbound_type = event.provider_word
-    if event.provider_word == "reaction":
-        reaction = object_at(fields, "reaction")
-        is_removed = text(reaction, "action") in {"unreact", "removed"}
-        engagement.is_withdrawn = is_removed or not first_text(reaction, "emoji", "action")
+    names = _names(object_at(object_at(fields, "whatsapp"), "sender"))
     tapped = object_at(fields, "button") or object_at(fields, "reply")
-    if tapped:
-        engagement.is_tap = True
-        engagement.button_id = title(tapped, "payload") or title(tapped, "id")
-        engagement.button_title = title(tapped, "text") or title(tapped, "title")
+    reaction = object_at(fields, "reaction")
+    told = Inbound(
+        inbound_id=needed_id(fields, "message_uuid", reason="MESSAGE_WITHOUT_ID"),
+        word=kind,
+        time_us=iso_us(fields.get("timestamp")),
+        person=from_digits(sender) or next(iter(names), ""),
+        also_known_as=names,
+        own_address=from_digits(optional_id(fields, "to")),
+        channel=CHANNELS.get(text(fields, "channel"), CHANNEL_UNSPECIFIED),
+        answered_id=answered_id,
+        content_type=kind,
+        texts=(text(fields, "text"),),
+        # A form that was filled in is an answer, and no tap.
+        is_tap=bool(tapped) and text(tapped, "subtype") != "flow",
+        button_id=title(tapped, "payload") or title(tapped, "id"),
+        button_title=title(tapped, "text") or title(tapped, "title"),
+        is_reaction=kind == "reaction",
+        is_withdrawn=kind == "reaction" and _is_withdrawn(reaction),
+        answers_nothing="" if answered_id else _answers_nothing(fields),
+    )
+    if kind in NOTICE_TYPES:
+        told.answered_id, told.answers_nothing = "", kind
+        add_inbound(reading, told).ClearField("detail")
+        return
+    add_inbound(reading, told)
+
+
+def _is_withdrawn(reaction: Mapping[str, object]) -> bool:
+    is_removed = text(reaction, "action") in {"unreact", "removed"}
+    return is_removed or not first_text(reaction, "emoji", "action")
+
+
+def _answers_nothing(fields: dict[str, object]) -> str:
+    whatsapp = object_at(fields, "whatsapp")
+    if object_at(whatsapp, "referral"):
+        return FROM_ADVERT
+    return IN_GROUP if text(whatsapp, "group_id") else ""

@@ -13,15 +13,16 @@ from hashlib import md5
 from typing import Any, Final
 
 from bluetick.v1.common_pb2 import (
+    CHANNEL_SMS,
     EVENT_KIND_DELIVERED,
     EVENT_KIND_INFO,
-    EVENT_KIND_REPLIED,
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
 )
 
 from libs.runtime.accounts import Account
 from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fact_ids import parts_id
 from services.ingest.domain.fields import (
     Unreadable,
     needed_id,
@@ -31,18 +32,19 @@ from services.ingest.domain.fields import (
     word,
 )
 from services.ingest.domain.reading import Reading
-from services.ingest.domain.times import iso_us, seconds_us
-from services.ingest.providers.provider import Authentic, Callback, Refused
+from services.ingest.domain.times import DAY_US, SECOND_US, iso_us, seconds_us
+from services.ingest.providers.bodies import add_report
+from services.ingest.providers.decoding import form_object, is_json_object, json_object
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.inbound import Inbound, add_inbound
+from services.ingest.providers.provider import (
+    SECRET_NOT_CONFIGURED,
+    Authentic,
+    Callback,
+    Refused,
+)
 from services.ingest.providers.signed_jwt import check_age
 from services.ingest.providers.unsigned_door import admit_unsigned
-from services.ingest.providers.whole_body import (
-    STAGE_BY_KIND,
-    add_consent,
-    add_unknown,
-    explain,
-    form_object,
-    json_object,
-)
 
 KIND_BY_STATUS: Final = {
     "accepted": EVENT_KIND_SENT,
@@ -67,6 +69,11 @@ METHODS_BY_LENGTH: Final[Mapping[int, tuple[str, ...]]] = {
 }
 # The Messages API's ids. A receipt that nobody signed must not speak for its messages.
 _MESSAGE_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+SIGNATURE_CURE: Final = (
+    "Compare the account's signature_secret with Vonage's dashboard; while it is changed, list "
+    "both. "
+    "A proxy must not rewrite bodies."
+)
 _SCTS: Final = re.compile(r"[0-9]{10}")
 
 
@@ -78,7 +85,7 @@ def sms_fields(callback: Callback) -> Mapping[str, Any] | None:
     try:
         if callback.method == "GET":
             fields: Mapping[str, Any] = form_object(callback.query)
-        elif callback.body.lstrip()[:1] == b"{":
+        elif is_json_object(callback.body):
             fields = json_object(callback.body)
         else:
             fields = form_object(callback.body.decode(errors="replace"))
@@ -94,22 +101,24 @@ def authenticate_sms(
     """Check the signature of a receipt if it has one; else judge it as unsigned."""
     fields = sms_fields(callback)
     if fields is None:
-        return Refused("SIGNATURE_MISSING") if secrets else Refused("SECRET_NOT_CONFIGURED", 503)
+        return (
+            Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE) if secrets else SECRET_NOT_CONFIGURED
+        )
     given = text(fields, "sig").lower()
     if not given:
         if _MESSAGE_UUID.fullmatch(text(fields, "messageId").strip()):
-            return Refused("SIGNATURE_MISSING")
+            return Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE)
         return admit_unsigned(callback, account)
     if not secrets:
-        return Refused("SECRET_NOT_CONFIGURED", 503)
+        return SECRET_NOT_CONFIGURED
     methods = _methods_of(given, account.options.get(SIGNATURE_METHOD, ""))
     signed = _signed_text(fields) if methods else b""
     for secret in secrets:
         for expected in (_signature(signed, secret, method) for method in methods):
             if hmac.compare_digest(given.encode(errors="replace"), expected.encode()):
                 time_us = seconds_us(fields.get("timestamp"))
-                return check_age(time_us and time_us / 1_000_000, callback)
-    return Refused("SIGNATURE_WRONG")
+                return check_age(time_us and time_us / SECOND_US, callback)
+    return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
 
 
 def _methods_of(signature: str, pinned: str) -> Sequence[str]:
@@ -149,18 +158,15 @@ def add_receipt(reading: Reading, fields: Mapping[str, Any], callback: Callback)
     message_id = needed_id(fields, "messageId", reason="STATUS_WITHOUT_ID")
     status = text(fields, "status").lower()
     kind = KIND_BY_STATUS.get(status)
-    if kind is None:
-        raw = callback.body or callback.query.encode(errors="replace")
-        event = add_unknown(reading, status, time_us, raw)
-        reading.name_message(event, message_id)
-    else:
-        event = reading.add_of_message(kind, time_us, message_id)
-        event.provider_word = status
+    raw = callback.body or callback.query.encode(errors="replace")
+    event = add_report(reading, kind, status, time_us, message_id, raw)
     event.address = from_digits(optional_id(fields, "msisdn"))
+    event.own_address = from_digits(optional_id(fields, "to"))
+    event.channel = CHANNEL_SMS
     event.message_ref = reference(fields, "client-ref")
     # `price` comes without a currency, so it is no price.
     if kind in STAGE_BY_KIND:
-        explain(event, word(fields, "err-code"), "")
+        explain(reading, event, [word(fields, "err-code")], "")
 
 
 def _carrier_us(scts: str) -> int | None:
@@ -172,10 +178,24 @@ def _carrier_us(scts: str) -> int | None:
 
 
 def _add_inbound(reading: Reading, fields: Mapping[str, Any], time_us: int | None) -> None:
-    event = reading.add(EVENT_KIND_REPLIED, time_us)
-    engagement = event.engagement
-    engagement.fact_id = needed_id(fields, "messageId", reason="MESSAGE_WITHOUT_ID")
-    engagement.inbound_type = word(fields, "type") or "text"
-    event.provider_word = engagement.inbound_type
-    event.address = from_digits(optional_id(fields, "msisdn"))
-    add_consent(reading, event, text(fields, "text"))
+    """Add an inbound SMS. Vonage hands over the parts of a long one as they come."""
+    person, own = optional_id(fields, "msisdn"), optional_id(fields, "to")
+    inbound_id = needed_id(fields, "messageId", reason="MESSAGE_WITHOUT_ID")
+    reference, part_count = optional_id(fields, "concat-ref"), optional_id(fields, "concat-total")
+    if reference and part_count not in ("", "0", "1"):
+        day = "" if time_us is None else str(time_us // DAY_US)
+        inbound_id = parts_id(person, own, reference, part_count, day)
+    kind = word(fields, "type") or "text"
+    add_inbound(
+        reading,
+        Inbound(
+            inbound_id=inbound_id,
+            word=kind,
+            time_us=time_us,
+            person=from_digits(person),
+            own_address=from_digits(own),
+            channel=CHANNEL_SMS,
+            content_type=kind,
+            texts=(text(fields, "text"),),
+        ),
+    )

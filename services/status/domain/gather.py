@@ -282,10 +282,11 @@ def _gather_notice(
         gathered.notices[place] = Notice(
             event.provider, event.account, kind, time_us, receive_us, stored
         )
-    if kind not in FACT_KINDS or event.engagement.is_withdrawn or own_id or ref:
+    engagement = event.engagement
+    is_answer = not engagement.is_withdrawn and not engagement.answers_nothing
+    if kind not in FACT_KINDS or not is_answer or own_id or ref:
         return
     if at := address_key(tenant_id, event.address):
-        engagement = event.engagement
         fact_id = engagement.fact_id or place[1].hex()
         told = engagement.SerializeToString(deterministic=True)
         fact = fact_of(fact_id, kind, time_us, engagement, told)

@@ -111,6 +111,7 @@ class Engagement(_message.Message):
     IS_EXTERNAL_BUTTON_FIELD_NUMBER: _builtins.int
     LINK_LABEL_FIELD_NUMBER: _builtins.int
     IS_REPLACEABLE_FIELD_NUMBER: _builtins.int
+    ANSWERS_NOTHING_FIELD_NUMBER: _builtins.int
     fact_id: _builtins.str
     """Identity of the act, unique per message; the same act told twice has the same id."""
     link_id: _builtins.str
@@ -143,6 +144,10 @@ class Engagement(_message.Message):
     """A choice that a person may make again (a reaction): of several acts with this `fact_id` the
     last to happen counts, and if that one is withdrawn, none does.
     """
+    answers_nothing: _builtins.str
+    """Why an inbound message without a context answers no message of ours: it came from an advert, or
+    belongs to a group's talk. Empty: it may answer the last one.
+    """
     def __init__(
         self,
         *,
@@ -161,10 +166,11 @@ class Engagement(_message.Message):
         is_external_button: _builtins.bool = ...,
         link_label: _builtins.str = ...,
         is_replaceable: _builtins.bool = ...,
+        answers_nothing: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_id", b"button_id", "button_title", b"button_title", "by_failure", b"by_failure", "card_index", b"card_index", "fact_id", b"fact_id", "inbound_type", b"inbound_type", "is_external_button", b"is_external_button", "is_machine", b"is_machine", "is_replaceable", b"is_replaceable", "is_tap", b"is_tap", "is_withdrawn", b"is_withdrawn", "link_id", b"link_id", "link_label", b"link_label", "machine_rule", b"machine_rule", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers_nothing", b"answers_nothing", "button_id", b"button_id", "button_title", b"button_title", "by_failure", b"by_failure", "card_index", b"card_index", "fact_id", b"fact_id", "inbound_type", b"inbound_type", "is_external_button", b"is_external_button", "is_machine", b"is_machine", "is_replaceable", b"is_replaceable", "is_tap", b"is_tap", "is_withdrawn", b"is_withdrawn", "link_id", b"link_id", "link_label", b"link_label", "machine_rule", b"machine_rule", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

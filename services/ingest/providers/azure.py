@@ -1,0 +1,329 @@
+"""Azure Communication Services: email and SMS, through Event Grid.
+
+Source: Microsoft's pages "Azure Communication Services as an Event Grid source" (email, SMS) and
+"Webhook event delivery".
+
+- Two schemas: Event Grid's own, a list with ``eventType`` and ``eventTime``; and CloudEvents 1.0,
+  one or a list, with ``type`` and ``time``.
+- Hand-shake: Event Grid's own schema posts a code that must be answered; CloudEvents asks by
+  OPTIONS, which the door does not take: such a subscription is validated by hand.
+- Proof: what the operator put into the address or into a delivery property: user and password, a
+  header, or ``?token=``. (A token of Microsoft Entra would have to be looked up outside.)
+- Message id: ``data.messageId`` of an email, with its recipient, and of an SMS.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar, Final
+
+import msgspec
+from bluetick.v1.common_pb2 import (
+    CHANNEL_SMS,
+    CHANNEL_WHATSAPP,
+    EVENT_KIND_CLICKED,
+    EVENT_KIND_DELIVERED,
+    EVENT_KIND_DROPPED,
+    EVENT_KIND_INFO,
+    EVENT_KIND_READ,
+    EVENT_KIND_SENT,
+    EVENT_KIND_UNDELIVERED,
+    EVENT_KIND_UNKNOWN,
+)
+from bluetick.v1.event_pb2 import Event
+
+from libs.runtime.accounts import Account
+from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fields import Unreadable, identity, object_at, text, words
+from services.ingest.domain.reading import Reading
+from services.ingest.domain.smtp_codes import smtp_codes
+from services.ingest.domain.times import iso_us
+from services.ingest.providers import email_events, static_credential
+from services.ingest.providers.bodies import add_report, add_unknown, read_list, read_whole
+from services.ingest.providers.decoding import json_object, without_mark
+from services.ingest.providers.email_events import (
+    URL_CHARACTERS_MAX,
+    EmailEvents,
+    set_click,
+    set_open,
+)
+from services.ingest.providers.failures import STAGE_BY_KIND, explain
+from services.ingest.providers.inbound import Inbound, add_inbound
+from services.ingest.providers.provider import Answer, Authentic, Callback, Dialect, Names, Refused
+from services.ingest.providers.static_credential import check_static_credential
+from services.ingest.providers.unsigned_door import without_noise
+
+PREFIX: Final = "Microsoft.Communication."
+VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
+DELETED: Final = "Microsoft.EventGrid.SubscriptionDeletedEvent"
+
+KIND_BY_EMAIL_STATUS: Final = {
+    "OutForDelivery": EVENT_KIND_SENT,
+    "Delivered": EVENT_KIND_DELIVERED,
+    # A list took it and passes it on.
+    "Expanded": EVENT_KIND_DELIVERED,
+    "Bounced": EVENT_KIND_UNDELIVERED,
+    "Failed": EVENT_KIND_UNDELIVERED,
+    "FilteredSpam": EVENT_KIND_UNDELIVERED,
+    "Quarantined": EVENT_KIND_UNDELIVERED,
+    # Bounced or complained before: not tried.
+    "Suppressed": EVENT_KIND_DROPPED,
+}
+KIND_BY_ENGAGEMENT: Final = {"view": EVENT_KIND_READ, "click": EVENT_KIND_CLICKED}
+KIND_BY_SMS_STATUS: Final = {
+    "delivered": EVENT_KIND_DELIVERED,
+    "failed": EVENT_KIND_UNDELIVERED,
+}
+KIND_BY_ADVANCED_STATUS: Final = {
+    "sent": EVENT_KIND_SENT,
+    "delivered": EVENT_KIND_DELIVERED,
+    "read": EVENT_KIND_READ,
+    "failed": EVENT_KIND_UNDELIVERED,
+    "warning": EVENT_KIND_INFO,
+    "unknown": EVENT_KIND_INFO,
+}
+_SUBJECT_RECIPIENT: Final = re.compile(r"recipient/([^/\s]+@[^/\s]+)")
+_CODE: Final = re.compile(r"\b([0-9]{4})\b")
+# Event Grid sends a megabyte at most.
+_decode_events: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
+HANDSHAKE_BYTES_MAX: Final = 16_384
+
+
+class Azure(Dialect):
+    """The dialect of Azure Communication Services."""
+
+    name = "azure"
+    secrets: ClassVar[Names] = static_credential.SECRETS
+    options: ClassVar[Names] = {**static_credential.OPTIONS, **email_events.OPTIONS}
+
+    def handshake(self, callback: Callback, account: Account) -> Answer | None:
+        """Answer the code by which Event Grid tries a subscription out, if the callback is proven.
+
+        An unproven one gets no answer of its own: who may answer for this address is the account's
+        to say.
+        """
+        code = _validation_code(callback)
+        if not code or isinstance(self.authenticate(callback, account), Refused):
+            return None
+        answer = msgspec.json.encode({"validationResponse": code})
+        return Answer(200, answer, "application/json")
+
+    def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
+        """Compare the credential in the address or header."""
+        return check_static_credential(callback, account)
+
+    def parse(self, callback: Callback, account: Account) -> Reading | Refused:
+        """Read one event or a list of them."""
+        return without_noise(
+            read_whole(callback, account, partial(_read, callback, account)), account
+        )
+
+    def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
+        """Return a list of nothing but ``part``."""
+        return b"[%s]" % part
+
+
+def _validation_code(callback: Callback) -> str:
+    body = without_mark(callback.body)
+    # Cheap to see: a hand-shake is one small event.
+    if len(body) > HANDSHAKE_BYTES_MAX or b"SubscriptionValidationEvent" not in body:
+        return ""
+    try:
+        events = _decode_events(body)
+    except (ValueError, RecursionError):
+        return ""
+    if len(events) != 1 or text(events[0], "eventType") != VALIDATION:
+        return ""
+    return text(events[0], "data", "validationCode")
+
+
+def _read(callback: Callback, account: Account, reading: Reading) -> None:
+    body = without_mark(callback.body)
+    add = partial(_add_event, EmailEvents(reading, account))
+    if body.lstrip()[:1] == b"[":
+        read_list(reading, body, add)
+    else:
+        add(json_object(body), body)
+
+
+def _add_event(emails: EmailEvents, item: dict[str, Any], raw: bytes) -> None:
+    named = words(item, "eventType") or words(item, "type")
+    if not named:
+        raise Unreadable("EVENT_MISSING", "eventType or type: missing or empty")
+    told_us = iso_us(item.get("eventTime"))
+    time_us = iso_us(item.get("time")) if told_us is None else told_us
+    data = object_at(item, "data")
+    read = _READERS.get(named.removeprefix(PREFIX)) if named.startswith(PREFIX) else None
+    if read is not None:
+        read(emails, item, data, time_us, raw)
+    elif named in (VALIDATION, DELETED) or not named.startswith(PREFIX):
+        event = emails.reading.add(EVENT_KIND_INFO, time_us)
+        event.provider_word = named[:64]
+        if named == VALIDATION:
+            # Holds the address by which the operator can confirm by hand.
+            event.raw = raw
+    else:
+        add_unknown(emails.reading, named.removeprefix(PREFIX), time_us, raw)
+
+
+def _add_email_report(
+    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
+    raw: bytes,
+) -> None:  # fmt: skip
+    status = words(data, "status")
+    kind = KIND_BY_EMAIL_STATUS.get(status)
+    tried_us = iso_us(data.get("deliveryAttemptTimeStamp"))
+    event = _email(emails, kind, time_us if tried_us is None else tried_us, status, item, data)
+    event.own_address = identity(data, "sender")
+    if kind is None:
+        event.raw = raw
+    elif kind in STAGE_BY_KIND:
+        said = words(data, "deliveryStatusDetails", "statusMessage")
+        codes = smtp_codes(said)
+        explain(
+            emails.reading, event, [*codes.exact, f"status:{status}", *codes.vague], said or status
+        )
+
+
+def _add_email_act(
+    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
+    raw: bytes,
+) -> None:  # fmt: skip
+    done = words(data, "engagementType")
+    kind = KIND_BY_ENGAGEMENT.get(done.lower())
+    acted_us = iso_us(data.get("userActionTimeStamp"))
+    acted_us = time_us if acted_us is None else acted_us
+    event = _email(emails, kind, acted_us, done, item, data)
+    agent = words(data, "userAgent")
+    if kind is None:
+        event.raw = raw
+    elif kind == EVENT_KIND_READ:
+        set_open(event, acted_us, agent)
+    else:
+        url = words(data, "engagementContext", characters_max=URL_CHARACTERS_MAX)
+        set_click(event, acted_us, url, agent)
+
+
+def _email(
+    emails: EmailEvents, kind: int | None, time_us: int | None, word: str,
+    item: Mapping[str, Any], data: Mapping[str, Any],
+) -> Event:  # fmt: skip
+    recipient = identity(data, "recipient")
+    if not recipient and (found := _SUBJECT_RECIPIENT.search(words(item, "subject"))):
+        recipient = found.group(1)
+    return emails.add(
+        EVENT_KIND_UNKNOWN if kind is None else kind,
+        time_us,
+        word=word,
+        message_id=identity(data, "messageId"),
+        recipient=recipient,
+    )
+
+
+def _add_sms_report(
+    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
+    raw: bytes,
+) -> None:  # fmt: skip
+    status = words(data, "deliveryStatus")
+    kind = KIND_BY_SMS_STATUS.get(status.lower())
+    message_id = identity(data, "messageId")
+    if not message_id:
+        raise Unreadable("STATUS_WITHOUT_ID", "data.messageId: missing or empty")
+    told_us = iso_us(data.get("receivedTimestamp"))
+    time_us = time_us if told_us is None else told_us
+    event = add_report(emails.reading, kind, status, time_us, message_id, raw)
+    event.address = from_digits(identity(data, "to"))
+    event.own_address = from_digits(identity(data, "from"))
+    event.channel = CHANNEL_SMS
+    event.message_ref = identity(data, "tag")[:256]
+    if kind in STAGE_BY_KIND:
+        details = words(data, "deliveryStatusDetails")
+        # "... (4001)" at the end, where there is a code.
+        codes = _CODE.findall(details)
+        explain(emails.reading, event, codes[-1:], details, known_as="failed")
+
+
+def _add_sms(
+    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
+    raw: bytes,
+) -> None:  # fmt: skip
+    _add_message(emails, data, time_us, CHANNEL_SMS, text(data, "message"))
+
+
+def _add_advanced_message(
+    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
+    raw: bytes,
+) -> None:  # fmt: skip
+    _add_message(emails, data, time_us, CHANNEL_WHATSAPP, text(data, "content"))
+
+
+def _add_message(
+    emails: EmailEvents, data: Mapping[str, Any], time_us: int | None, channel: int, written: str
+) -> None:
+    told_us = iso_us(data.get("receivedTimestamp"))
+    inbound_id = identity(data, "messageId", "MessageId") or identity(
+        object_at(data, "context"), "messageId"
+    )
+    if not inbound_id:
+        raise Unreadable("MESSAGE_WITHOUT_ID", "data.messageId: missing or empty")
+    button = object_at(data, "button")
+    choice = object_at(data, "interactive")
+    tapped = (
+        button
+        or object_at(choice, "buttonReply")
+        or object_at(choice, "listReply")
+    )  # fmt: skip
+    reaction = object_at(data, "reaction")
+    add_inbound(
+        emails.reading,
+        Inbound(
+            inbound_id=inbound_id,
+            word="received",
+            time_us=time_us if told_us is None else told_us,
+            person=from_digits(identity(data, "from")),
+            own_address=from_digits(identity(data, "to")),
+            channel=channel,
+            answered_id=identity(reaction, "messageId")
+            or identity(object_at(data, "context"), "id", "messageId"),
+            content_type=words(data, "messageType") or "text",
+            texts=(written.replace("\x00", ""),),
+            is_tap=bool(tapped),
+            button_id=words(tapped, "payload") or words(tapped, "id"),
+            button_title=words(tapped, "text") or words(tapped, "title"),
+            is_reaction=bool(reaction),
+            is_withdrawn=bool(reaction) and not text(reaction, "emoji"),
+        ),
+    )
+
+
+def _add_advanced_report(
+    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
+    raw: bytes,
+) -> None:  # fmt: skip
+    status = words(data, "status")
+    kind = KIND_BY_ADVANCED_STATUS.get(status.lower())
+    message_id = identity(data, "messageId")
+    if not message_id:
+        raise Unreadable("STATUS_WITHOUT_ID", "data.messageId: missing or empty")
+    told_us = iso_us(data.get("receivedTimestamp"))
+    time_us = time_us if told_us is None else told_us
+    event = add_report(emails.reading, kind, status, time_us, message_id, raw)
+    event.address = from_digits(identity(data, "to"))
+    event.own_address = from_digits(identity(data, "from"))
+    event.channel = CHANNEL_WHATSAPP
+    if kind in STAGE_BY_KIND:
+        error = object_at(data, "error")
+        codes = [words(error, "channelCode"), words(error, "code")]
+        explain(
+            emails.reading, event, codes, words(error, "channelMessage") or words(error, "message")
+        )
+
+
+_READERS: Final = {
+    "EmailDeliveryReportReceived": _add_email_report,
+    "EmailEngagementTrackingReportReceived": _add_email_act,
+    "SMSDeliveryReportReceived": _add_sms_report,
+    "SMSReceived": _add_sms,
+    "AdvancedMessageReceived": _add_advanced_message,
+    "AdvancedMessageDeliveryStatusUpdated": _add_advanced_report,
+}
