@@ -109,11 +109,10 @@ def _post(body: bytes = BODY, **headers: Any) -> bytes:
     ("pieces", "soon_count"),
     [
         ([_post(), LAST], 1),
-        ([_post()[:40], _post()[40:-20], _post()[-20:], LAST], 1),
+        ([_post()[:40], _post()[40:-20], _post()[-20:] + LAST], 1),
         ([_post(b"not json"), LAST], 1),
         # Behind one that waits for the broker, a callback waits for its turn on the long way.
         ([_post() + _post() + LAST], 1),
-        ([_post(), _post(), _post(), LAST], 3),
         ([_post(Expect="100-continue"), LAST], 0),
         ([_post(Connection="close")], 0),
     ],
@@ -127,6 +126,18 @@ async def test_a_plain_callback_takes_the_short_way(pieces: list[bytes], soon_co
         assert answers[0].count(b"HTTP/1.1 200 OK") == b"".join(pieces).count(b"POST")
         assert doors.short.sink.soon_count == soon_count
         assert doors.short.sink.stored == doors.long.sink.stored
+
+
+async def test_a_connection_takes_the_short_way_again_and_again(doors: TwoDoors) -> None:
+    """Providers keep their connections; the first callback must not be the only quick one."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", doors.short.port)
+
+    for _ in range(3):
+        writer.write(_post())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK")
+    writer.close()
+
+    assert doors.short.sink.soon_count == 3
 
 
 @pytest.mark.parametrize(
