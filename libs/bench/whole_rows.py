@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from libs.bench.latencies import Latencies
 from libs.bench.load_door import Answer
@@ -56,7 +57,7 @@ def rows_of(outcome: Outcome) -> list[Row]:
             unit=Unit.MORE_PER_SECOND,
             ours=backlog_growth(outcome),
             target=Target(_GROWTH_SHARE * outcome.rate),
-            notes={"most": max(_backlog(outcome), default=0.0)},
+            notes=_thirds(_backlog(outcome)),
         ),
         Row(
             path="end to end: from the last answer until every number is right",
@@ -99,6 +100,16 @@ def _backlog(outcome: Outcome) -> list[float]:
         at_door = waiting[number] if number < len(waiting) else 0
         series.append(at_door + (one.events_pending + one.changes_pending) * each)
     return series
+
+
+def _thirds(series: Sequence[float]) -> dict[str, float]:
+    """The most, and the medians of the first and of the last third."""
+    third = max(1, len(series) // 3)
+    return {
+        "most": max(series, default=0.0),
+        "first_third": median(series[:third] or (0.0,)),
+        "last_third": median(series[-third:] or (0.0,)),
+    }
 
 
 def _rate_row(outcome: Outcome) -> Row:
