@@ -13,7 +13,9 @@ from libs.simulator.gateway import Gateway
 from libs.simulator.truth import Truth
 
 _POLL_S = 0.02
-_IDLE_S = 3.0  # nothing comes any more when nothing was left to do for so long
+# Nothing comes any more when nothing was left to do for so long: sums that the locks of others put
+# off are added within seconds, but not at once.
+_IDLE_S = 20.0
 _SHOWN_MAX = 20
 
 
