@@ -44,7 +44,11 @@ class Backlog:
 
 
 def write_backlog(tenant_id: str, campaign_id: str, messages: int, mix: Mix) -> Backlog:
-    """Every message recorded, (sent,) delivered and read; shuffled unless the mix says otherwise.
+    """Every message recorded, (sent,) delivered and read.
+
+    Three in a batch lie side by side. Otherwise all are recorded in one mixed order, then all sent
+    in another, and so on: what is far apart is not merged into one change by whoever takes many at
+    once.
 
     A backlog of repeats is the one of `Mix.EACH` of the same name, told and received anew.
     """
@@ -58,7 +62,10 @@ def write_backlog(tenant_id: str, campaign_id: str, messages: int, mix: Mix) -> 
     chance.shuffle(groups)
     events = [event for group in groups for event in group]
     if mix is not Mix.BATCH:
-        chance.shuffle(events)
+        phases = [[group[number] for group in groups] for number in range(len(kinds))]
+        for phase in phases:
+            chance.shuffle(phase)
+        events = [event for phase in phases for event in phase]
     return Backlog(campaign_id, payloads_of(events), len(events), _truth(messages))
 
 

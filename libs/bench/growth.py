@@ -55,7 +55,7 @@ async def measure_stored(machine: RunningMachine, sizes: Sizes) -> list[Row | Sk
 
 
 async def _cost(bench: Bench, sizes: Sizes) -> dict[str, float]:
-    """CPU microseconds an event by process, status and fold together; new messages."""
+    """CPU microseconds a change by process, status and fold together; new messages."""
     rounds = []
     for number in range(sizes.rounds):
         name = f"bench-growth-{time.time_ns()}-{number}"
@@ -75,18 +75,18 @@ async def _drain_all(bench: Bench, backlog: Backlog) -> dict[str, float]:
     truths = {backlog.campaign_id: backlog.truth}
     await wait_for_numbers(bench.gateway, truths, _WAIT_MAX_S, bench.control.is_idle)
     both = {name: drained.cpu[name] + fold[name] for name in fold}
-    return microseconds_each(both, backlog.event_count)
+    return microseconds_each(both, drained.changes)
 
 
 def _growth_row(sizes: Sizes, few: dict[str, float], many: dict[str, float]) -> Row:
     return Row(
-        path=f"growth: CPU an event with {sizes.stored_many:,} messages stored, "
+        path=f"growth: CPU a change with {sizes.stored_many:,} messages stored, "
         f"as a multiple of that with {sizes.stored_few:,}",
         unit=Unit.TIMES,
         ours=_work(many) / _work(few),
         target=Target(_GROWTH_TIMES),
         cpu_us=many,
-        per="event",
+        per="change",
         notes={f"few_{name}_us": value for name, value in few.items()}
         | {"few_us": _work(few), "many_us": _work(many)},
     )

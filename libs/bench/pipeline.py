@@ -135,15 +135,16 @@ async def _round(
     truths = {backlog.campaign_id: backlog.truth}
     await wait_for_numbers(bench.gateway, truths, _WAIT_MAX_S, bench.control.is_idle)
     await require_numbers(bench.gateway, truths)
-    status.rate.append(backlog.event_count / drained.seconds)
+    # Events that were merged into one change are one where the row is about changes.
+    count = drained.changes if mix is Mix.EACH else backlog.event_count
+    status.rate.append(count / drained.seconds)
     status.published.append(backlog.event_count / drained.publish_s)
     status.changes_per_event.append(drained.changes / backlog.event_count)
-    status.cpu_us.append(microseconds_each(drained.cpu, backlog.event_count))
+    status.cpu_us.append(microseconds_each(drained.cpu, count))
 
 
 def _status_rows(machine: RunningMachine, mix: Mix, samples: Samples) -> list[Row]:
     cpu_us = mean_of(samples.cpu_us)
-    changes_per_event = median(samples.changes_per_event)
     rows = [
         Row(
             path=f"status: {mix.value}",
@@ -155,8 +156,8 @@ def _status_rows(machine: RunningMachine, mix: Mix, samples: Samples) -> list[Ro
             ),
             target=Target(_TARGETS[mix]) if mix in _TARGETS else None,
             cpu_us=cpu_us,
-            per="event",
-            notes={"changes_per_event": changes_per_event},
+            per="change" if mix is Mix.EACH else "event",
+            notes={"changes_per_event": median(samples.changes_per_event)},
         )
     ]
     if mix is Mix.EACH:
@@ -167,7 +168,7 @@ def _status_rows(machine: RunningMachine, mix: Mix, samples: Samples) -> list[Ro
                 + (", compiled" if is_compiled else ", nothing compiled"),
                 unit=Unit.MICROSECONDS,
                 # We only look whether it is done; that is no part of the work.
-                ours=sum(us for name, us in cpu_us.items() if name != "bench") / changes_per_event,
+                ours=sum(us for name, us in cpu_us.items() if name != "bench"),
                 target=Target(_CPU_US_COMPILED if is_compiled else _CPU_US_PLAIN),
                 notes={"is_compiled": float(is_compiled)},
             )
