@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from time import time
+from time import monotonic, time
 
 import nats.errors
 
@@ -25,6 +25,9 @@ _log = logs.get_logger()
 # Growing pauses after a fault of ours; the last one repeats, so that work goes on soon after the
 # cause has gone.
 _PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0)
+# A replica that got nothing for so long after a fault knows of none any more: another may have done
+# the work meanwhile.
+_QUIET_S = 5.0
 # So many messages set aside without one that passes are a fault of ours, whatever they say.
 _SET_ASIDE_IN_A_ROW_MAX = 100
 
@@ -95,6 +98,7 @@ class PullConsumer:
         self._set_aside_in_a_row = 0
         self._fault = ""
         self._pauses = 0
+        self._paused_s = 0.0
         self._open = asyncio.Event()
         self._stopped = asyncio.Event()
         self._done = asyncio.Event()
@@ -112,6 +116,7 @@ class PullConsumer:
             asyncio.create_task(self.durable.keep(self._stopped, missing), name="durable"),
             asyncio.create_task(self._in_progress.run(self._waiting), name="in_progress"),
             asyncio.create_task(self._work_lone(), name="lone"),
+            asyncio.create_task(self._forget_fault(), name="fault"),
         ]
         try:
             await self.durable.made(self._stopped)
@@ -205,9 +210,19 @@ class PullConsumer:
         measures.BEHIND_SECONDS.labels(self._name).observe(max(0.0, time() - oldest_us / 1e6))
         return None
 
+    async def _forget_fault(self) -> None:
+        while True:
+            await asyncio.sleep(_QUIET_S / 5)
+            is_quiet = self._open.is_set() and self._in_progress.is_empty
+            if is_quiet and monotonic() - self._paused_s > _QUIET_S:
+                self._works()
+
     def _passed(self) -> None:
         self._suspects.passed()
         self._set_aside_in_a_row = 0
+        self._works()
+
+    def _works(self) -> None:
         self._pauses = 0
         if self._fault:
             self._fault = ""
@@ -255,6 +270,7 @@ class PullConsumer:
             await asyncio.wait_for(self._stopped.wait(), pause_s)
         except TimeoutError:
             await self._requests.resume()
+        self._paused_s = monotonic()
         self._open.set()
 
     async def _give_back(self, batch: Sequence[Delivery], delay_s: float = 0.0) -> None:

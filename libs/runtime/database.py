@@ -76,19 +76,12 @@ class Database:
             lock_timeout_s=lock_timeout_s,
             application=application,
         )
-        delay_s = 0.1
-        while True:
-            try:
-                async with database.transaction() as connection:
-                    await connection.fetchval("SELECT 1")
-                return database
-            except DatabaseMisconfigured:
-                await database.close()
-                raise
-            except DatabaseUnavailable as error:
-                _log.warning("database.unreachable", error=str(error), retry_s=delay_s)
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, 5.0)
+        try:
+            await database.wait_until_answered()
+        except DatabaseMisconfigured:
+            await database.close()
+            raise
+        return database
 
     @classmethod
     def lazy(
@@ -122,6 +115,25 @@ class Database:
             },
         )
         return cls(engine)
+
+    async def wait_until_answered(self) -> None:
+        """Return when the database answers.
+
+        Raises:
+            DatabaseMisconfigured: it answers, and refuses us.
+        """
+        delay_s = 0.1
+        while True:
+            try:
+                async with self.transaction() as connection:
+                    await connection.fetchval("SELECT 1")
+                return
+            except DatabaseMisconfigured:
+                raise
+            except DatabaseUnavailable as error:
+                _log.warning("database.unreachable", error=str(error), retry_s=delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, 5.0)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

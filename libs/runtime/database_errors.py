@@ -6,8 +6,10 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from libs.runtime.outages import Outage
 
-class DatabaseUnavailable(Exception):
+
+class DatabaseUnavailable(Outage):
     """PostgreSQL cannot be reached, or cannot do the work now. Trying again later helps."""
 
 

@@ -30,6 +30,11 @@ class InProgress:
         """Speak for them no longer."""
         self._replies.difference_update(delivery.reply for delivery in batch)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is worked on."""
+        return not self._replies
+
     async def run(self, waiting: Callable[[], Iterable[str]]) -> None:
         """Speak for what is worked on and for what ``waiting`` gives, until cancelled."""
         before: set[str] = set()

@@ -1,6 +1,7 @@
 """A service's life: start, ready, drain on SIGTERM in bounded time."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -9,7 +10,8 @@ from typing import Any
 import uvloop
 
 from libs.runtime import logs
-from libs.runtime.settings import RuntimeSettings
+from libs.runtime.readiness import Readiness
+from libs.runtime.settings import RuntimeSettings, SettingsT, load
 
 _log = logs.get_logger()
 
@@ -22,20 +24,15 @@ class Scope:
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
-        self.is_ready = False
+        self.readiness = Readiness()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closers: list[Callable[[], Awaitable[Any]]] = []
         self._failure: BaseException | None = None
-        self._probes: list[Probe] = []
-
-    def need(self, probe: Probe) -> None:
-        """Ask ``probe`` whenever somebody asks whether the service can work."""
-        self._probes.append(probe)
 
     def look(self) -> tuple[bool, str]:
-        """Return whether everything that the service needs is there, and what is missing."""
-        told = [probe() for probe in self._probes]
-        return all(ok for ok, _ in told), "; ".join(why for ok, why in told if not ok)
+        """Return whether the service can work, and if not, everything that is missing."""
+        faults = self.readiness.faults()
+        return not faults, "; ".join(faults)
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run ``work`` beside the service. If it raises, the whole service ends with an error.
@@ -53,7 +50,12 @@ class Scope:
 
     def ready(self) -> None:
         """Say that the service can take work."""
-        self.is_ready = True
+        self.readiness.is_open = True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the service takes work: it is open, and nothing that it needs has a fault."""
+        return self.readiness.is_ready
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -64,7 +66,7 @@ class Scope:
 
     async def close(self) -> None:
         """Close everything; an error in one closer does not keep the others from running."""
-        self.is_ready = False
+        self.readiness.is_open = False
         self.stopping.set()
         for close in reversed(self._closers):
             try:
@@ -81,8 +83,16 @@ class Scope:
         return self._failure is not None
 
 
+def settle(scope: Scope) -> None:
+    """Say that everything is built and the service takes work."""
+    # What is built now lives as long as the process; the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    scope.ready()
+
+
 async def _live(
-    settings: RuntimeSettings, build: Callable[[Scope], Coroutine[Any, Any, None]]
+    settings: RuntimeSettings, build: Callable[[Scope], Coroutine[Any, Any, object]]
 ) -> int:
     scope = Scope()
     loop = asyncio.get_running_loop()
@@ -95,7 +105,8 @@ async def _live(
     if not building.done():
         building.cancel()
     failure = (await asyncio.gather(building, return_exceptions=True))[0]
-    if failure is None:
+    if not isinstance(failure, BaseException):
+        failure = None
         _log.info("service.started")
         await scope.stopping.wait()
         _log.info("service.stopping")
@@ -113,15 +124,19 @@ async def _live(
 
 
 def run_service(
-    name: str, settings: RuntimeSettings, build: Callable[[Scope], Coroutine[Any, Any, None]]
+    name: str,
+    settings_class: type[SettingsT],
+    build: Callable[[Scope, SettingsT], Coroutine[Any, Any, object]],
 ) -> None:
     """Run one service until SIGTERM or SIGINT, then exit: 0 after a clean end, else 1.
 
     ``build`` starts everything, registers closers with ``scope.defer`` and calls ``scope.ready``.
+    Settings that cannot be used are all named, and end it with 2.
     """
+    settings = load(settings_class)
     logs.configure(name, settings)
     # Under this loop the door takes twice the callbacks a second, and a forwarded RPC costs an
     # eighth less CPU.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(_live(settings, build))
+        code = runner.run(_live(settings, lambda scope: build(scope, settings)))
     sys.exit(code)

@@ -58,9 +58,11 @@ STREAM_MADE: Final = metrics.counter(
 # -- database --------------------------------------------------------------------------------------
 
 POOL_IN_USE: Final = metrics.gauge(
-    "database_pool_in_use_connections", "Connections of the pool at work"
+    "database_pool_in_use_connections", "Connections of the pool at work", ("pool",)
 )
-POOL_SIZE: Final = metrics.gauge("database_pool_connections", "Connections that the pool may have")
+POOL_SIZE: Final = metrics.gauge(
+    "database_pool_connections", "Connections that the pool may have", ("pool",)
+)
 DATABASE_SECONDS: Final = metrics.histogram(
     "database_ping_duration_seconds", "Time in which PostgreSQL answers SELECT 1"
 )

@@ -10,10 +10,12 @@ from pathlib import Path
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from libs.runtime.database import async_url
+from libs.runtime.database_errors import DatabaseMisconfigured, named
 from libs.runtime.settings import RuntimeSettings, load
 
 AfterMigrations = Callable[[Connection], None]
@@ -38,10 +40,18 @@ def alembic_config(service: str, url: str) -> Config:
     return config
 
 
+def revisions(service: str) -> tuple[str, frozenset[str]]:
+    """Return the newest revision of a service's schema, and all that this code knows."""
+    scripts = ScriptDirectory(str(script_location(service)))
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return scripts.get_current_head() or "", known
+
+
 async def wait_for_database(url: str, limit_s: float) -> None:
     """Return when PostgreSQL answers.
 
     Raises:
+        DatabaseMisconfigured: it answers, and refuses us; said at once.
         TimeoutError: it did not within ``limit_s``.
     """
     plain = async_url(url).replace("+asyncpg", "")
@@ -51,7 +61,10 @@ async def wait_for_database(url: str, limit_s: float) -> None:
                 connection = await asyncpg.connect(plain, timeout=5)
                 await connection.close()
                 return
-            except (OSError, asyncpg.PostgresError, TimeoutError):
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                trouble = named(error, is_connected=False)
+                if isinstance(trouble, DatabaseMisconfigured):
+                    raise trouble from error
                 await asyncio.sleep(0.1)
 
 
@@ -128,6 +141,9 @@ def main() -> None:
         asyncio.run(wait_for_database(settings.database_url, 60))
     except TimeoutError:
         print("BLUETICK_DATABASE_URL: no PostgreSQL answers there.", file=sys.stderr)
+        sys.exit(1)
+    except DatabaseMisconfigured as error:
+        print(f"BLUETICK_DATABASE_URL: {error}.", file=sys.stderr)
         sys.exit(1)
     for service in chosen:
         run_migrations(service, settings.database_url)

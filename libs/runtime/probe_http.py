@@ -7,8 +7,8 @@ from typing import Any
 
 import uvicorn
 
-from libs.runtime import metrics
-from libs.runtime.lifecycle import Probe, Scope
+from libs.runtime import measures, metrics
+from libs.runtime.lifecycle import Scope
 
 
 class QuietServer(uvicorn.Server):
@@ -41,13 +41,13 @@ async def serve_until_closed(server: QuietServer, scope: Scope, name: str) -> No
     scope.defer(close)
 
 
-def probe_app(scope: Scope, probe: Probe) -> Callable[..., Awaitable[None]]:
+def probe_app(scope: Scope) -> Callable[..., Awaitable[None]]:
     """Return the ASGI app of /healthz (alive), /readyz (takes work) and /metrics."""
 
     async def app(asgi: dict[str, Any], _receive: Any, send: Any) -> None:
         if asgi["type"] != "http":
             return
-        status, content_type, body = answer_probe(asgi["path"], scope, probe)
+        status, content_type, body = answer_probe(asgi["path"], scope)
         headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -55,25 +55,25 @@ def probe_app(scope: Scope, probe: Probe) -> Callable[..., Awaitable[None]]:
     return app
 
 
-def answer_probe(path: str, scope: Scope, probe: Probe) -> tuple[int, bytes, bytes]:
+def answer_probe(path: str, scope: Scope) -> tuple[int, bytes, bytes]:
     """Return (status, content type, body) for a probe's path; 404 for any other."""
     if path == "/healthz":
         return 200, b"text/plain", b"alive\n"
     if path == "/readyz":
-        ok, why = probe()
-        if scope.is_ready and ok:
+        faults = scope.readiness.faults()
+        if not faults:
             return 200, b"text/plain", b"ready\n"
-        return 503, b"text/plain", (why or "starting or stopping").encode() + b"\n"
+        return 503, b"text/plain; charset=utf-8", "".join(f"{why}\n" for why in faults).encode()
     if path == "/metrics":
+        measures.READY.set(int(scope.is_ready))
         return 200, metrics.CONTENT_TYPE.encode(), metrics.exposition()
     return 404, b"text/plain", b"not found\n"
 
 
-async def start_probe_server(scope: Scope, host: str, port: int, probe: Probe) -> None:
+async def start_probe_server(scope: Scope, host: str, port: int) -> None:
     """Serve the probes on their own port until the scope closes; health over gRPC follows."""
-    scope.need(probe)
     config = uvicorn.Config(
-        probe_app(scope, probe),
+        probe_app(scope),
         host=host,
         port=port,
         log_level="warning",

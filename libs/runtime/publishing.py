@@ -13,10 +13,12 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from libs.runtime.outages import Outage
+
 _NO_RESPONDERS: Final = "503"
 
 
-class BrokerUnavailable(Exception):
+class BrokerUnavailable(Outage):
     """The broker did not acknowledge. Whether it stored the message is unknown: send it again."""
 
 

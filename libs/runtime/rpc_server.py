@@ -10,9 +10,8 @@ from typing import Any
 import grpc
 
 from libs.runtime import logs, metrics
-from libs.runtime.broker import BrokerUnavailable
-from libs.runtime.database import DatabaseUnavailable
 from libs.runtime.lifecycle import Scope
+from libs.runtime.outages import Outage
 from libs.runtime.rpc_connections import CONNECTION_AGE_S, server_options
 from libs.runtime.rpc_context import INTERNAL_TOKEN, REQUEST_ID
 from libs.runtime.rpc_drain import Drain
@@ -112,7 +111,7 @@ def _answer_to(error: Exception, context: Any) -> RpcError:
     if isinstance(error, NotImplementedError):
         # What a generated servicer raises for a method that nobody has overridden.
         return Unimplemented("This call is not available yet.")
-    if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
+    if isinstance(error, Outage):
         _log.warning("rpc.postponed", error=type(error).__name__)
         return Unavailable("Try again.", retry_s=_RETRY_S)
     correlation_id = uuid.uuid4().hex

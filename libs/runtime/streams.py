@@ -5,6 +5,7 @@ A stream must never forget what it acknowledged: limits retention, and a full st
 
 import asyncio
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any, Final
 
 import nats.errors
@@ -198,7 +199,9 @@ def _differences(found: StreamConfig, wanted: StreamConfig, fields: Iterable[str
 
 
 def _plain(value: Any) -> Any:
-    return value or 0 if not isinstance(value, list) else sorted(value)
+    if isinstance(value, Enum):
+        return value.value
+    return sorted(value) if isinstance(value, list) else value or 0
 
 
 def _is_passing(error: APIError) -> bool:

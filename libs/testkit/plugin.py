@@ -24,6 +24,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from libs.embedded.data_folder import TemporaryFolder
 from libs.embedded.nats_server import NatsServer
@@ -42,6 +43,11 @@ _POSTGRES_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "shared_buffe
 def pytest_configure() -> None:
     """Forget the servers that the caller's shell names: tests write, and delete streams."""
     forget_servers(os.environ)
+    # Tracebacks without all variables: such a one takes a second, and a broker's patience.
+    plain = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 @pytest.fixture(scope="session")

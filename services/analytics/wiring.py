@@ -1,6 +1,7 @@
 """Puts analytics together: the only file that knows use cases, adapters and settings."""
 
 import gc
+from functools import partial
 from types import ModuleType
 
 import msgspec
@@ -12,11 +13,18 @@ from bluetick.v1.rebuild_service_pb2_grpc import add_RebuildServiceServicer_to_s
 from libs.catalogue.standing import configure
 from libs.runtime import logs
 from libs.runtime.broker import CHANGES_STREAM, Broker
+from libs.runtime.chores import run_chore
 from libs.runtime.clock import Clock, SystemClock
 from libs.runtime.consumer import PullConsumer
 from libs.runtime.database import Database
+from libs.runtime.footing import (
+    open_broker,
+    open_database,
+    run_consumer,
+    settle,
+    start_probe_server,
+)
 from libs.runtime.lifecycle import Scope
-from libs.runtime.probe_http import start_probe_server
 from libs.runtime.rpc_server import RpcServer
 from services.analytics.adapters.analytics_rpc import AnalyticsRpc
 from services.analytics.adapters.campaign_rpc import CampaignRpc
@@ -31,6 +39,7 @@ from services.analytics.adapters.generation_store import Generations
 from services.analytics.adapters.rebuild_rpc import RebuildRpc
 from services.analytics.adapters.report_store import PostgresReports
 from services.analytics.adapters.snapshot_client import StatusSnapshots
+from services.analytics.adapters.tables import metadata
 from services.analytics.domain.families.registry import FAMILIES
 from services.analytics.domain.frames import FrameBook
 from services.analytics.domain.moves import Planner
@@ -58,37 +67,32 @@ async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None =
 
     Raises:
         CatalogueProblem: a table of the operator's cannot be used.
-        BrokerUnsuitable: the broker could lose what it acknowledged.
+        BrokerUnsuitable, SizesUnfit, DatabaseMisconfigured: see libs/runtime/footing.py.
         OSError, RuntimeError: a port is taken.
     """
     clock = clock or SystemClock()
     configure(settings)
-    stores = await _Stores.connect(scope, settings)
-    broker = await Broker.connect(settings, "analytics")
-    scope.defer(broker.close)
-    await broker.ensure_streams()
+    await start_probe_server(scope, settings.analytics_probe_host, settings.analytics_probe_port)
+    workers = settings.analytics_workers
+    sizes = {
+        # A fold holds one connection and may need another to look into the dictionary.
+        "folds": 2 * workers + 2,
+        "reads": settings.database_pool_size,
+        "writes": _WRITES_POOL_SIZE,
+    }
+    stores = _Stores(**await open_database(scope, settings, "analytics", metadata, sizes))
+    broker = await open_broker(scope, settings, "analytics")
     watermark = Watermark()
     place = StreamPlace(await BrokerFlowProbe(broker).made_us())
     flow = _Flow(stores, Folding(Planner(FAMILIES), FrameBook()), broker, place, clock)
     port = await _serve_rpc(scope, settings, flow, watermark)
-    consumer = _consume(scope, settings, flow)
+    _consume(scope, settings, flow)
     _do_chores(scope, settings, flow, watermark)
-
-    def probe() -> tuple[bool, str]:
-        faults = [consumer.fault] if consumer.fault else []
-        if not broker.healthy:
-            faults.append("the broker does not answer")
-        return not faults, "; ".join(faults)
-
-    host = settings.analytics_probe_host
-    await start_probe_server(scope, host, settings.analytics_probe_port, probe)
-    gc.collect()
-    gc.freeze()
+    settle(scope)
     gc.set_threshold(*_GC_THRESHOLDS)
-    scope.ready()
     opened: LogEvent = "analytics.opened"
     shard = settings.shard_of(0)
-    _log.info(opened, grpc_port=port, workers=settings.analytics_workers, shard=shard)
+    _log.info(opened, grpc_port=port, workers=workers, shard=shard)
     return port
 
 
@@ -98,24 +102,6 @@ class _Stores(msgspec.Struct, frozen=True):
     folds: Database
     reads: Database
     writes: Database
-
-    @classmethod
-    async def connect(cls, scope: Scope, settings: AnalyticsSettings) -> "_Stores":
-        """Connect all three."""
-        # A fold holds one connection and may need another to look into the dictionary.
-        sizes = 2 * settings.analytics_workers + 2, settings.database_pool_size, _WRITES_POOL_SIZE
-        pools = []
-        for size in sizes:
-            pool = await Database.connect(
-                settings.database_url,
-                pool_size=size,
-                statement_timeout_s=settings.database_statement_timeout_s,
-                lock_timeout_s=settings.database_lock_timeout_s,
-                application="bluetick-analytics",
-            )
-            scope.defer(pool.close)
-            pools.append(pool)
-        return cls(*pools)
 
 
 class _Flow(msgspec.Struct, frozen=True):
@@ -186,7 +172,7 @@ def _rebuild(
     )
 
 
-def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> PullConsumer:
+def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> None:
     dictionary = Dictionary(flow.stores.folds)
     workers = range(settings.analytics_workers)
     stores = [flow.store(dictionary, settings.shard_of(worker)) for worker in workers]
@@ -200,9 +186,7 @@ def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> PullCons
         batch_messages_max=settings.analytics_batch_messages_max,
         batch_bytes_max=settings.analytics_batch_bytes_max,
     )
-    scope.spawn(consumer.run(), "change_consumer")
-    scope.defer(consumer.stop)
-    return consumer
+    run_consumer(scope, "change_consumer", consumer)
 
 
 def _do_chores(
@@ -216,22 +200,24 @@ def _do_chores(
         now_us = flow.clock.now_us()
         return await follow_progress(probe, sequences, lost.fold, watermark, now_us)
 
-    interval_s = settings.analytics_progress_interval_s
-    following = keep_following(look, flow.place, watermark, interval_s, scope.stopping)
-    scope.spawn(following, "progress_follower")
-    settling = keep_settling(
+    stopping, interval_s = scope.stopping, settings.analytics_progress_interval_s
+    following = partial(keep_following, look, flow.place, watermark, interval_s, stopping)
+    run_chore(scope, "progress_follower", following)
+    settling = partial(
+        keep_settling,
         store,
         interval_s=settings.analytics_postponed_interval_s,
         sums_max=settings.analytics_postponed_sums_max,
-        stopping=scope.stopping,
+        stopping=stopping,
     )
-    scope.spawn(settling, "postponed_settler")
-    forgetting = keep_forgetting(
+    run_chore(scope, "postponed_settler", settling)
+    forgetting = partial(
+        keep_forgetting,
         store,
         flow.clock,
         retention_h=settings.applied_retention_h,
         interval_s=settings.analytics_cleaning_interval_s,
         rows_max=settings.analytics_cleaning_rows_max,
-        stopping=scope.stopping,
+        stopping=stopping,
     )
-    scope.spawn(forgetting, "applied_cleaner")
+    run_chore(scope, "applied_cleaner", forgetting)

@@ -1,19 +1,13 @@
-"""Runs the gateway: ``python -m services.gateway``."""
+"""The gateway service: ``python -m services.gateway``."""
 
-from libs.runtime.lifecycle import Scope, run_service
-from libs.runtime.settings import load
+from libs.runtime.lifecycle import run_service
 from services.gateway.settings import GatewaySettings
 from services.gateway.wiring import build
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT."""
-    settings = load(GatewaySettings)
-
-    async def start(scope: Scope) -> None:
-        await build(scope, settings)
-
-    run_service("gateway", settings, start)
+    """Run gateway until SIGTERM or SIGINT."""
+    run_service("gateway", GatewaySettings, build)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Puts the gateway together."""
 
-import gc
 from collections.abc import Mapping
 
 from libs.runtime import logs, metrics
 from libs.runtime.api_keys import load_api_keys
-from libs.runtime.lifecycle import Scope
+from libs.runtime.lifecycle import Scope, settle
 from libs.runtime.rpc_drain import Drain
 from services.gateway.adapters.rpc_door import RpcDoor
 from services.gateway.adapters.upstreams import Upstreams
@@ -58,10 +57,7 @@ async def build(scope: Scope, settings: GatewaySettings) -> int:
     # Known before the first caller asks; from here on it is looked at again and again.
     await watch.look(timeout_s=settings.gateway_upstream_check_s)
     scope.spawn(watch.run(settings.gateway_upstream_check_s, scope.stopping), "watch_upstreams")
-    # What is built now lives as long as the process; the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    scope.ready()
+    settle(scope)
     return port
 
 

@@ -1,6 +1,5 @@
 """Puts ingest together: the only file that knows use cases, adapters and settings."""
 
-import gc
 from functools import partial
 
 from bluetick.v1.ingest_service_pb2 import DESCRIPTOR
@@ -9,14 +8,14 @@ from bluetick.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_ser
 from libs.catalogue.standing import configure
 from libs.runtime import logs
 from libs.runtime.accounts import Accounts, load_accounts
-from libs.runtime.broker import Broker
 from libs.runtime.clock import Clock, SystemClock
 from libs.runtime.database import Database
+from libs.runtime.footing import open_broker, settle
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, answer_probe, serve_until_closed
 from libs.runtime.rpc_server import RpcServer
 from libs.runtime.settings import PREFIX
-from libs.runtime.sizes import EVENT_ENVELOPE_BYTES, check_sizes
+from libs.runtime.sizes import EVENT_ENVELOPE_BYTES
 from services.ingest.adapters.callback_desk import DoorLimits
 from services.ingest.adapters.callback_door import CallbackDoor
 from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
@@ -49,18 +48,14 @@ async def build(
     Raises:
         CatalogueProblem: a table of the operator's cannot be used.
         AccountsProblem: the accounts file cannot be used.
-        BrokerUnsuitable: the broker could lose what it acknowledged.
-        SizesUnfit: a limit lets in what the broker does not take.
+        BrokerUnsuitable, SizesUnfit: see libs/runtime/footing.py.
         OSError, RuntimeError: a port is taken.
     """
     clock = clock or SystemClock()
     configure(settings)
     accounts = load_accounts(settings.accounts_file)
     check_accounts(accounts)
-    broker = await Broker.connect(settings, "ingest")
-    scope.defer(broker.close)
-    check_sizes(broker.payload_bytes_max, _largest_messages(settings))
-    await broker.ensure_streams()
+    broker = await open_broker(scope, settings, "ingest", needs=_largest_messages(settings))
     publisher = EventPublisher(broker, _publish_limits(settings))
     scope.defer(publisher.close)
     await serve_replays(broker, accounts, publisher)
@@ -75,11 +70,8 @@ async def build(
         visits_in_flight_max=settings.ingest_requests_in_flight_max,
         retry_after_s=settings.ingest_retry_after_s,
     )
-    http_port = await _open_door(scope, settings, accounts, publisher, clock, broker, door, doors)
-    # What is built now lives as long as the process; the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    scope.ready()
+    http_port = await _open_door(scope, settings, accounts, publisher, clock, door, doors)
+    settle(scope)
     opened: LogEvent = "doors.opened"
     _log.info(opened, http_port=http_port, grpc_port=grpc_port, accounts=len(accounts))
     return http_port, grpc_port
@@ -152,21 +144,16 @@ async def _open_door(
     accounts: Accounts,
     publisher: EventPublisher,
     clock: Clock,
-    broker: Broker,
     links: LinkDoor,
     doors: DoorBook,
 ) -> int:
-    def probe() -> tuple[bool, str]:
-        return (True, "") if broker.healthy else (False, "the broker does not answer")
-
-    scope.need(probe)
     door = CallbackDoor(
         accounts=accounts,
         events=publisher,
         clock=clock,
         limits=_door_limits(settings),
         public_url=_public_url(settings),
-        probes=partial(answer_probe, scope=scope, probe=probe),
+        probes=partial(answer_probe, scope=scope),
         outside=SnsCertificates(),
         links=links,
         doors=doors,

@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from bluetick.v1 import ingest_service_pb2, message_service_pb2, snapshot_service_pb2
 from bluetick.v1.event_pb2 import EventBatch
@@ -13,12 +14,21 @@ from bluetick.v1.snapshot_service_pb2_grpc import add_SnapshotServiceServicer_to
 from libs.catalogue.standing import configure
 from libs.runtime import logs
 from libs.runtime.broker import EVENTS_STREAM, Broker
+from libs.runtime.chores import run_chore
 from libs.runtime.clock import Clock, SystemClock
 from libs.runtime.consumer import PullConsumer
 from libs.runtime.database import Database
+from libs.runtime.footing import (
+    open_broker,
+    open_database,
+    run_consumer,
+    settle,
+    start_probe_server,
+)
 from libs.runtime.lifecycle import Scope
-from libs.runtime.probe_http import start_probe_server
 from libs.runtime.rpc_server import RpcServer
+from libs.runtime.settings import PREFIX
+from libs.runtime.sizes import CHANGE_BYTES_MAX
 from services.status.adapters.due_rows import DueRows
 from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
 from services.status.adapters.health_rows import HealthRows
@@ -32,6 +42,7 @@ from services.status.adapters.quarantine_shelf import IngestRereader, Quarantine
 from services.status.adapters.readers import MessageRows, QuarantineRows
 from services.status.adapters.rpc_services import CallbackRpc, MessageRpc, SnapshotRpc
 from services.status.adapters.snapshot_rows import SnapshotRows
+from services.status.adapters.tables import metadata
 from services.status.adapters.transactions import StatusTransactions
 from services.status.apply_events import ApplyEvents, Rules
 from services.status.domain.attribution import HOUR_US
@@ -56,22 +67,15 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
 
     Raises:
         CatalogueProblem: a table of the operator's cannot be used.
-        BrokerUnsuitable: the broker could lose what it acknowledged.
+        BrokerUnsuitable, SizesUnfit, DatabaseMisconfigured: see libs/runtime/footing.py.
         OSError, RuntimeError: a port is taken.
     """
     clock = clock or SystemClock()
     configure(settings)
-    database = await Database.connect(
-        settings.database_url,
-        pool_size=settings.database_pool_size,
-        statement_timeout_s=settings.database_statement_timeout_s,
-        lock_timeout_s=settings.database_lock_timeout_s,
-        application="bluetick-status",
-    )
-    scope.defer(database.close)
-    broker = await Broker.connect(settings, "status")
-    scope.defer(broker.close)
-    await broker.ensure_streams()
+    await start_probe_server(scope, settings.status_probe_host, settings.status_probe_port)
+    sizes = {"all": settings.database_pool_size}
+    database = (await open_database(scope, settings, "status", metadata, sizes))["all"]
+    broker = await open_broker(scope, settings, "status", needs=_largest_messages(settings))
     outbox = OutboxStore(
         database,
         broker,
@@ -94,22 +98,11 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     port = await _serve_rpc(scope, settings, messages, callbacks, snapshots)
     _sweep(scope, settings, outbox, clock)
     lanes = await _open_lanes(scope, settings, apply_events, outbox)
-    consumer = _consume(scope, settings, broker, lanes)
-    forgetting = forget_old_reports(HealthRows(database), clock, scope.stopping)
-    scope.spawn(forgetting, "old_reports")
-    scope.spawn(keep_forgetting(DueRows(database), clock, scope.stopping), "unrecorded")
+    _consume(scope, settings, broker, lanes)
+    _do_chores(scope, database, clock)
     await serve_progress(broker, FlowPositions(broker, database), clock)
-
-    def probe() -> tuple[bool, str]:
-        why = consumer.fault if broker.healthy else "the broker does not answer"
-        return not why, why
-
-    await start_probe_server(scope, settings.status_probe_host, settings.status_probe_port, probe)
-    # What is built now lives as long as the process; the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
+    settle(scope)
     gc.set_threshold(*_GC_THRESHOLDS)
-    scope.ready()
     opened: LogEvent = "status.opened"
     _log.info(opened, grpc_port=port, lanes=settings.status_lanes)
     return port
@@ -166,7 +159,15 @@ def _sweep(scope: Scope, settings: StatusSettings, outbox: OutboxStore, clock: C
         age_s=settings.status_sweep_age_s,
         batches_max=settings.status_sweep_batches_max,
     )
-    scope.spawn(sweeper.run(settings.status_sweep_interval_s, scope.stopping), "outbox_sweeper")
+    sweeping = partial(sweeper.run, settings.status_sweep_interval_s, scope.stopping)
+    run_chore(scope, "outbox_sweeper", sweeping)
+
+
+def _do_chores(scope: Scope, database: Database, clock: Clock) -> None:
+    reports = partial(forget_old_reports, HealthRows(database), clock, scope.stopping)
+    run_chore(scope, "old_reports", reports)
+    unrecorded = partial(keep_forgetting, DueRows(database), clock, scope.stopping)
+    run_chore(scope, "unrecorded", unrecorded)
 
 
 def _connection(
@@ -203,7 +204,7 @@ async def _open_lanes(
     return lanes
 
 
-def _consume(scope: Scope, settings: StatusSettings, broker: Broker, lanes: Lanes) -> PullConsumer:
+def _consume(scope: Scope, settings: StatusSettings, broker: Broker, lanes: Lanes) -> None:
     consumer = PullConsumer(
         broker,
         stream=EVENTS_STREAM,
@@ -213,6 +214,10 @@ def _consume(scope: Scope, settings: StatusSettings, broker: Broker, lanes: Lane
         batch_messages_max=settings.status_batch_messages_max,
         batch_bytes_max=settings.status_batch_bytes_max,
     )
-    scope.spawn(consumer.run(), "event_consumer")
-    scope.defer(consumer.stop)
-    return consumer
+    run_consumer(scope, "event_consumer", consumer)
+
+
+def _largest_messages(settings: StatusSettings) -> list[tuple[str, int]]:
+    # Cut after the change that passes the limit.
+    name = f"{PREFIX}STATUS_CHANGE_BATCH_BYTES_MAX"
+    return [(name, settings.status_change_batch_bytes_max + CHANGE_BYTES_MAX)]

@@ -18,7 +18,8 @@ from tests.gateway.conftest import TOKEN
 from tests.gateway.ports import free_port
 from tests.gateway.stand_ins import Backend
 
-_FAULT = "the table `messages` has no column `state`"
+_TOLD = "the table `messages` has no column `state`"
+_FAULT = f"database: {_TOLD}"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -33,7 +34,8 @@ async def faults() -> list[str]:
 async def settings(settings: GatewaySettings, faults: list[str]) -> AsyncIterator[GatewaySettings]:
     """A gateway whose status is a server of ours that knows its faults."""
     scope = Scope()
-    scope.need(lambda: (not faults, "; ".join(faults)))
+    scope.readiness.need("database", lambda: "; ".join(faults))
+    scope.ready()
     server = RpcServer(internal_token=TOKEN, services=[])
     port = await server.start("127.0.0.1", 0, scope)
     yield settings.model_copy(
@@ -64,7 +66,7 @@ async def test_a_service_that_cannot_work_is_told_with_its_own_reason(
     gateway: str, settings: GatewaySettings, faults: list[str]
 ) -> None:
     """Whoever is woken reads one page, and knows where to look."""
-    faults.append(_FAULT)
+    faults.append(_TOLD)
 
     body = await _until(settings, 200, {"status": _FAULT})
 
@@ -79,7 +81,7 @@ async def test_a_gateway_with_nobody_behind_is_not_ready_and_says_so_over_grpc_t
 ) -> None:  # fmt: skip
     """It can do nothing for a caller; another gateway perhaps can."""
     port = int(backend.ingest.target.rpartition(":")[2])
-    faults.append(_FAULT)
+    faults.append(_TOLD)
     await backend.ingest.stop()
     await backend.analytics.stop()
     silent = "its health check ends with UNAVAILABLE"
@@ -111,7 +113,7 @@ class TestAll:
         """A setting, since it takes reports down with ingest."""
         await _until(settings, 200, {})
 
-        faults.append(_FAULT)
+        faults.append(_TOLD)
 
         await _until(settings, 503, {"status": _FAULT})
 

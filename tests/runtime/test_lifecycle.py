@@ -14,7 +14,10 @@ import asyncio
 from libs.runtime.lifecycle import Scope, run_service
 from libs.runtime.settings import RuntimeSettings
 
-async def build(scope):
+class Settings(RuntimeSettings):
+    shutdown_s: float = 2
+
+async def build(scope, settings):
     async def close():
         print("closed", flush=True)
     scope.defer(close)
@@ -22,7 +25,7 @@ async def build(scope):
     scope.ready()
 
 print("started", flush=True)
-run_service("test", RuntimeSettings(shutdown_s=2), build)
+run_service("test", Settings, build)
 """
 
 

@@ -1,5 +1,6 @@
 """What a caller sees of a service's gRPC server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
@@ -12,6 +13,7 @@ from grpc_status import rpc_status
 
 from libs.runtime.broker import BrokerUnavailable
 from libs.runtime.lifecycle import Scope
+from libs.runtime.probe_http import answer_probe
 from libs.runtime.rpc_context import caller
 from libs.runtime.rpc_errors import InvalidArgument, NotFound
 from libs.runtime.rpc_health import WHY
@@ -19,6 +21,7 @@ from libs.runtime.rpc_server import RpcServer
 
 NAME = "bluetick.v1.MessageService"
 TOKEN = "a-token-for-tests"
+_SERVING = health_pb2.HealthCheckResponse.SERVING
 GATEWAY = (
     ("x-bluetick-internal-token", TOKEN),
     ("x-bluetick-tenant", "demo"),
@@ -45,9 +48,16 @@ class Servicer(pb_grpc.MessageServiceServicer):
 
 
 @pytest.fixture
-async def channel() -> AsyncIterator[grpc.aio.Channel]:
+def scope() -> Scope:
+    """A service that takes work."""
+    opened = Scope()
+    opened.ready()
+    return opened
+
+
+@pytest.fixture
+async def channel(scope: Scope) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a running server."""
-    scope = Scope()
     server = RpcServer(
         internal_token=TOKEN,
         services=[(pb_grpc.add_MessageServiceServicer_to_server, Servicer(), NAME)],
@@ -132,12 +142,28 @@ async def test_a_call_of_the_future_is_unimplemented(channel: grpc.aio.Channel) 
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_health_is_open_and_says_serving(channel: grpc.aio.Channel) -> None:
-    """Probes have no credential."""
+async def test_health_is_open_and_says_what_readiness_says(
+    channel: grpc.aio.Channel, scope: Scope
+) -> None:
+    """Probes have no credential. A service that cannot work says so in every tongue."""
     stub = health_pb2_grpc.HealthStub(channel)
-    answer = await stub.Check(health_pb2.HealthCheckRequest(service=NAME), timeout=5)
+    fault = ""
+    scope.readiness.need("database", lambda: fault)
+    told = []
+    for fault in ("", "it does not answer", ""):
+        wanted = health_pb2.HealthCheckResponse.NOT_SERVING if fault else _SERVING
+        async with asyncio.timeout(5):
+            while (
+                await stub.Check(health_pb2.HealthCheckRequest(service=NAME), timeout=5)
+            ).status != wanted:
+                await asyncio.sleep(0.02)
+        told.append(answer_probe("/readyz", scope))
 
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    assert [(code, body) for code, _, body in told] == [
+        (200, b"ready\n"),
+        (503, b"database: it does not answer\n"),
+        (200, b"ready\n"),
+    ]
 
 
 class TestUndecodable:
@@ -188,9 +214,10 @@ def _error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
 
 async def test_health_over_grpc_says_what_readiness_says_with_the_reason() -> None:
     """Whoever asks over gRPC must not be told another truth than who asks over HTTP."""
-    faults = ["the broker does not answer"]
+    faults = ["it does not answer"]
     scope = Scope()
-    scope.need(lambda: (not faults, "; ".join(faults)))
+    scope.readiness.need("broker", lambda: "; ".join(faults))
+    scope.ready()
     server = RpcServer(internal_token=TOKEN, services=[])
     port = await server.start("127.0.0.1", 0, scope)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -198,7 +225,7 @@ async def test_health_over_grpc_says_what_readiness_says_with_the_reason() -> No
 
         asked = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
         assert (await asked).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        assert dict(await asked.trailing_metadata())[WHY] == "the broker does not answer"
+        assert dict(await asked.trailing_metadata())[WHY] == "broker: it does not answer"
 
         faults.clear()
         watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=5)

@@ -17,7 +17,7 @@ def web_app(scope: Scope, watch: UpstreamWatch) -> Callable[..., Awaitable[None]
     ``upstreams`` has the state of each service behind, ``why`` the reason of each that does not
     serve: they are told whether or not they make the gateway unready.
     """
-    probes = probe_app(scope, lambda: (True, ""))
+    probes = probe_app(scope)
 
     async def app(asgi: dict[str, Any], receive: Any, send: Any) -> None:
         if asgi["type"] != "http" or asgi["path"] != "/readyz":
