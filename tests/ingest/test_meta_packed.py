@@ -12,13 +12,14 @@ from services.ingest.providers.meta import Meta
 from tests.ingest.meta_bodies import ACCOUNT, AT, NOW_S, callback, change, envelope, status
 
 TEXTS = st.sampled_from(["", "a", "é😀", "x" * 64, "y" * 65, "z" * 512, "w" * 513, None])
+IDS = ["wamid.1", "wamid.a/b/c==", "wamid.a/123456", "v" * 127, "u" * 128]
 TIMES = st.sampled_from(
     [str(AT), AT, AT + 0.5, str(NOW_S), str(NOW_S + 1), "0", "-5", "9" * 16, "9" * 30, "x", None]
 )
 STATUSES = st.fixed_dictionaries(
     {},
     optional={
-        "id": st.one_of(TEXTS, st.sampled_from(["wamid.1", "wamid.2", "v" * 127, "u" * 128])),
+        "id": st.one_of(TEXTS, st.sampled_from(IDS)),
         "status": st.sampled_from(["sent", "delivered", "read", "played", "failed", "new", None]),
         "timestamp": TIMES,
         "recipient_id": st.one_of(TEXTS, st.sampled_from(["14155550101", "DE.1", "123"])),

@@ -35,7 +35,8 @@ def pack_status(packed: PackedEvents, status: Status, receive_time_us: int, arou
         fields is None
         or not message_id
         or not address
-        or "/" in message_id
+        # Behind a slash there may be a participant, but never behind base64's padding.
+        or ("/" in message_id and message_id[-1] != "=")
         or status.type is not None
         or status.recipient_participant_id
         or status.recipient_participant_user_id
@@ -60,10 +61,17 @@ def pack_status(packed: PackedEvents, status: Status, receive_time_us: int, arou
     if len(reference) > IDENTITY_CHARACTERS_MAX:
         reference = ""
     person = from_digits(address)
-    others = [name for name in around.others(*names_in(status)) if name != person]
-    if others:
-        names = tuple(dict.fromkeys(others))[:ALIASES_MAX]
-        fields += Event(also_known_as=names).SerializeToString()
+    # Nearly all statuses name the person in one way; asking costs as much as the rest.
+    if (
+        around.has_names
+        or status.recipient_user_id
+        or status.parent_recipient_user_id
+        or status.recipient_parent_user_id
+    ):
+        others = [name for name in around.others(*names_in(status)) if name != person]
+        if others:
+            names = tuple(dict.fromkeys(others))[:ALIASES_MAX]
+            fields += Event(also_known_as=names).SerializeToString()
     fields += _own(around.own_address)
     packed.add(message_id, person, reference, time_us, fields)
     return True

@@ -4,6 +4,7 @@ Source: Meta's webhook reference for the WhatsApp Business Platform, as of Septe
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -20,6 +21,10 @@ from services.ingest.domain.fields import (
 )
 
 WHATSAPP = "whatsapp_business_account"
+
+
+# Longest number of our own that is kept in its one form.
+_PHONE_CHARACTERS_MAX = 40
 
 
 class ErrorData(msgspec.Struct, gc=False):
@@ -120,7 +125,11 @@ class Around:
 
     def __init__(self, display_phone_number: str = "", contacts: Iterable[Contact] = ()) -> None:
         """Take the number as Meta shows it, and the ``contacts``."""
-        self.own_address = bare_phone(display_phone_number) if display_phone_number else ""
+        # A few numbers of our own, in every callback.
+        if len(display_phone_number) <= _PHONE_CHARACTERS_MAX:
+            self.own_address = _own_phone(display_phone_number)
+        else:
+            self.own_address = bare_phone(display_phone_number)
         people = [
             tuple(filter(None, (contact.wa_id, contact.user_id, contact.parent_user_id)))
             for contact in contacts
@@ -138,6 +147,11 @@ class Around:
         ]
         return cls(text(value, "metadata", "display_phone_number"), contacts)
 
+    @property
+    def has_names(self) -> bool:
+        """Whether more than one name is told of anybody."""
+        return bool(self._names)
+
     def others(self, *told: str | None) -> tuple[str, ...]:
         """Return all names of the person whose names ``told`` are, in one form each."""
         names = [name for name in told if name]
@@ -145,6 +159,11 @@ class Around:
         if known:
             names += [other for name in list(names) for other in known.get(name, ())]
         return tuple(from_digits(name) for name in names if len(name) <= IDENTITY_CHARACTERS_MAX)
+
+
+@lru_cache(maxsize=4_096)
+def _own_phone(display_phone_number: str) -> str:
+    return bare_phone(display_phone_number) if display_phone_number else ""
 
 
 NOTHING_AROUND = Around()
