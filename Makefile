@@ -82,6 +82,7 @@ protos: install-dev ## Generate libs/contracts from protos/
 docs: install-dev ## Write the pages that are made from code
 	@$(BIN)/python tools/write_settings.py
 	@$(BIN)/python tools/write_failures.py
+	@$(BIN)/python tools/write_fields.py
 	@$(BIN)/python -m services.analytics.write_metrics_page docs/metrics.md
 
 locks: install-dev ## Make all locked requirement files anew

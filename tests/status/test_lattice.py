@@ -412,3 +412,12 @@ def test_a_senders_own_reason_is_translated_and_not_looked_up() -> None:
     )
 
     assert image(told(drop)).failure_reason == words.FAILURE_REASON_HELD_MESSAGES
+
+
+def test_the_table_of_fields_in_the_documentation_is_the_one_in_the_code() -> None:
+    """Whoever reads which field is merged how must be able to trust it."""
+    from tools.write_fields import with_table
+
+    page = DOCS.read_text()
+
+    assert with_table(page) == page, "run python tools/write_fields.py"

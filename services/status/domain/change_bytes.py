@@ -5,11 +5,12 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from bluetick.v1.change_pb2 import MessageChanged, MessageChangedBatch
+from bluetick.v1.change_pb2 import ChangeCause, MessageChanged, MessageChangedBatch
 from bluetick.v1.common_pb2 import MessageState
 
 from services.status.domain.changes import Change, cause_of, moved_by
 from services.status.domain.facts import Fact, fact_bytes
+from services.status.domain.flaws import KEY_BYTES
 from services.status.domain.wire import field_bytes, varint
 
 # Bytes of acts in one part of a change; keeps a part far below what the broker takes.
@@ -21,7 +22,8 @@ def _tag(number: int, wire_type: int) -> bytes:
 
 
 _VARINT, _BYTES = 0, 2
-_KEY: Final = _tag(MessageChanged.MESSAGE_KEY_FIELD_NUMBER, _BYTES)
+# With its length: 16 bytes, see domain.flaws.
+_KEY: Final = _tag(MessageChanged.MESSAGE_KEY_FIELD_NUMBER, _BYTES) + bytes((KEY_BYTES,))
 _VERSION: Final = _tag(MessageChanged.VERSION_FIELD_NUMBER, _VARINT)
 _REF: Final = _tag(MessageChanged.MESSAGE_REF_FIELD_NUMBER, _BYTES)
 _OWN_ID: Final = _tag(MessageChanged.PROVIDER_MESSAGE_ID_FIELD_NUMBER, _BYTES)
@@ -32,6 +34,11 @@ _FACTS: Final = MessageChanged.FACTS_FIELD_NUMBER
 _TIME: Final = _tag(MessageChanged.CHANGE_TIME_US_FIELD_NUMBER, _VARINT)
 _CAUSE: Final = _tag(MessageChanged.CAUSE_FIELD_NUMBER, _VARINT)
 _STATE_MOVED: Final = _tag(MessageChanged.IS_STATE_MOVED_FIELD_NUMBER, _VARINT) + b"\x01"
+# By cause: the field alone, and with the other one behind it.
+_CAUSES: Final = {
+    cause: (_CAUSE + varint(cause), _CAUSE + varint(cause) + _STATE_MOVED)
+    for cause in ChangeCause.values()
+}
 _PART: Final = _tag(MessageChanged.PART_FIELD_NUMBER, _VARINT)
 _PART_COUNT: Final = _tag(MessageChanged.PART_COUNT_FIELD_NUMBER, _VARINT)
 _CHANGE: Final = _tag(MessageChangedBatch.CHANGES_FIELD_NUMBER, _BYTES)
@@ -103,24 +110,26 @@ def _head(change: Change, change_time: bytes) -> bytes:
     record = new.record
     ref = (record.message_ref if record is not None else new.message_ref).encode()
     own_id = new.provider_message_id.encode()
-    kinds = moved_by(old, new, (*change.new_facts, *change.retracted_facts))
+    facts = change.new_facts
+    if change.retracted_facts:
+        facts = [*facts, *change.retracted_facts]
+    kinds = moved_by(old, new, facts)
     image, dimensions = change.image, change.dimensions
+    cause = _CAUSES[cause_of(change)]
+    is_state_moved = change.state != (known.state if known is not None else 0)
     parts = [
-        _KEY, varint(len(message_key)), message_key,
+        _KEY, message_key,
         _names(tenant_id, new.provider, new.account),
         _VERSION, varint(change.version),
         change_time,
-        _CAUSE, varint(cause_of(change)),
+        cause[is_state_moved],
         _NEW_IMAGE, varint(len(image) + len(dimensions)), image, dimensions,
+        _MOVED_BY, varint(len(kinds)), kinds,
     ]  # fmt: skip
     if ref:
         parts += (_REF, varint(len(ref)), ref)
     if own_id:
         parts += (_OWN_ID, varint(len(own_id)), own_id)
-    if kinds:
-        parts += (_MOVED_BY, varint(len(kinds)), kinds)
-    if change.state != change.old_state:
-        parts.append(_STATE_MOVED)
     if old is not None and known is not None:
         image, dimensions = known.image, known.dimensions
         parts += (_OLD_IMAGE, varint(len(image) + len(dimensions)), image, dimensions)

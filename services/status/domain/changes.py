@@ -1,6 +1,7 @@
 """What becomes of a message in a transaction, and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -23,13 +24,17 @@ from services.status.domain.message import FIELDS, Message
 # What was told longer after it happened than this counts as told late.
 LATE_AFTER_US: Final = 15 * 60 * 1_000_000
 
-# (field, the kind that moves it): of several kinds that tell a field, the first is its own.
+# The fields that say by which kind a message moved, and those kinds. A play is a read, too; whether
+# there was a read of its own is asked below.
 _MOVERS: Final = tuple(
     (name, row.kinds[0])
     for name, row in FIELDS.items()
     if row.kinds and row.merge in (Merge.EARLIEST, Merge.PRICE) and name != "read_time_us"
 )
+_MOVING_KINDS: Final = tuple(kind for _, kind in _MOVERS)
+_moving: Final = attrgetter(*(name for name, _ in _MOVERS))
 _NOTHING: Final = Message()
+_NEVER: Final = _moving(_NOTHING)
 
 
 class Known(msgspec.Struct, gc=False):
@@ -53,13 +58,13 @@ class Change(msgspec.Struct):
     new: Message
     # The message before; None: nothing was told of it.
     old: Message | None = None
-    new_facts: list[Fact] = []
+    new_facts: Sequence[Fact] = ()
     # Acts counted before, told again because their dimensions or the counting changed.
-    repeated_facts: list[Fact] = []
+    repeated_facts: Sequence[Fact] = ()
     # Acts counted before that no longer stand, or belong to another message.
-    retracted_facts: list[Fact] = []
+    retracted_facts: Sequence[Fact] = ()
     # Reports for which the row has no room.
-    spilled: list[Telling] = []
+    spilled: Sequence[Telling] = ()
     history: bytes = b""
     dimensions: bytes = b""
     image: bytes = b""
@@ -73,11 +78,6 @@ class Change(msgspec.Struct):
     def version(self) -> int:
         """The version after it."""
         return (self.known.version if self.known is not None else 0) + self.is_moved
-
-    @property
-    def old_state(self) -> int:
-        """The state before it; 0: nothing was known."""
-        return self.known.state if self.known is not None else 0
 
     def show(self) -> None:
         """Make the image; what does not move is copied."""
@@ -113,16 +113,20 @@ def moved_by(old: Message | None, new: Message, facts: Iterable[Fact] = ()) -> b
     ``facts`` are the acts that came or went.
     """
     before = _NOTHING if old is None else old
-    kinds = {fact.kind for fact in facts}
-    for name, kind in _MOVERS:
-        if getattr(new, name) != getattr(before, name):
-            kinds.add(kind)
+    times = _NEVER if old is None else _moving(old)
+    kinds = {
+        kind
+        for kind, time_us, before_us in zip(_MOVING_KINDS, _moving(new), times, strict=True)
+        if time_us != before_us
+    }
+    for fact in facts:
+        kinds.add(fact.kind)
     if new.read_time_us != before.read_time_us and new.read_time_us != new.play_time_us:
         kinds.add(EVENT_KIND_READ)
     if new.record is not before.record and new.record is not None and new.record != before.record:
         kinds.add(new.record.kind)
     # The kinds of a packed repeated field: each is below 128, so one byte.
-    return bytes(sorted(kinds))
+    return bytes(sorted(kinds)) if len(kinds) > 1 else bytes(kinds)
 
 
 def cause_of(change: Change) -> ChangeCause.ValueType:

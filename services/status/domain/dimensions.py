@@ -5,6 +5,7 @@ only copied from then on. An image is the two parts put together: protobuf allow
 order.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from bluetick.v1.change_pb2 import MessageImage, Scope
@@ -18,30 +19,40 @@ _IN_SCOPE: Final = tuple(
     for field in Scope.DESCRIPTOR.fields
     if field.name in Registration.DESCRIPTOR.fields_by_name
 )
+_OF_ONE: Final = ("contact_id", "person_key", "attributes")
 
 
 def dimension_bytes(message: Message) -> bytes:
     """Return the dimensions as fields of a serialized ``MessageImage``."""
     record = message.record
     own_id = message.provider_message_id
-    seen = MessageImage(provider_message_id=own_id, attempt_count=1 if own_id else 0)
-    scope = seen.scope
-    scope.provider = message.provider
-    scope.account = message.account
+    seen = MessageImage(
+        message_ref=message.message_ref,
+        provider_message_id=own_id,
+        attempt_count=1 if own_id else 0,
+    )
     if record is None:
-        seen.message_ref = message.message_ref
-        return seen.SerializeToString()
+        return _scope_bytes(b"", message.provider, message.account) + seen.SerializeToString()
     told = Registration.FromString(record.registration)
-    for name in _IN_SCOPE:
-        if value := getattr(told, name):
-            setattr(scope, name, value)
     seen.message_ref = record.message_ref
     seen.contact_id = told.contact_id
     seen.person_key = told.person_key
     if told.attributes:
         seen.attributes.update(told.attributes)
-        return seen.SerializeToString(deterministic=True)
-    return seen.SerializeToString()
+    for name in _OF_ONE:
+        told.ClearField(name)
+    scope = _scope_bytes(told.SerializeToString(), message.provider, message.account)
+    return scope + seen.SerializeToString(deterministic=True)
+
+
+# What is left of a record without the person is the same for the messages of a campaign.
+@lru_cache(maxsize=4096)
+def _scope_bytes(registration: bytes, provider: str, account: str) -> bytes:
+    told = Registration.FromString(registration)
+    scope = Scope(provider=provider, account=account)
+    for name in _IN_SCOPE:
+        setattr(scope, name, getattr(told, name))
+    return MessageImage(scope=scope).SerializeToString()
 
 
 def same_dimensions(one: Message, other: Message) -> bool:

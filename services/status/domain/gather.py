@@ -137,8 +137,20 @@ def _gather_events(gathered: Gathered, events: Iterable[Event]) -> None:
         if time_us <= 0:
             time_us = occur_time(time_us, receive_us)
         record = _record_of(event, kind, time_us) if event.HasField("registration") else None
-        stored = _history_bytes(event)
-        if _is_suspect(event, kind, stored, message_key, tenant_id, own_id, ref, record):
+        stored = _history_bytes(event, record is not None or bool(ref))
+        # A close look is hardly ever worth it. No number of protobuf's ends in a zero byte, so
+        # one in the bytes is a NUL in a text, or something empty.
+        if (
+            _NUL in stored
+            or len(stored) > SMALL_BYTES
+            or (kind in FAILURE_KINDS and not 0 <= event.reason <= REASON_MAX)
+            or (len(message_key) != KEY_BYTES and message_key)
+            or "\x00" in own_id
+            or "\x00" in ref
+            or "\x00" in tenant_id
+            or len(own_id) + len(ref) + len(tenant_id) > SMALL_BYTES
+            or (record is not None and _is_record_suspect(record))
+        ):
             whole = _restored(event, message_key, tenant_id, receive_us, own_id, ref, record)
             if flaw := find_flaw(whole):
                 _gather_quarantined(gathered, refused(whole, flaw))
@@ -171,7 +183,7 @@ def _gather_events(gathered: Gathered, events: Iterable[Event]) -> None:
             known.append(telling)
 
 
-def _history_bytes(event: Event) -> bytes:
+def _history_bytes(event: Event, has_more: bool) -> bytes:
     """Return the event without what its row says already and without what differs by delivery.
 
     What is left is what tells two reports apart. The event keeps what advances a message.
@@ -180,40 +192,19 @@ def _history_bytes(event: Event) -> bytes:
     event.ClearField("tenant_id")
     event.ClearField("receive_time_us")
     event.ClearField("provider_message_id")
-    event.ClearField("message_ref")
-    event.ClearField("registration")
+    if has_more:
+        event.ClearField("message_ref")
+        event.ClearField("registration")
     if event.is_time_untold:
         event.ClearField("occur_time_us")
     return event.SerializeToString()
 
 
-def _is_suspect(
-    event: Event,
-    kind: int,
-    stored: bytes,
-    message_key: bytes,
-    tenant_id: str,
-    own_id: str,
-    ref: str,
-    record: Record | None,
-) -> bool:
-    """Return whether a close look is worth its cost: hardly ever.
-
-    No number of protobuf's ends in a zero byte, so one in the bytes is a NUL in a text, or empty.
-    """
-    return (
-        _NUL in stored
-        or len(stored) > SMALL_BYTES
-        or (kind in FAILURE_KINDS and not 0 <= event.reason <= REASON_MAX)
-        or (len(message_key) != KEY_BYTES and bool(message_key))
-        or "\x00" in own_id
-        or "\x00" in ref
-        or "\x00" in tenant_id
-        or len(own_id) + len(ref) + len(tenant_id) > SMALL_BYTES
-        or (
-            record is not None
-            and (_NUL in record.registration or len(record.registration) > SMALL_BYTES)
-        )
+def _is_record_suspect(record: Record) -> bool:
+    # The pseudonym is a hash, and may hold any byte.
+    told = record.registration
+    return len(told) > SMALL_BYTES or (
+        _NUL in told and _NUL in told.replace(record.person_key, b"")
     )
 
 

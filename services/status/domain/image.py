@@ -1,5 +1,6 @@
 """A message as other teams see it: the part that moves, and its dimensions behind it."""
 
+from operator import attrgetter
 from typing import Final
 
 from bluetick.v1.change_pb2 import MessageImage, Price
@@ -22,6 +23,8 @@ _SHOWN_ACTS: Final = tuple(
     n for n, row in FIELDS.items() if row.is_shown and row.merge is Merge.ACTS
 )
 _SHOWN: Final = tuple(n for n, row in FIELDS.items() if row.is_shown and n not in _SHOWN_ACTS)
+_shown: Final = attrgetter(*_SHOWN)
+_shown_acts: Final = attrgetter(*_SHOWN_ACTS)
 
 _MICROS: Final = 1_000_000
 _NANOS_A_MICRO: Final = 1_000
@@ -43,12 +46,12 @@ def moving_image(message: Message) -> MessageImage:
     # Most fields of most messages are 0, and setting one costs more than asking.
     state = state_of(message)
     seen = MessageImage(state=state)
-    for name in _SHOWN:
-        if value := getattr(message, name):
+    for name, value in zip(_SHOWN, _shown(message), strict=True):
+        if value:
             setattr(seen, name, value)
     if has_acts:
-        for name in _SHOWN_ACTS:
-            if value := getattr(message, name):
+        for name, value in zip(_SHOWN_ACTS, _shown_acts(message), strict=True):
+            if value:
                 setattr(seen, name, value)
         if message.tapped_buttons:
             seen.tapped_button_ids.extend(split(message.tapped_buttons))

@@ -110,8 +110,8 @@ def move(
         new.is_superseded = True
     if attributed is not None:
         attribute(new, attributed)
-        change.new_facts = told.gained.get(key, [])
-        change.retracted_facts = told.left.get(key, [])
+        change.new_facts = told.gained.get(key, ())
+        change.retracted_facts = told.left.get(key, ())
         change.is_corrected = key in told.corrected
         change.is_moved = True
     else:
@@ -134,15 +134,15 @@ def _tell(change: Change, tellings: Sequence[Telling]) -> None:
             change.is_late = False
         added = history.add(kept, telling[2], telling[3])
         if added is None:
-            change.spilled.append(telling)
+            change.spilled = (*change.spilled, telling)
         else:
             kept = added
     change.history = kept
 
 
 def _act(change: Change, told: Told, all_facts: Iterable[Fact] | None) -> None:
-    change.new_facts = told.new_facts.get(change.key, [])
-    change.retracted_facts = told.lost_facts.get(change.key, [])
+    change.new_facts = told.new_facts.get(change.key, ())
+    change.retracted_facts = told.lost_facts.get(change.key, ())
     change.is_corrected = change.key in told.corrected
     if all_facts is not None:
         recount(change.new, all_facts)

@@ -15,7 +15,6 @@ VERSION: Final = b"\x01"
 _encode = msgspec.msgpack.Encoder().encode
 _decode_message = msgspec.msgpack.Decoder(Message).decode
 _decode_record = msgspec.msgpack.Decoder(Record).decode
-_fields = msgspec.structs.astuple
 
 
 class UnknownPacking(Exception):
@@ -24,7 +23,10 @@ class UnknownPacking(Exception):
 
 def pack(message: Message) -> bytes:
     """Return the message as stored; its record is stored beside it, since it hardly ever moves."""
-    return VERSION + _encode(_fields(message)[:-1])
+    record, message.record = message.record, None
+    packed = VERSION + _encode(message)
+    message.record = record
+    return packed
 
 
 def unpack(data: bytes, record: bytes | None) -> Message:
