@@ -54,6 +54,10 @@ _NAMES: Final = (
 )
 
 
+_DRIVER: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_CAUSES_MAX: Final = 5
+
+
 def named(error: BaseException, *, is_connected: bool) -> DatabaseUnavailable | None:
     """Return what the driver's error means, None if it is no trouble of the database's.
 
@@ -81,8 +85,8 @@ def _said(error: BaseException) -> BaseException:
     while isinstance(error, DBAPIError) and isinstance(error.orig, BaseException):
         error = error.orig
     # SQLAlchemy's own copy of the driver's error names the original as its cause.
-    while not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
-        if error.__cause__ is None:
+    for _ in range(_CAUSES_MAX):
+        if isinstance(error, _DRIVER) or error.__cause__ is None:
             break
         error = error.__cause__
     return error

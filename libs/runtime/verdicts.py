@@ -148,8 +148,11 @@ def word_of(error: BaseException) -> str:
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and what it was made of, innermost last; drivers' errors get wrapped."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        original = getattr(seen, "orig", None)
-        seen = original if isinstance(original, BaseException) else seen.__cause__
+    # An error can be its own cause (`raise error from error`): each is looked at once.
+    seen: list[BaseException] = []
+    part: BaseException | None = error
+    while part is not None and not any(part is one for one in seen):
+        yield part
+        seen.append(part)
+        original = getattr(part, "orig", None)
+        part = original if isinstance(original, BaseException) else part.__cause__

@@ -81,6 +81,14 @@ def test_the_verdict_of_a_wrapped_error_is_that_of_what_postgresql_said() -> Non
         assert explained(error) == 'UndefinedColumnError (42703): column "x" does not exist'
 
 
+def test_an_error_that_is_its_own_cause_has_a_verdict() -> None:
+    """`raise error from error` makes one; following its causes for ever once froze a service."""
+    error = asyncpg.UndefinedTableError("gone")
+    error.__cause__ = error
+
+    assert verdict_of(error) is Verdict.STOP
+
+
 def test_the_reason_of_content_holds_none_of_it() -> None:
     """PostgreSQL quotes the value that it refuses."""
     error = asyncpg.InvalidTextRepresentationError('invalid input: "+491701234567"')

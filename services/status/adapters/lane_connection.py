@@ -117,7 +117,10 @@ class LaneConnection:
                 attempt += 1
             except Exception as error:
                 self._drop_if_broken()
-                raise self._sorted(error) from error
+                told = self._sorted(error)
+                if told is error:
+                    raise
+                raise told from error
 
     async def _opened(self) -> Any:
         if self._connection is None or self._connection.is_closed():
