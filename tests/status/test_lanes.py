@@ -12,6 +12,7 @@ import pytest
 from bluetick.v1 import common_pb2 as words
 
 from libs.runtime.database import Database, RowsLocked
+from libs.runtime.verdicts import Verdict, verdict_of
 from libs.testkit import builders
 from services.status.apply_events import ApplyEvents
 from services.status.domain.gather import Gathered
@@ -159,6 +160,24 @@ async def test_a_connection_that_is_cut_is_opened_again(
     await _until_it_works(lanes, a_delivery(2, builders.an_event(words.EVENT_KIND_READ)))
 
     assert (await bench.images()).popitem()[1][1].state == words.MESSAGE_STATE_READ
+
+
+async def test_a_column_that_is_away_fails_its_callers_and_nothing_stands_still(
+    bench: Bench, open_lanes: OpenLanes
+) -> None:
+    """The lane once followed the error's cause for ever, and the process answered nobody."""
+    lanes = open_lanes(bench)
+    await bench.rows("ALTER TABLE status.messages RENAME COLUMN version TO away")
+    try:
+        with pytest.raises(asyncpg.UndefinedColumnError) as told:
+            await lanes.handle([a_delivery(1, builders.an_event())])
+    finally:
+        await bench.rows("ALTER TABLE status.messages RENAME COLUMN away TO version")
+    assert verdict_of(told.value) is Verdict.STOP
+
+    await lanes.handle([a_delivery(2, builders.an_event())])
+
+    assert len(await bench.images()) == 1
 
 
 async def _until_it_works(lanes: Any, delivery: Any) -> None:
