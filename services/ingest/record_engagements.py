@@ -18,7 +18,7 @@ from services.ingest.domain.record_rules import (
     Faulty,
     check_required,
     check_texts,
-    occur_time_us,
+    occur_time,
     provider_name,
 )
 from services.ingest.name_messages import NO_ACCOUNTS, MessageNames
@@ -82,12 +82,13 @@ def _add_engagement(
     kind, provider = _check(record)
     account = names.account_of(provider, record)
     tenant_id = names.tenant_id
-    time_us = occur_time_us("occur_time", record, now_us)
+    told = occur_time("occur_time", record, now_us)
     event = batch.events.add(
         kind=kind,
         tenant_id=tenant_id,
         message_ref=record.message_ref,
-        occur_time_us=time_us,
+        occur_time_us=told.time_us,
+        is_time_clamped=told.is_clamped,
         receive_time_us=now_us,
     )
     if record.provider_message_id:

@@ -20,14 +20,15 @@ from libs.runtime.addresses import canonical_address
 from libs.runtime.keys import person_key, ref_key
 from libs.runtime.rpc_errors import InvalidArgument
 from services.ingest.count_unmapped import count_unmapped
-from services.ingest.domain.addresses import from_sender, is_reachable
+from services.ingest.domain.addresses import from_sender, is_group_id, is_reachable
 from services.ingest.domain.record_rules import (
     Faulty,
+    ToldTime,
     check_attributes,
     check_required,
     check_texts,
     check_time_zone,
-    occur_time_us,
+    occur_time,
     provider_name,
 )
 from services.ingest.name_messages import NO_ACCOUNTS, MessageNames
@@ -122,12 +123,12 @@ def _add_record(batch: EventBatch, record: MessageRecord, names: MessageNames, n
     outcome = record.WhichOneof("outcome")
     if outcome == "accepted":
         kind = pb.EVENT_KIND_ACCEPTED
-        time_us = occur_time_us("accept_time", record.accepted, now_us)
+        told = occur_time("accept_time", record.accepted, now_us)
     elif outcome == "dropped":
         kind = pb.EVENT_KIND_DROPPED
-        time_us = occur_time_us("drop_time", record.dropped, now_us)
+        told = occur_time("drop_time", record.dropped, now_us)
     else:
-        kind, time_us = pb.EVENT_KIND_QUEUED, now_us
+        kind, told = pb.EVENT_KIND_QUEUED, ToldTime(now_us, is_clamped=False)
 
     # Everything was checked: from here on nothing is turned away, so no half event stays behind.
     event = batch.events.add(
@@ -137,7 +138,8 @@ def _add_record(batch: EventBatch, record: MessageRecord, names: MessageNames, n
         account=account,
         message_ref=record.message_ref,
         address=address,
-        occur_time_us=time_us,
+        occur_time_us=told.time_us,
+        is_time_clamped=told.is_clamped,
         receive_time_us=now_us,
     )
     if record.provider_message_id:
@@ -190,11 +192,12 @@ def _address(record: MessageRecord, *, is_dropped: bool) -> str:
     if not record.address and record.contact_id:
         return ""
     check_required("address", record.address, "send the phone number or mailbox, or contact_id.")
-    if not is_reachable(address):
+    is_group = record.channel == pb.CHANNEL_WHATSAPP and is_group_id(address)
+    if not is_reachable(address) and not is_group:
         raise Faulty(
             "ADDRESS_MALFORMED",
-            'address: no phone number in E.164 ("+" and 6 to 15 digits), mailbox or user id; '
-            "write it so, or record the message as dropped.",
+            'address: no phone number in E.164 ("+" and 6 to 15 digits), mailbox, user id or, on '
+            "WhatsApp, group id; write it so, or record the message as dropped.",
         )
     return address
 

@@ -7,6 +7,8 @@ from libs.runtime.addresses import bare_phone
 
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 _MAILBOX = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,255}")
+# WhatsApp's ids of groups are base64 of "capi_group:" and something.
+_GROUP_ID = re.compile(r"Y2FwaV9ncm91cD[o-r][A-Za-z0-9+/_-]{0,256}={0,2}")
 # "US.13491208655302741918", or "US.ENT.1181..." for a parent: business-scoped user ids.
 _USER_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
 
@@ -40,3 +42,8 @@ def is_reachable(address: str) -> bool:
     return bool(
         _E164.fullmatch(address) or _MAILBOX.fullmatch(address) or _USER_ID.fullmatch(address)
     )
+
+
+def is_group_id(address: str) -> bool:
+    """Say whether ``address`` has the form of the id of a WhatsApp group."""
+    return _GROUP_ID.fullmatch(address) is not None

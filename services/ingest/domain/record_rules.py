@@ -7,7 +7,13 @@ from zoneinfo import available_timezones
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.ingest.domain.times import EARLIEST_US, SECOND_US, is_possible
+from services.ingest.domain.times import (
+    AHEAD_S_MAX,
+    EARLIEST_US,
+    SECOND_US,
+    is_believable,
+    is_possible,
+)
 
 _PROVIDER = re.compile(r"[a-z0-9_]{1,32}")
 _TIME_ZONES: Final = available_timezones()
@@ -116,14 +122,22 @@ def provider_name(text: str) -> str:
     return name
 
 
-def occur_time_us(name: str, record: Any, now_us: int) -> int:
+class ToldTime(NamedTuple):
+    """When something happened, as far as it is believed."""
+
+    time_us: int
+    # The time that was told lies further ahead than clocks differ, so that of receipt stands.
+    is_clamped: bool
+
+
+def occur_time(name: str, record: Any, now_us: int) -> ToldTime:
     """Return the time in the field ``name`` of ``record`` in microseconds; now, if it is absent.
 
     Raises:
         Faulty: it is before 2009 or more than a day ahead.
     """
     if not record.HasField(name):
-        return now_us
+        return ToldTime(now_us, is_clamped=False)
     time: Timestamp = getattr(record, name)
     time_us = time.seconds * SECOND_US + time.nanos // 1_000
     if not is_possible(time_us, now_us):
@@ -132,7 +146,9 @@ def occur_time_us(name: str, record: Any, now_us: int) -> int:
             f"{name}: not between {EARLIEST_US // SECOND_US} (2009) and one day from now; send "
             "seconds since 1970, UTC, or leave it out for now.",
         )
-    return time_us
+    if not is_believable(time_us, now_us, AHEAD_S_MAX * SECOND_US):
+        return ToldTime(now_us, is_clamped=True)
+    return ToldTime(time_us, is_clamped=False)
 
 
 def _word(name: str) -> str:
