@@ -10,7 +10,15 @@ Report = analytics_service_pb2.GetCampaignReportResponse
 MISSING = "–"
 # They count acts, not messages: several may belong to one message.
 EVENT_COUNTERS = frozenset(
-    {"clicks", "human_clicks", "machine_clicks", "replies", "quick_reply_taps", "conversions"}
+    {
+        "clicks",
+        "human_clicks",
+        "machine_clicks",
+        "machine_reads",
+        "replies",
+        "quick_reply_taps",
+        "conversions",
+    }
 )
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _WORDS = {
@@ -39,6 +47,10 @@ TRANSIENCE = {
 }
 CAVEATS = {
     "EMAIL_OPENS_LOWER_BOUND": "a lower bound: many mail programs do not tell that they opened it",
+    "EMAIL_OPENS_UPPER_BOUND": "an upper bound: machines opened some of them",
+    "EMAIL_OPENS_LOWER_AND_UPPER_BOUND": (
+        "off either way: many mail programs tell nothing, and machines opened some"
+    ),
 }
 STAGES = {
     common_pb2.FAILURE_STAGE_DROPPED: "Dropped before hand-over",

@@ -68,9 +68,11 @@ COUNTERS = (
 
 
 # An SMS cannot say that it was read: such numbers do not exist, which is not 0.
-ABSENT_BY_SMS = {"read": "SMS_NO_RECEIPTS", "read_inferred": "SMS_NO_RECEIPTS"}
+ABSENT_BY_SMS = dict.fromkeys(
+    ("read", "human_read", "machine_reads", "read_inferred"), "SMS_NO_RECEIPTS"
+)
 # An email is "read" when its picture is fetched, which many people forbid.
-CAVEATS_OF_EMAIL = {"read": "EMAIL_OPENS_LOWER_BOUND"}
+CAVEATS_OF_EMAIL = dict.fromkeys(("read", "human_read"), "EMAIL_OPENS_LOWER_BOUND")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ EXPECTED = {
     "complained": 0, "recovered": 0, "people_targeted": 11, "people_sent": 9, "people_reached": 6,
     "people_read": 4,
     "people_clicked": 3, "dropped_unaddressable": 1, "human_clicked": 3, "human_clicks": 5,
-    "machine_clicks": 0,
+    "machine_clicks": 0, "human_read": 4, "machine_reads": 0, "opted_out_before": 0,
+    "complained_before": 0,
 }  # fmt: skip
 
 SENT, DELIVERED, READ, ACT = T0, T0 + 5 * MINUTE, T0 + 70 * MINUTE, T0 + 130 * MINUTE

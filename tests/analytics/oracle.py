@@ -93,6 +93,7 @@ def _counted(step: Step) -> list[tuple[str, int, int]]:
     accepted = delivered or state in ("ACCEPTED", "SENT", "UNDELIVERED")
     bad_address = one.failure_reason == common_pb2.FAILURE_REASON_INVALID_PHONE_NUMBERS
     clicked_us = one.click_time_us or at
+    by_people = state == "READ" and not (one.machine_read_count and not one.human_read_time_us)
     found = [
         ("targeted", True, at),
         ("queued", state in ("QUEUED", "UNSPECIFIED"), at),
@@ -106,23 +107,26 @@ def _counted(step: Step) -> list[tuple[str, int, int]]:
         ("read", state == "READ", one.read_time_us or at),
         (
             "read_inferred",
-            state == "READ" or (delivered and one.evidence_time_us > 0),
+            by_people or (delivered and one.evidence_time_us > 0),
             one.evidence_time_us or one.read_time_us or at,
         ),
-        ("clicked", one.click_count > 0, clicked_us),
+        ("human_read", by_people, one.human_read_time_us or one.read_time_us or at),
+        ("opted_out_before", one.opted_out_before_time_us > 0, one.opted_out_before_time_us),
+        ("complained_before", one.complained_before_time_us > 0, one.complained_before_time_us),
+        ("clicked", delivered and one.click_count > 0, clicked_us),
         (
             "human_clicked",
-            one.click_count > one.machine_click_count,
+            delivered and one.click_count > one.machine_click_count,
             one.human_click_time_us or clicked_us,
         ),
-        ("replied", one.reply_count > 0, one.reply_time_us or at),
+        ("replied", delivered and one.reply_count > 0, one.reply_time_us or at),
         (
             "interacted",
-            one.click_count + one.tap_count > 0,
+            delivered and one.click_count + one.tap_count > 0,
             min((t for t in (one.click_time_us, one.tap_time_us) if t), default=at),
         ),
-        ("unsubscribed", one.unsubscribe_time_us > 0, one.unsubscribe_time_us),
-        ("complained", one.complain_time_us > 0, one.complain_time_us),
+        ("unsubscribed", delivered and one.unsubscribe_time_us > 0, one.unsubscribe_time_us),
+        ("complained", delivered and one.complain_time_us > 0, one.complain_time_us),
     ]
     told = [(name, 1, time_us) for name, is_so, time_us in found if is_so]
     for act in step.facts:
@@ -130,6 +134,8 @@ def _counted(step: Step) -> list[tuple[str, int, int]]:
         if act.kind == common_pb2.EVENT_KIND_CLICKED:
             told.append(("clicks", 1, when))
             told += [("machine_clicks", 1, when)] * act.engagement.is_machine
+        if act.kind == common_pb2.EVENT_KIND_READ:
+            told.append(("machine_reads", 1, when))
         if act.kind == common_pb2.EVENT_KIND_REPLIED:
             told.append(("replies", 1, when))
             told += [("quick_reply_taps", 1, when)] * act.engagement.is_tap
@@ -142,7 +148,7 @@ def _sets(one: change_pb2.MessageImage, counts: Counter[str]) -> dict[str, int]:
         "people_sent": counts["sent"],
         "people_reached": counts["delivered"],
         "people_read": counts["read"],
-        "repliers": int(one.reply_count > 0),
-        "people_clicked": int(one.click_count > 0),
+        "repliers": int(counts["delivered"] and one.reply_count > 0),
+        "people_clicked": int(counts["delivered"] and one.click_count > 0),
         "people_converted": int(len(one.reached_goals) > 0),
     }

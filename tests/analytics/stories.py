@@ -13,7 +13,8 @@ _STATES = ("QUEUED", "DROPPED", "ACCEPTED", "SENT", "UNDELIVERED", "DELIVERED", 
 _times = st.integers(0, 300).map(lambda minute: T0 + minute * MINUTE + 7)
 _FIELDS = (
     "queue_time_us", "drop_time_us", "accept_time_us", "send_time_us", "undeliver_time_us",
-    "deliver_time_us", "read_time_us", "unsubscribe_time_us", "complain_time_us", "cohort_time_us",
+    "deliver_time_us", "read_time_us", "human_read_time_us", "opted_out_before_time_us",
+    "complained_before_time_us", "unsubscribe_time_us", "complain_time_us", "cohort_time_us",
 )  # fmt: skip
 _WORDS = (
     "sender", "template", "language", "category", "variant", "flow_id", "branch_id", "step_id",
@@ -36,7 +37,7 @@ _registrations = st.one_of(
 )
 _acts = st.lists(
     st.tuples(
-        st.sampled_from(["CLICKED", "REPLIED", "TAPPED", "UNSUBSCRIBED"]),
+        st.sampled_from(["CLICKED", "REPLIED", "TAPPED", "UNSUBSCRIBED", "READ"]),
         _times,
         st.sampled_from("xy"),
     ),
@@ -62,7 +63,7 @@ def stories(draw: st.DrawFn) -> list[Step]:
             facts = [one for one in facts if one != gone]
         for at, (kind, time_us, link) in enumerate(draw(_acts)):
             word = "REPLIED" if kind == "TAPPED" else kind
-            is_machine = kind == "CLICKED" and draw(st.booleans())
+            is_machine = kind == "READ" or (kind == "CLICKED" and draw(st.booleans()))
             one = fact(
                 word, time_us, f"{number}.{at}", link=link, is_tap=kind == "TAPPED",
                 is_machine=is_machine, card_index=draw(st.integers(0, 1)),
@@ -96,6 +97,7 @@ def _image(
         evidence_time_us=min(seen) if seen else 0,
         click_count=len(clicks),
         click_time_us=min(clicks, default=0),
+        machine_read_count=sum(f.kind == common_pb2.EVENT_KIND_READ for f in facts),
         machine_click_count=len(clicks) - len(human),
         human_click_time_us=min(human, default=0),
         reply_count=len(replies),

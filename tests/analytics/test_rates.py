@@ -3,7 +3,9 @@ import pytest
 from services.analytics.domain.counters import CATALOGUE, DISTINCT_NAMES, UNRECORDED
 from services.analytics.domain.rates import RATES, rate
 from services.analytics.domain.report import (
+    OPENS_LOWER_AND_UPPER_BOUND,
     OPENS_LOWER_BOUND,
+    OPENS_UPPER_BOUND,
     ChannelSums,
     Health,
     Summed,
@@ -155,7 +157,7 @@ def test_both_sides_of_a_rate_count_the_same_channels() -> None:
     assert mixed.caveats == {
         name: "WITHOUT_SMS"
         for name in (*mixed.counters, *mixed.rates)
-        if name.startswith(("read", "people_read"))
+        if name.startswith(("read", "people_read", "human_read", "machine_reads"))
     }
 
 
@@ -166,8 +168,29 @@ def test_opens_of_emails_are_marked_as_a_lower_bound() -> None:
     assert email.counters["read"] == 1
     assert {name for name, why in email.caveats.items() if why == OPENS_LOWER_BOUND} == {
         "read",
-        *(name for name in email.rates if name.startswith("read_per_")),
+        "human_read",
+        *(name for name in email.rates if name.startswith(("read_per_", "human_read_per_"))),
     }
+
+
+@pytest.mark.parametrize(
+    ("counts", "bound"),
+    [
+        ({"delivered": 3, "read": 1, "human_read": 1}, OPENS_LOWER_BOUND),
+        ({"delivered": 3, "read": 3, "human_read": 1, "machine_reads": 2}, OPENS_UPPER_BOUND),
+        (
+            {"delivered": 4, "read": 3, "human_read": 1, "machine_reads": 2},
+            OPENS_LOWER_AND_UPPER_BOUND,
+        ),
+    ],
+)
+def test_the_caveat_of_reads_points_the_way_in_which_they_are_off(
+    counts: dict[str, int], bound: str
+) -> None:
+    """Machines raise the number of opens, blocked pictures lower it."""
+    email = report(_summed({3: counts}))
+
+    assert (email.caveats["read"], email.caveats["human_read"]) == (bound, OPENS_LOWER_BOUND)
 
 
 def test_reads_of_whatsapp_need_no_caveat_unless_emails_are_among_them() -> None:

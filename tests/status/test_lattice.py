@@ -12,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.testkit import builders
-from services.status.domain.advancing import advance
 from services.status.domain.changes import moved_by
-from services.status.domain.facts import Fact, add_act, recount, standing
 from services.status.domain.fields import Merge
 from services.status.domain.gather import gather
 from services.status.domain.image import image
 from services.status.domain.message import FAILURE_CODES_MAX, FIELDS, Message, state_of
 from services.status.domain.packing import UnknownPacking, pack, pack_record, unpack
 from services.status.domain.states import PROOFS, with_id, word
+from tests.status.merged import merged, merged_one_by_one
 
 T = builders.TIME_US
 DOCS = Path(__file__).parents[2] / "docs" / "states.md"
@@ -32,30 +31,6 @@ KINDS = {
     words.MESSAGE_STATE_DELIVERED: words.EVENT_KIND_DELIVERED,
     words.MESSAGE_STATE_READ: words.EVENT_KIND_READ,
 }
-
-
-def told(*events: Event) -> Message:
-    """Merge the events of one message, counting the acts that stand, as the transaction does."""
-    gathered = gather([builders.a_batch(*events)])
-    message = Message()
-    for tellings in gathered.told.values():
-        for telling in tellings:
-            advance(message, telling)
-    for fact in gathered.facts.values():
-        add_act(message, fact)
-    return message
-
-
-def told_one_by_one(*events: Event) -> Message:
-    message, known = Message(), dict[str, Fact]()
-    for event in events:
-        gathered = gather([builders.a_batch(event)])
-        for tellings in gathered.told.values():
-            advance(message, tellings[0])
-        for fact in gathered.facts.values():
-            known[fact.fact_id] = standing(known.get(fact.fact_id), fact)
-        recount(message, known.values())
-    return message
 
 
 def a_story() -> list[Event]:
@@ -104,7 +79,7 @@ def test_every_pair_of_states_ends_in_the_higher_one_in_both_orders() -> None:
     for (one, first), (other, second) in itertools.product(KINDS.items(), repeat=2):
         events = [builders.an_event(first), builders.an_event(second, occur_time_us=T + 1)]
 
-        forward, backward = told_one_by_one(*events), told_one_by_one(*events[::-1])
+        forward, backward = merged_one_by_one(*events), merged_one_by_one(*events[::-1])
 
         assert forward == backward
         assert state_of(forward) == max(one, other)
@@ -122,7 +97,7 @@ def test_all_720_orders_of_a_messages_reports_leave_one_message() -> None:
     ]
 
     outcomes = {
-        image(told_one_by_one(*order)).SerializeToString(deterministic=True)
+        image(merged_one_by_one(*order)).SerializeToString(deterministic=True)
         for order in itertools.permutations(events)
     }
 
@@ -141,12 +116,12 @@ def test_order_repeats_and_batching_change_nothing(data: st.DataObject) -> None:
     order = data.draw(st.permutations(chosen + repeats))
     cut = data.draw(st.integers(0, len(order)))
 
-    straight = told(*(story[n] for n in chosen))
-    crooked = told_one_by_one(*(story[n] for n in order))
+    straight = merged(*(story[n] for n in chosen))
+    crooked = merged_one_by_one(*(story[n] for n in order))
     halves = (story[n].__deepcopy__({}) for part in (order[cut:], order[:cut]) for n in part)
 
     assert crooked == straight
-    assert told(*halves) == straight
+    assert merged(*halves) == straight
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -164,7 +139,7 @@ def test_every_time_is_moved_by_its_kind_and_shown_where_its_row_says_so(name: s
     """What the table says is what the code does, for fields of today and of tomorrow."""
     kind = FIELDS[name].kinds[0]
 
-    message = told_one_by_one(
+    message = merged_one_by_one(
         builders.an_event(kind, occur_time_us=T + 1), builders.an_event(kind, occur_time_us=T)
     )
 
@@ -176,7 +151,7 @@ def test_every_time_is_moved_by_its_kind_and_shown_where_its_row_says_so(name: s
 
 def test_a_message_is_unpacked_as_it_was_packed() -> None:
     """Whatever a row keeps comes back, and what no release here has packed is refused."""
-    message = told(*a_story())
+    message = merged(*a_story())
     assert message.record is not None
 
     packed, record = pack(message), pack_record(message.record)
@@ -192,7 +167,7 @@ def test_a_message_is_unpacked_as_it_was_packed() -> None:
 
 def test_a_read_alone_implies_the_delivery() -> None:
     """In an open chat Meta sends `read` without `delivered`."""
-    message = told(builders.an_event(words.EVENT_KIND_READ, occur_time_us=T))
+    message = merged(builders.an_event(words.EVENT_KIND_READ, occur_time_us=T))
 
     seen = image(message)
 
@@ -201,7 +176,7 @@ def test_a_read_alone_implies_the_delivery() -> None:
 
 def test_a_report_replaces_the_inferred_delivery_even_if_it_names_a_later_time() -> None:
     """What was reported is better than what was inferred."""
-    message = told(
+    message = merged(
         builders.an_event(words.EVENT_KIND_READ, occur_time_us=T),
         builders.an_event(words.EVENT_KIND_DELIVERED, occur_time_us=T + 9),
     )
@@ -213,7 +188,7 @@ def test_a_report_replaces_the_inferred_delivery_even_if_it_names_a_later_time()
 
 def test_a_click_proves_delivery_and_evidence_but_never_a_read_receipt() -> None:
     """Readers with receipts switched off click too; `read` counts receipts only."""
-    seen = image(told(builders.a_click(occur_time_us=T)))
+    seen = image(merged(builders.a_click(occur_time_us=T)))
 
     assert (seen.state, seen.evidence_time_us, seen.read_time_us) == (
         words.MESSAGE_STATE_DELIVERED,
@@ -227,7 +202,7 @@ def test_a_link_scanners_click_counts_and_proves_delivery_but_nobody_saw_it() ->
     click = builders.a_click()
     click.engagement.is_machine = True
 
-    seen = image(told(click))
+    seen = image(merged(click))
 
     assert (seen.click_count, seen.state) == (1, words.MESSAGE_STATE_DELIVERED)
     assert seen.evidence_time_us == 0
@@ -241,10 +216,10 @@ def test_an_opt_out_told_by_a_failure_proves_no_delivery() -> None:
         engagement=builders.an_engagement(by_failure=True),
     )
 
-    seen = image(told(builders.a_failure(), stop))
+    seen = image(merged(builders.a_failure(), stop))
 
     assert seen.state == words.MESSAGE_STATE_UNDELIVERED
-    assert (seen.unsubscribe_time_us, seen.evidence_time_us) == (T, 0)
+    assert (seen.opted_out_before_time_us, seen.evidence_time_us) == (T, 0)
 
 
 def test_a_withdrawn_reaction_is_history_only() -> None:
@@ -255,7 +230,7 @@ def test_a_withdrawn_reaction_is_history_only() -> None:
     gathered = gather([builders.a_batch(reaction)])
 
     assert (len(gathered.facts), len(gathered.told)) == (0, 1)
-    assert state_of(told(reaction)) == words.MESSAGE_STATE_UNSPECIFIED
+    assert state_of(merged(reaction)) == words.MESSAGE_STATE_UNSPECIFIED
 
 
 def test_an_empty_code_never_replaces_a_known_one() -> None:
@@ -264,7 +239,7 @@ def test_an_empty_code_never_replaces_a_known_one() -> None:
     bare = builders.a_failure("", occur_time_us=T, reason=words.FAILURE_REASON_META_ERRORS)
 
     for order in ((known, bare), (bare, known)):
-        seen = image(told_one_by_one(*order))
+        seen = image(merged_one_by_one(*order))
         assert seen.failure_code == "131026"
         assert seen.failure_reason == words.FAILURE_REASON_RECIPIENT_RELATED_ERRORS
         assert seen.undeliver_time_us == T
@@ -272,7 +247,7 @@ def test_an_empty_code_never_replaces_a_known_one() -> None:
 
 def test_the_failure_stays_told_after_a_recovery_but_its_stage_goes() -> None:
     """A delivered message did not fail; that it was reported as failed is still worth knowing."""
-    seen = image(told(builders.a_failure(), builders.an_event()))
+    seen = image(merged(builders.a_failure(), builders.an_event()))
 
     assert seen.is_recovered
     assert seen.failure_code == "131026"
@@ -283,7 +258,7 @@ def test_a_drop_of_a_message_with_a_providers_id_counts_as_undelivered() -> None
     """The id proves that it was handed over."""
     drop = builders.an_event(words.EVENT_KIND_DROPPED, provider_code="7")
 
-    seen = image(told(drop))
+    seen = image(merged(drop))
 
     assert seen.state == words.MESSAGE_STATE_UNDELIVERED
     assert (seen.drop_time_us, seen.undeliver_time_us) == (0, T)
@@ -294,7 +269,7 @@ def test_the_list_of_failure_codes_is_bounded_and_still_order_free() -> None:
     """A provider gone mad must not grow a row without end."""
     failures = [builders.a_failure(f"{n:05}", occur_time_us=T + n) for n in range(50)]
 
-    forward, backward = told_one_by_one(*failures), told_one_by_one(*failures[::-1])
+    forward, backward = merged_one_by_one(*failures), merged_one_by_one(*failures[::-1])
 
     assert forward == backward
     assert len(image(forward).failure_codes) == FAILURE_CODES_MAX
@@ -310,7 +285,7 @@ def test_history_only_kinds_leave_no_state() -> None:
         words.EVENT_KIND_PRICED,
         99,
     ):
-        assert state_of(told(builders.an_event(kind))) == words.MESSAGE_STATE_UNSPECIFIED
+        assert state_of(merged(builders.an_event(kind))) == words.MESSAGE_STATE_UNSPECIFIED
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -321,7 +296,7 @@ def test_of_two_records_the_earlier_one_stands(order: tuple[int, int]) -> None:
         builders.a_registered(occur_time_us=T + 1, registration=builders.a_registration("second")),
     ]
 
-    message = told_one_by_one(*(records[n] for n in order))
+    message = merged_one_by_one(*(records[n] for n in order))
 
     assert message.record is not None
     assert message.record.campaign_id == "first"
@@ -387,7 +362,7 @@ def test_a_drop_after_the_hand_over_has_an_undelivered_reason(
     """Reports list reasons by stage; one of the other stage would be a row that cannot be."""
     drop = builders.an_event(words.EVENT_KIND_DROPPED, provider_code=code, reason=reason)
 
-    seen = image(told(drop))
+    seen = image(merged(drop))
 
     assert seen.failure_reason == expected
 
@@ -398,7 +373,7 @@ def test_a_drop_before_the_hand_over_keeps_its_reason() -> None:
         words.EVENT_KIND_DROPPED, reason=words.FAILURE_REASON_PAUSED_TEMPLATES
     )
 
-    assert image(told(drop)).failure_reason == words.FAILURE_REASON_PAUSED_TEMPLATES
+    assert image(merged(drop)).failure_reason == words.FAILURE_REASON_PAUSED_TEMPLATES
 
 
 def test_a_senders_own_reason_is_translated_and_not_looked_up() -> None:
@@ -411,7 +386,7 @@ def test_a_senders_own_reason_is_translated_and_not_looked_up() -> None:
         reason=words.FAILURE_REASON_PAUSED_TEMPLATES,
     )
 
-    assert image(told(drop)).failure_reason == words.FAILURE_REASON_HELD_MESSAGES
+    assert image(merged(drop)).failure_reason == words.FAILURE_REASON_HELD_MESSAGES
 
 
 def test_the_table_of_fields_in_the_documentation_is_the_one_in_the_code() -> None:

@@ -20,7 +20,9 @@ IMAGE_FIELDS = (
     "deliver_time_us", "read_time_us", "evidence_time_us", "click_count", "click_time_us",
     "reply_count", "reply_time_us", "tap_count", "tap_time_us", "unsubscribe_time_us",
     "complain_time_us", "machine_click_count", "human_click_time_us", "scope", "attributes",
-    "person_key", "tapped_button_ids", "reached_goals", "cohort_time_us",
+    "human_read_time_us", "machine_read_count", "opted_out_before_time_us",
+    "complained_before_time_us", "person_key", "tapped_button_ids", "reached_goals",
+    "cohort_time_us",
 )  # fmt: skip
 _FIELDS = {
     _IMAGE: (change_pb2.MessageImage.DESCRIPTOR, IMAGE_FIELDS),

@@ -20,6 +20,7 @@ class Moment(Enum):
     UNDELIVER = "first failure report"
     DELIVER = "delivered, or first proof of it"
     READ = "first read receipt"
+    HUMAN_READ = "first read that no machine made"
     EVIDENCE = "first proof that a person saw it"
     CLICK = "first click"
     HUMAN_CLICK = "first click that no machine made"
@@ -27,6 +28,8 @@ class Moment(Enum):
     INTERACT = "first click or tap"
     UNSUBSCRIBE = "first opt-out"
     COMPLAIN = "first complaint"
+    OPT_OUT_BEFORE = "first failure that tells an earlier opt-out"
+    COMPLAIN_BEFORE = "first failure that tells an earlier complaint"
     ACT = "each act at its own time"
 
 
@@ -85,13 +88,15 @@ STORED: tuple[Counter, ...] = (
     ),
     _stored(
         "read",
-        "Messages with a read receipt or an opening pixel; people may switch these off.",
+        "Messages with a read receipt or an opening pixel, machines' included; people may switch"
+        " these off.",
         Moment.READ,
         absent_on=_NO_RECEIPTS,
     ),
     _stored(
         "read_inferred",
-        "Messages with a read receipt, or with an act that proves that a person saw them.",
+        "Messages with a read that no machine made, or with an act that proves that a person saw"
+        " them.",
         Moment.EVIDENCE,
         absent_on=_NO_RECEIPTS,
     ),
@@ -109,6 +114,28 @@ STORED: tuple[Counter, ...] = (
         Moment.HUMAN_CLICK,
     ),
     _stored("machine_clicks", "Clicks that a machine made: link scanners, previews.", Moment.ACT),
+    _stored(
+        "human_read",
+        "Messages with at least one read that no machine made.",
+        Moment.HUMAN_READ,
+        absent_on=_NO_RECEIPTS,
+    ),
+    _stored(
+        "machine_reads",
+        "Opens that a machine made: mail proxies, scanners.",
+        Moment.ACT,
+        absent_on=_NO_RECEIPTS,
+    ),
+    _stored(
+        "opted_out_before",
+        "Messages that failed because the person had opted out before.",
+        Moment.OPT_OUT_BEFORE,
+    ),
+    _stored(
+        "complained_before",
+        "Messages that failed because the person had complained before.",
+        Moment.COMPLAIN_BEFORE,
+    ),
 )
 
 DERIVED: tuple[Counter, ...] = (

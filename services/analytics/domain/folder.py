@@ -69,6 +69,10 @@ def _shape_key(image: Any) -> _ShapeKey | None:
         state == DROPPED and image.failure_reason == UNADDRESSABLE,
         image.machine_click_count,
         len(image.reached_goals) > 0,
+        image.machine_read_count,
+        image.machine_read_count > 0 and image.human_read_time_us == 0,
+        image.opted_out_before_time_us != 0,
+        image.complained_before_time_us != 0,
     )
 
 

@@ -23,7 +23,11 @@ from services.analytics.domain.dimensions import (
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.families.registry import FAMILIES
 from services.analytics.domain.rates import RATES
-from services.analytics.domain.report import OPENS_LOWER_BOUND
+from services.analytics.domain.report import (
+    OPENS_LOWER_AND_UPPER_BOUND,
+    OPENS_LOWER_BOUND,
+    OPENS_UPPER_BOUND,
+)
 
 _INTRODUCTION = f"""\
 # Metrics
@@ -48,6 +52,8 @@ A number that means less than its name says is in `caveats`, with a reason:
 | reason | means |
 |---|---|
 | `{OPENS_LOWER_BOUND}` | read means a picture was fetched, which many block: a lower bound |
+| `{OPENS_UPPER_BOUND}` | all are read, some of them by machines: an upper bound |
+| `{OPENS_LOWER_AND_UPPER_BOUND}` | many block pictures, and machines fetched some: off either way |
 | `WITHOUT_SMS` | messages by SMS are left out, above the line and below it: they cannot tell it |
 
 ## Clocks and parts

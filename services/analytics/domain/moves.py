@@ -66,12 +66,15 @@ _FIELD_OF = {
     Moment.UNDELIVER: "undeliver_time_us",
     Moment.DELIVER: "deliver_time_us",
     Moment.READ: "read_time_us",
+    Moment.HUMAN_READ: "human_read_time_us",
     Moment.EVIDENCE: "evidence_time_us",
     Moment.CLICK: "click_time_us",
     Moment.HUMAN_CLICK: "human_click_time_us",
     Moment.REPLY: "reply_time_us",
     Moment.UNSUBSCRIBE: "unsubscribe_time_us",
     Moment.COMPLAIN: "complain_time_us",
+    Moment.OPT_OUT_BEFORE: "opted_out_before_time_us",
+    Moment.COMPLAIN_BEFORE: "complained_before_time_us",
 }
 
 

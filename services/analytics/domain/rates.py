@@ -51,6 +51,7 @@ RATES: dict[str, RateDefinition] = {
         _of("read", "sent"),
         _of("read", "targeted"),
         _of("read_inferred", "delivered"),
+        _of("human_read", "delivered"),
         _of("clicked", "delivered"),
         _of("clicks", "delivered", distinct=False),
         _of("human_clicked", "delivered"),

@@ -18,7 +18,10 @@ from services.analytics.domain.rates import RATES, Rate, rate
 
 HEALTHY_DELIVERED_ABOVE = (95, 100)
 INVESTIGATE_FAILED_ABOVE = (5, 100)
+# Many people forbid pictures, so more have read it; machines fetch pictures, so fewer have.
 OPENS_LOWER_BOUND = "EMAIL_OPENS_LOWER_BOUND"
+OPENS_UPPER_BOUND = "EMAIL_OPENS_UPPER_BOUND"
+OPENS_LOWER_AND_UPPER_BOUND = "EMAIL_OPENS_LOWER_AND_UPPER_BOUND"
 
 
 class Health(IntEnum):
@@ -87,7 +90,7 @@ def report(summed: Summed) -> Report:
     for name in counters:
         if absent := absent_on(name) & present:
             caveats[name] = f"WITHOUT_{_words(absent)}"
-    caveats |= _caveats(present, [*counters, *rates])
+    caveats |= _caveats(summed, [*counters, *rates])
     return Report(counters, rates, health(counters), unavailable, caveats)
 
 
@@ -134,16 +137,33 @@ def _unavailable_counters(summed: Summed, present: frozenset[int]) -> dict[str, 
     return missing
 
 
-def _caveats(channels: frozenset[int], names: Iterable[str]) -> dict[str, str]:
-    """Return which of the counters and rates called ``names`` count opened emails.
+def _caveats(summed: Summed, names: Iterable[str]) -> dict[str, str]:
+    """Return which of the counters and rates called ``names`` count opened emails, and how far off.
 
-    An email is "read" when its picture is fetched: many people forbid that, so more have read it.
+    An email is "read" when its picture is fetched. Opens by machines are told apart in
+    ``human_read``, which is a lower bound whatever they do.
     """
-    if common_pb2.CHANNEL_EMAIL not in channels:
+    if common_pb2.CHANNEL_EMAIL not in summed.channels:
         return {}
-    return {
-        name: OPENS_LOWER_BOUND for name in names if name == "read" or name.startswith("read_per_")
+    bounds = {
+        "read": _bound(summed.channels[common_pb2.CHANNEL_EMAIL].stored),
+        "human_read": OPENS_LOWER_BOUND,
     }
+    return {
+        name: bound
+        for name in names
+        for counter, bound in bounds.items()
+        if name == counter or name.startswith(f"{counter}_per_")
+    }
+
+
+def _bound(emails: Mapping[str, int]) -> str:
+    if not emails.get("machine_reads", 0):
+        return OPENS_LOWER_BOUND
+    if emails.get("read", 0) >= emails.get("delivered", 0):
+        # None is left that could have been read unseen.
+        return OPENS_UPPER_BOUND
+    return OPENS_LOWER_AND_UPPER_BOUND
 
 
 def _words(channels: frozenset[int]) -> str:

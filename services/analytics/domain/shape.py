@@ -14,6 +14,7 @@ UNDELIVERED = common_pb2.MESSAGE_STATE_UNDELIVERED
 DELIVERED = common_pb2.MESSAGE_STATE_DELIVERED
 READ = common_pb2.MESSAGE_STATE_READ
 CLICKED = common_pb2.EVENT_KIND_CLICKED
+READS = frozenset((common_pb2.EVENT_KIND_READ, common_pb2.EVENT_KIND_PLAYED))
 REPLIED = common_pb2.EVENT_KIND_REPLIED
 UNADDRESSABLE = common_pb2.FAILURE_REASON_INVALID_PHONE_NUMBERS
 
@@ -38,6 +39,10 @@ class Shape(NamedTuple):
     is_unaddressable: bool
     machine_click_count: int
     is_converted: bool
+    machine_read_count: int
+    is_read_by_machines_only: bool
+    was_opted_out: bool
+    had_complained: bool
 
 
 def shape_of(image: Any) -> Shape | None:
@@ -60,6 +65,10 @@ def shape_of(image: Any) -> Shape | None:
         image.state == DROPPED and image.failure_reason == UNADDRESSABLE,
         image.machine_click_count,
         len(image.reached_goals) > 0,
+        image.machine_read_count,
+        image.machine_read_count > 0 and image.human_read_time_us == 0,
+        image.opted_out_before_time_us != 0,
+        image.complained_before_time_us != 0,
     )
 
 
@@ -68,6 +77,8 @@ def counts_of(shape: Shape) -> Counts:
     """Return what a message of this shape counts."""
     state, clicks = shape.state, shape.click_count
     is_sent, is_delivered = state >= ACCEPTED, state >= DELIVERED
+    is_read = state >= READ
+    is_human_read = is_read and not shape.is_read_by_machines_only
     counts = {
         "targeted": 1,
         "queued": state < DROPPED,
@@ -78,18 +89,22 @@ def counts_of(shape: Shape) -> Counts:
         "undelivered": state == UNDELIVERED,
         "delivered": is_delivered,
         "recovered": is_delivered and shape.is_recovered,
-        "read": state >= READ,
-        "read_inferred": state >= READ or (is_delivered and shape.is_seen),
-        "clicked": clicks > 0,
+        "read": is_read,
+        "read_inferred": is_human_read or (is_delivered and shape.is_seen),
+        "clicked": is_delivered and clicks > 0,
         "clicks": clicks,
-        "replied": shape.reply_count > 0,
+        "replied": is_delivered and shape.reply_count > 0,
         "replies": shape.reply_count,
         "quick_reply_taps": shape.tap_count,
-        "interacted": clicks > 0 or shape.tap_count > 0,
-        "unsubscribed": shape.is_unsubscribed,
-        "complained": shape.is_complained,
-        "human_clicked": clicks > shape.machine_click_count,
+        "interacted": is_delivered and (clicks > 0 or shape.tap_count > 0),
+        "unsubscribed": is_delivered and shape.is_unsubscribed,
+        "complained": is_delivered and shape.is_complained,
+        "human_clicked": is_delivered and clicks > shape.machine_click_count,
         "machine_clicks": shape.machine_click_count,
+        "human_read": is_human_read,
+        "machine_reads": shape.machine_read_count,
+        "opted_out_before": shape.was_opted_out,
+        "complained_before": shape.had_complained,
     }
     return tuple(sorted((INDEX[name], int(count)) for name, count in counts.items() if count))
 
@@ -107,6 +122,9 @@ TIME_OF: dict[Moment, ReadTime] = {
     Moment.UNDELIVER: lambda image: image.undeliver_time_us or image.cohort_time_us,
     Moment.DELIVER: lambda image: image.deliver_time_us or image.cohort_time_us,
     Moment.READ: lambda image: image.read_time_us or image.cohort_time_us,
+    Moment.HUMAN_READ: lambda image: (
+        image.human_read_time_us or image.read_time_us or image.cohort_time_us
+    ),
     Moment.EVIDENCE: lambda image: (
         image.evidence_time_us or image.read_time_us or image.cohort_time_us
     ),
@@ -119,6 +137,8 @@ TIME_OF: dict[Moment, ReadTime] = {
     Moment.INTERACT: lambda image: _interact_time_us(image) or image.cohort_time_us,
     Moment.UNSUBSCRIBE: lambda image: image.unsubscribe_time_us,
     Moment.COMPLAIN: lambda image: image.complain_time_us,
+    Moment.OPT_OUT_BEFORE: lambda image: image.opted_out_before_time_us,
+    Moment.COMPLAIN_BEFORE: lambda image: image.complained_before_time_us,
 }
 
 
@@ -130,6 +150,8 @@ def acts_of(act: change_pb2.MessageFact) -> tuple[int, ...]:
         found.append(INDEX["clicks"])
         if act.engagement.is_machine:
             found.append(INDEX["machine_clicks"])
+    if act.kind in READS:
+        found.append(INDEX["machine_reads"])
     if act.kind == REPLIED or is_tap:
         found.append(INDEX["replies"])
     if is_tap:

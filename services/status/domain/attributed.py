@@ -23,8 +23,16 @@ _TIMES: Final = (
     "unsubscribe_time_us",
     "complain_time_us",
     "human_click_time_us",
+    "opted_out_before_time_us",
+    "complained_before_time_us",
 )
-_COUNTS: Final = ("click_count", "reply_count", "tap_count", "machine_click_count")
+_COUNTS: Final = (
+    "click_count",
+    "reply_count",
+    "tap_count",
+    "machine_click_count",
+    "machine_read_count",
+)
 
 
 class _Sums(msgspec.Struct, array_like=True, frozen=True):

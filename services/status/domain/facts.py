@@ -14,11 +14,13 @@ from bluetick.v1.change_pb2 import MessageFact
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_CLICKED,
     EVENT_KIND_COMPLAINED,
+    EVENT_KIND_PLAYED,
+    EVENT_KIND_READ,
     EVENT_KIND_REPLIED,
     EVENT_KIND_RESUBSCRIBED,
     EVENT_KIND_UNSUBSCRIBED,
 )
-from bluetick.v1.event_pb2 import Engagement
+from bluetick.v1.event_pb2 import Engagement, Event
 
 from services.status.domain.message import (
     ACT_FIELDS,
@@ -39,9 +41,18 @@ FACT_KINDS: Final = frozenset(
         EVENT_KIND_COMPLAINED,
     )
 )
+# Of these, only what a machine did is an act: an open by a proxy, counted beside those of people.
+_READ_KINDS: Final = frozenset((EVENT_KIND_READ, EVENT_KIND_PLAYED))
 # How a telling is stored: its bytes sort as its claim to stand does. Whether it is final (0: a
 # later telling replaces it, so its time counts backwards), time, kind; the engagement follows.
 _HEAD: Final = Struct(">BQH")
+# (kind, whether it rides on a failure) -> where its time stands.
+_CONSENT_TIMES: Final[dict[tuple[int, bool], str]] = {
+    (EVENT_KIND_UNSUBSCRIBED, False): "unsubscribe_time_us",
+    (EVENT_KIND_UNSUBSCRIBED, True): "opted_out_before_time_us",
+    (EVENT_KIND_COMPLAINED, False): "complain_time_us",
+    (EVENT_KIND_COMPLAINED, True): "complained_before_time_us",
+}
 _TIME_MAX: Final = 2**64 - 1
 
 
@@ -49,7 +60,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     """One telling of an act on one message. One of each (message, ``fact_id``) stands."""
 
     fact_id: str
-    kind: int  # EventKind, one of FACT_KINDS
+    kind: int  # EventKind, see ``is_act``
     occur_time_us: int
     engagement: bytes  # bluetick.v1.Engagement
     is_tap: bool
@@ -68,6 +79,13 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
         else:
             head = _HEAD.pack(1, time_us, self.kind)
         return head + self.engagement
+
+
+def is_act(kind: int, event: Event) -> bool:
+    """Return whether an event tells an act that is counted one by one."""
+    return kind in FACT_KINDS or (
+        kind in _READ_KINDS and event.HasField("engagement") and event.engagement.is_machine
+    )
 
 
 def fact_of(
@@ -118,10 +136,10 @@ def add_act(message: Message, fact: Fact) -> None:
             message.machine_click_count += 1
         else:
             message.human_click_time_us = earliest(message.human_click_time_us, time_us)
-    elif kind == EVENT_KIND_UNSUBSCRIBED:
-        message.unsubscribe_time_us = earliest(message.unsubscribe_time_us, time_us)
-    elif kind == EVENT_KIND_COMPLAINED:
-        message.complain_time_us = earliest(message.complain_time_us, time_us)
+    elif kind in _READ_KINDS:
+        message.machine_read_count += 1
+    elif name := _CONSENT_TIMES.get((kind, fact.by_failure)):
+        setattr(message, name, earliest(getattr(message, name), time_us))
     if kind == EVENT_KIND_REPLIED or fact.is_tap:
         message.reply_count += 1
         message.reply_time_us = earliest(message.reply_time_us, time_us)

@@ -55,7 +55,7 @@ def moving_image(message: Message) -> MessageImage:
                 setattr(seen, name, value)
         if message.tapped_buttons:
             seen.tapped_button_ids.extend(split(message.tapped_buttons))
-    if evidence_us := earliest(message.read_time_us, message.evidence_time_us):
+    if evidence_us := earliest(message.human_read_time_us, message.evidence_time_us):
         seen.evidence_time_us = evidence_us
     if message.failure_time_us:
         _show_failure(message, seen)

@@ -143,6 +143,10 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     human_read_time_us: Annotated[
         int, Field(Merge.EARLIEST_HUMAN, (EVENT_KIND_READ, EVENT_KIND_PLAYED), is_shown=True)
     ] = 0
+    machine_read_count: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    # A failure told that the person had said no before: no effect of this message.
+    opted_out_before_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    complained_before_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
     record: Annotated[Record | None, Field(Merge.RECORD)] = None
 
     @property

@@ -35,8 +35,8 @@ def sets_of(shape: Shape) -> Sums:
         "people_sent": state >= ACCEPTED,
         "people_reached": state >= DELIVERED,
         "people_read": state >= READ,
-        "repliers": shape.reply_count > 0,
-        "people_clicked": shape.click_count > 0,
+        "repliers": state >= DELIVERED and shape.reply_count > 0,
+        "people_clicked": state >= DELIVERED and shape.click_count > 0,
         "people_converted": shape.is_converted,
     }
     return tuple(int(is_in[name]) for name in SETS)
