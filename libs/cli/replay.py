@@ -1,4 +1,4 @@
-"""``bluetick replay``: callbacks that could not be read, read again by the code of today."""
+"""``bluetick replay``: what could not be read or worked on, once more, by the code of today."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 from bluetick.v1.ingest_service_pb2 import (
+    QUARANTINE_SHELF_CALLBACKS,
+    QUARANTINE_SHELF_SET_ASIDE,
     ListQuarantineRequest,
     QuarantinedCallback,
+    QuarantineShelf,
     ReplayedCallback,
     ReplayQuarantineRequest,
     ReplayQuarantineResponse,
@@ -32,21 +35,31 @@ def replay(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of the tenant.")] = False,
     only_list: Annotated[bool, typer.Option("--list", help="Show them, replay nothing.")] = False,
+    set_aside: Annotated[
+        bool,
+        typer.Option(
+            "--set-aside",
+            help="Broker messages that a service could not work on, back onto their streams; "
+            "API key of role OPERATOR.",
+        ),
+    ] = False,
     gateway: Annotated[
         str, typer.Option(envvar="BLUETICK_GATEWAY", help="Gateway, host:port.")
     ] = DEFAULT_GATEWAY,
     api_key: Annotated[
-        str, typer.Option(envvar="BLUETICK_API_KEY", help="API key, SENDER or ADMIN.")
+        str, typer.Option(envvar="BLUETICK_API_KEY", help="API key, SENDER or ADMIN; OPERATOR.")
     ] = "",
 ) -> None:
     """Read quarantined callbacks again, after an update that knows more: what can be read now
     becomes events, the rest stays with its newest reason. Exit code 1 if any stays."""
+    everything = everything or (set_aside and not ids and not only_list)
     if bool(ids) + everything + only_list != 1:
         typer.echo("Say which: identities, or --all; or --list to see them.", err=True)
         raise typer.Exit(2)
     tolerate_plain_terminals()
     console = Console()
-    stub_caller = _Quarantine(GatewayCaller(gateway, api_key))
+    shelf = QUARANTINE_SHELF_SET_ASIDE if set_aside else QUARANTINE_SHELF_CALLBACKS
+    stub_caller = _Quarantine(GatewayCaller(gateway, api_key), shelf)
     if only_list:
         console.print(kept_table(list(stub_caller.kept())))
         return
@@ -82,15 +95,16 @@ def _tell(
 class _Quarantine:
     """The quarantine behind the gateway."""
 
-    def __init__(self, caller: GatewayCaller) -> None:
+    def __init__(self, caller: GatewayCaller, shelf: QuarantineShelf.ValueType) -> None:
         self._caller = caller
+        self._shelf = shelf
         self._stub = IngestServiceStub(caller.channel)
 
     def kept(self) -> Iterator[QuarantinedCallback]:
         """All that is kept, newest first."""
         token = ""
         while True:
-            request = ListQuarantineRequest(page_size=_PAGE, page_token=token)
+            request = ListQuarantineRequest(page_size=_PAGE, page_token=token, shelf=self._shelf)
             page = self._caller.call(self._stub.ListQuarantine, request)
             yield from page.callbacks
             token = page.next_page_token
@@ -99,5 +113,5 @@ class _Quarantine:
 
     def replay(self, ids: list[str]) -> ReplayQuarantineResponse:
         """Have some read again."""
-        request = ReplayQuarantineRequest(quarantine_ids=ids)
+        request = ReplayQuarantineRequest(quarantine_ids=ids, shelf=self._shelf)
         return self._caller.call(self._stub.ReplayQuarantine, request)

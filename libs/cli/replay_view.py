@@ -27,7 +27,7 @@ def kept_table(callbacks: Sequence[QuarantinedCallback]) -> RenderableType:
         received = one.receive_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
         table.add_row(
             one.quarantine_id,
-            escape(f"{one.provider}/{one.account}"),
+            escape(_origin(one)),
             received,
             f"{one.receive_count:,}",
             f"{one.body_bytes:,}",
@@ -49,10 +49,12 @@ def outcome_table(
         known = before.get(one.quarantine_id)
         if one.is_replayed:
             events = "1 event" if one.event_count == 1 else f"{one.event_count:,} events"
-            now = f"[green]✓ read, {events}[/]"
+            now = f"[green]✓ read, {events}[/]" if one.event_count else "[green]✓ put back[/]"
         else:
             now = f"[yellow]stays[/] {_why(one.reason, one.detail)}"
         account = f"{one.provider}/{one.account}" if one.provider else "–"
+        if known is not None:
+            account = _origin(known)
         table.add_row(
             one.quarantine_id, escape(account), escape(known.reason) if known else "–", now
         )
@@ -63,6 +65,13 @@ def summary(replayed: int, remaining: int) -> RenderableType:
     """The two counts in a line."""
     style = "yellow" if remaining else "green"
     return Text(f"{replayed:,} read, {remaining:,} stay in quarantine.", style=style)
+
+
+def _origin(one: QuarantinedCallback) -> str:
+    """The account that it came for, or the place on the stream that it came from."""
+    if one.service:
+        return f"{one.service} {one.stream}/{one.stream_sequence}"
+    return f"{one.provider}/{one.account}"
 
 
 def _why(reason: str, detail: str) -> str:

@@ -22,7 +22,11 @@ def ensure_api_keys(hashes: Path, clear: Path) -> dict[str, str]:
         keys.setdefault(name, f"bluetick_{name}_{secrets.token_urlsafe(24)}")
     write_secret(clear, json.dumps(keys, indent=2))
     entries = [
-        {"sha256": hash_of(key), "tenant": TENANT, "role": name.upper()}
+        {
+            "sha256": hash_of(key),
+            "tenant": "" if name.upper() == Role.OPERATOR.name else TENANT,
+            "role": name.upper(),
+        }
         for name, key in keys.items()
     ]
     write_secret(hashes, json.dumps({"keys": entries}, indent=2))

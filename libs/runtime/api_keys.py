@@ -11,24 +11,35 @@ from libs.runtime.accounts import NAME, AccountsProblem
 
 
 class Role(IntEnum):
-    """What a key may do; a higher role may do all that a lower one may, SENDER reads as well."""
+    """What a key may do; a higher role may do all that a lower one may, SENDER reads as well.
+
+    OPERATOR stands beside them: who runs the installation is of no tenant and sees no tenant's
+    data, and no tenant's key does the operator's work.
+    """
 
     READER = 1
     SENDER = 2
     ADMIN = 3
+    OPERATOR = 4
+
+    def may(self, needed: "Role") -> bool:
+        """Return whether this role is enough for what needs ``needed``."""
+        if Role.OPERATOR in (self, needed):
+            return self is needed
+        return self >= needed
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key that was found."""
 
-    tenant_id: str
+    tenant_id: str  # empty for OPERATOR
     role: Role
 
 
 class _Entry(msgspec.Struct):
     sha256: str
-    tenant: str
     role: str
+    tenant: str = ""
 
 
 class _KeysFile(msgspec.Struct):
@@ -42,8 +53,13 @@ class ApiKeys:
         self._by_hash: dict[str, ApiKey] = {}
         for entry in entries:
             if entry.role not in Role.__members__:
-                raise AccountsProblem(f"role {entry.role!r}: one of ADMIN, SENDER, READER.")
-            if not NAME.fullmatch(entry.tenant):
+                raise AccountsProblem(
+                    f"role {entry.role!r}: one of ADMIN, SENDER, READER, OPERATOR."
+                )
+            if Role[entry.role] is Role.OPERATOR:
+                if entry.tenant:
+                    raise AccountsProblem("role OPERATOR is of no tenant; leave `tenant` out.")
+            elif not NAME.fullmatch(entry.tenant):
                 raise AccountsProblem(
                     f"tenant {entry.tenant!r}: 1 to 64 of letters, digits, '-' and '_'."
                 )

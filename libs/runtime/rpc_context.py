@@ -22,7 +22,7 @@ class Caller:
 
     def require(self, role: Role) -> None:
         """Raise PermissionDenied unless the caller has ``role`` or more."""
-        if self.role < role:
+        if not self.role.may(role):
             raise PermissionDenied(
                 f"This call needs the role {role.name}; the key has {self.role.name}.",
                 metadata={"required_role": role.name, "role": self.role.name},
@@ -37,6 +37,9 @@ def caller(context: Any) -> Caller:
     """
     metadata = dict(context.invocation_metadata() or ())
     tenant_id, role = metadata.get(TENANT), metadata.get(ROLE)
-    if not tenant_id or role is None or role not in Role.__members__:
+    if role is None or role not in Role.__members__:
         raise Unauthenticated("Call through the gateway, with an API key.")
-    return Caller(tenant_id, Role[role], metadata.get(REQUEST_ID, ""))
+    # An operator is of no tenant, and nobody else is of none.
+    if bool(tenant_id) is (Role[role] is Role.OPERATOR):
+        raise Unauthenticated("Call through the gateway, with an API key.")
+    return Caller(tenant_id or "", Role[role], metadata.get(REQUEST_ID, ""))

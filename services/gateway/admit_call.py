@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
-from libs.runtime.api_keys import ApiKey, ApiKeys
+from libs.runtime.api_keys import ApiKey, ApiKeys, Role
 from libs.runtime.rpc_context import INTERNAL_TOKEN, REQUEST_ID, ROLE, TENANT
 from libs.runtime.rpc_errors import PermissionDenied, Unauthenticated, Unimplemented
 from services.gateway.domain.request_ids import is_request_id
@@ -65,7 +65,8 @@ class Gatekeeper:
             Unimplemented: the caller may, but no service serves the RPC.
         """
         key = self._known(api_key)
-        if key.role < route.role:
+        is_operators = route.is_operators and key.role is Role.OPERATOR
+        if not is_operators and not key.role.may(route.role):
             raise PermissionDenied(
                 f"This call needs the role {route.role.name}; the key has {key.role.name}.",
                 metadata={"required_role": route.role.name, "role": key.role.name},

@@ -27,6 +27,7 @@ from libs.runtime.footing import (
 )
 from libs.runtime.lifecycle import Scope
 from libs.runtime.rpc_server import RpcServer
+from libs.runtime.set_aside_shelf import SetAsideShelf
 from libs.runtime.settings import PREFIX
 from libs.runtime.sizes import CHANGE_BYTES_MAX
 from services.status.adapters.due_rows import DueRows
@@ -125,6 +126,7 @@ def _callback_rpc(
         QuarantineRows(database),
         replays,
         HealthRows(database),
+        SetAsideShelf(broker),
         clock,
         replay_limit_s=settings.status_replay_limit_s,
         silent_after_h=settings.status_silent_after_h,

@@ -67,9 +67,10 @@ def test_keys_open_their_role_and_only_hashes_are_stored(tmp_path: Path) -> None
     for name, key in keys.items():
         found = known.find(key)
         assert found is not None
-        assert (found.tenant_id, found.role) == ("demo", Role[name.upper()])
+        tenant = "" if name == "operator" else "demo"
+        assert (found.tenant_id, found.role) == (tenant, Role[name.upper()])
         assert key not in hashes.read_text()
-    assert list(keys) == ["admin", "sender", "reader"]
+    assert list(keys) == ["operator", "admin", "sender", "reader"]
     assert {path.stat().st_mode & 0o777 for path in (hashes, clear)} == {0o600}
 
 

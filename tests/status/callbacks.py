@@ -52,6 +52,7 @@ def a_callback_rpc(database: Database) -> CallbackRpc:
         QuarantineRows(database),
         replays,
         HealthRows(database),
+        None,  # type: ignore[arg-type]  # the operator's shelf has tests of its own
         ManualClock(),
         replay_limit_s=5.0,
         silent_after_h=24,

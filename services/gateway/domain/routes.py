@@ -34,7 +34,8 @@ class Route:
     path: str  # "/bluetick.v1.MessageService/GetMessage"
     service: str  # "bluetick.v1.MessageService"
     upstream: Upstream | None  # None: nobody serves it yet
-    role: Role  # the least that may call it
+    role: Role  # the least of a tenant's roles that may call it
+    is_operators: bool  # OPERATOR may call it, too; the service says what for
     is_stream: bool  # many answers to one request
     is_read: bool  # declared free of side effects, so it may be tried twice
 
@@ -75,6 +76,8 @@ _ROLES: Mapping[str, Role] = {
     "RebuildService": Role.ADMIN,
 }
 
+_OPERATORS = frozenset({"IngestService.ListQuarantine", "IngestService.ReplayQuarantine"})
+
 
 def service_descriptors() -> tuple[ServiceDescriptor, ...]:
     """Return the public services, as the protos describe them."""
@@ -102,6 +105,7 @@ def _route(method: MethodDescriptor) -> Route:
         service=service.full_name,
         upstream=_OWNERS[rpc] if rpc in _OWNERS else _OWNERS[service.name],
         role=_ROLES[rpc] if rpc in _ROLES else _ROLES[service.name],
+        is_operators=rpc in _OPERATORS,
         is_stream=method.server_streaming,
         is_read=read,
     )

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from bluetick.v1.ingest_service_pb2 import (
+    QUARANTINE_SHELF_SET_ASIDE,
     GetCallbackHealthRequest,
     GetCallbackHealthResponse,
     ListQuarantineRequest,
@@ -23,7 +24,9 @@ from libs.runtime.rpc_context import caller
 from services.status.get_callback_health import HealthReader, get_callback_health
 from services.status.get_message import MessageReader, get_message
 from services.status.list_quarantine import QuarantineReader, list_quarantine
+from services.status.list_set_aside import SetAsideShelf, list_set_aside
 from services.status.replay_quarantine import ReplayQuarantine
+from services.status.replay_set_aside import replay_set_aside
 from services.status.stream_snapshot import SnapshotReader, stream_snapshot
 
 # Of the caller's deadline, what is left for the answer's way back.
@@ -44,7 +47,7 @@ class MessageRpc(MessageServiceServicer):
             self._reader,
             asking.tenant_id,
             request,
-            is_address_shown=asking.role >= Role.ADMIN,
+            is_address_shown=asking.role.may(Role.ADMIN),
         )
         return GetMessageResponse(message=message)
 
@@ -72,6 +75,7 @@ class CallbackRpc(IngestServiceServicer):
         quarantine: QuarantineReader,
         replays: ReplayQuarantine,
         health: HealthReader,
+        set_aside: SetAsideShelf,
         clock: Clock,
         *,
         replay_limit_s: float,
@@ -80,6 +84,7 @@ class CallbackRpc(IngestServiceServicer):
         self._quarantine = quarantine
         self._replays = replays
         self._health = health
+        self._set_aside = set_aside
         self._clock = clock
         self._replay_limit_s = replay_limit_s
         self._silent_after_h = silent_after_h
@@ -87,26 +92,38 @@ class CallbackRpc(IngestServiceServicer):
     async def ListQuarantine(
         self, request: ListQuarantineRequest, context: Any
     ) -> ListQuarantineResponse:
-        """Return a page of quarantined callbacks; bodies for ADMIN only."""
+        """Return a page of quarantined callbacks; bodies for ADMIN only.
+
+        The shelf SET_ASIDE is the operator's; bodies of its messages are shown to nobody.
+        """
         asking = caller(context)
+        if request.shelf == QUARANTINE_SHELF_SET_ASIDE:
+            asking.require(Role.OPERATOR)
+            return await list_set_aside(self._set_aside, request)
         asking.require(Role.SENDER)
         return await list_quarantine(
             self._quarantine,
             asking.tenant_id,
             request,
-            are_bodies_shown=asking.role >= Role.ADMIN,
+            are_bodies_shown=asking.role.may(Role.ADMIN),
         )
 
     async def ReplayQuarantine(
         self, request: ReplayQuarantineRequest, context: Any
     ) -> ReplayQuarantineResponse:
-        """Have quarantined callbacks read again, within the caller's deadline."""
+        """Have quarantined callbacks read again, within the caller's deadline.
+
+        From the shelf SET_ASIDE, which is the operator's, messages go back onto their streams.
+        """
         asking = caller(context)
-        asking.require(Role.SENDER)
         left_s = context.time_remaining()
         limit_s = self._replay_limit_s
         if left_s is not None:
             limit_s = min(limit_s, max(left_s - _MARGIN_S, 0.0))
+        if request.shelf == QUARANTINE_SHELF_SET_ASIDE:
+            asking.require(Role.OPERATOR)
+            return await replay_set_aside(self._set_aside, request, limit_s=limit_s)
+        asking.require(Role.SENDER)
         return await self._replays.replay(asking.tenant_id, request, limit_s=limit_s)
 
     async def GetCallbackHealth(
