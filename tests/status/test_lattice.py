@@ -144,7 +144,7 @@ def test_every_time_is_moved_by_its_kind_and_shown_where_its_row_says_so(name: s
     )
 
     assert getattr(message, name) == T
-    assert kind in moved_by(None, message)
+    assert kind in moved_by(None, message, [kind])
     if FIELDS[name].is_shown:
         assert getattr(image(message), name) == T
 

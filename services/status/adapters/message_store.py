@@ -185,7 +185,7 @@ class MessageStore:
         joined = b"".join(message_keys)
         if is_locking:
             rows = await self._connection.fetch(message_sql.LOCK_MESSAGES, tenants, message_keys)
-        elif tenants[0] == tenants[-1] and len(joined) == _KEY_BYTES * len(keys):
+        elif len(set(tenants)) == 1 and len(joined) == _KEY_BYTES * len(keys):
             rows = await self._connection.fetch(message_sql.READ_MESSAGES_OF, tenants[0], joined)
         else:
             rows = await self._connection.fetch(message_sql.READ_MESSAGES, tenants, message_keys)

@@ -46,7 +46,8 @@ def _contribution(tenant_id: str, message: Message) -> tuple[Cell, Counts] | Non
     accept_us = message.accept_time_us
     if not accept_us or not message.provider_message_id:
         return None
-    message = whole(message)
+    if message.attributed:
+        message = whole(message)
     read_us, report_us = message.read_time_us, message.report_time_us
     is_timed = 1 if read_us and report_us else 0
     return (tenant_id, message.provider, message.account, accept_us // HOUR_US), (

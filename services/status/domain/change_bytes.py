@@ -11,37 +11,31 @@ from bluetick.v1.common_pb2 import MessageState
 from services.status.domain.changes import Change, cause_of, moved_by
 from services.status.domain.facts import Fact, fact_bytes
 from services.status.domain.flaws import KEY_BYTES
-from services.status.domain.wire import field_bytes, varint
+from services.status.domain.wire import field_bytes, tag, varint
 
 # Bytes of acts in one part of a change; keeps a part far below what the broker takes.
 PART_FACT_BYTES_MAX: Final = 256 * 1024
-
-
-def _tag(number: int, wire_type: int) -> bytes:
-    return varint(number << 3 | wire_type)
-
-
-_VARINT, _BYTES = 0, 2
+_VARINT: Final = 0
 # With its length: 16 bytes, see domain.flaws.
-_KEY: Final = _tag(MessageChanged.MESSAGE_KEY_FIELD_NUMBER, _BYTES) + bytes((KEY_BYTES,))
-_VERSION: Final = _tag(MessageChanged.VERSION_FIELD_NUMBER, _VARINT)
-_REF: Final = _tag(MessageChanged.MESSAGE_REF_FIELD_NUMBER, _BYTES)
-_OWN_ID: Final = _tag(MessageChanged.PROVIDER_MESSAGE_ID_FIELD_NUMBER, _BYTES)
-_OLD_IMAGE: Final = _tag(MessageChanged.OLD_IMAGE_FIELD_NUMBER, _BYTES)
-_NEW_IMAGE: Final = _tag(MessageChanged.NEW_IMAGE_FIELD_NUMBER, _BYTES)
-_MOVED_BY: Final = _tag(MessageChanged.MOVED_BY_FIELD_NUMBER, _BYTES)
+_KEY: Final = tag(MessageChanged.MESSAGE_KEY_FIELD_NUMBER) + bytes((KEY_BYTES,))
+_VERSION: Final = tag(MessageChanged.VERSION_FIELD_NUMBER, _VARINT)
+_REF: Final = tag(MessageChanged.MESSAGE_REF_FIELD_NUMBER)
+_OWN_ID: Final = tag(MessageChanged.PROVIDER_MESSAGE_ID_FIELD_NUMBER)
+_OLD_IMAGE: Final = tag(MessageChanged.OLD_IMAGE_FIELD_NUMBER)
+_NEW_IMAGE: Final = tag(MessageChanged.NEW_IMAGE_FIELD_NUMBER)
+_MOVED_BY: Final = tag(MessageChanged.MOVED_BY_FIELD_NUMBER)
 _FACTS: Final = MessageChanged.FACTS_FIELD_NUMBER
-_TIME: Final = _tag(MessageChanged.CHANGE_TIME_US_FIELD_NUMBER, _VARINT)
-_CAUSE: Final = _tag(MessageChanged.CAUSE_FIELD_NUMBER, _VARINT)
-_STATE_MOVED: Final = _tag(MessageChanged.IS_STATE_MOVED_FIELD_NUMBER, _VARINT) + b"\x01"
+_TIME: Final = tag(MessageChanged.CHANGE_TIME_US_FIELD_NUMBER, _VARINT)
+_CAUSE: Final = tag(MessageChanged.CAUSE_FIELD_NUMBER, _VARINT)
+_STATE_MOVED: Final = tag(MessageChanged.IS_STATE_MOVED_FIELD_NUMBER, _VARINT) + b"\x01"
 # By cause: the field alone, and with the other one behind it.
 _CAUSES: Final = {
     cause: (_CAUSE + varint(cause), _CAUSE + varint(cause) + _STATE_MOVED)
     for cause in ChangeCause.values()
 }
-_PART: Final = _tag(MessageChanged.PART_FIELD_NUMBER, _VARINT)
-_PART_COUNT: Final = _tag(MessageChanged.PART_COUNT_FIELD_NUMBER, _VARINT)
-_CHANGE: Final = _tag(MessageChangedBatch.CHANGES_FIELD_NUMBER, _BYTES)
+_PART: Final = tag(MessageChanged.PART_FIELD_NUMBER, _VARINT)
+_PART_COUNT: Final = tag(MessageChanged.PART_COUNT_FIELD_NUMBER, _VARINT)
+_CHANGE: Final = tag(MessageChangedBatch.CHANGES_FIELD_NUMBER)
 
 
 class ChangesOfState(msgspec.Struct, frozen=True, gc=False):
@@ -113,14 +107,14 @@ def _head(change: Change, change_time: bytes) -> bytes:
     facts = change.new_facts
     if change.retracted_facts:
         facts = [*facts, *change.retracted_facts]
-    kinds = moved_by(old, new, facts)
+    kinds = moved_by(old, new, change.told, facts)
     image, dimensions = change.image, change.dimensions
     cause = _CAUSES[cause_of(change)]
     is_state_moved = change.state != (known.state if known is not None else 0)
     parts = [
         _KEY, message_key,
         _names(tenant_id, new.provider, new.account),
-        _VERSION, varint(change.version),
+        _VERSION, varint(known.version + 1 if known is not None else 1),
         change_time,
         cause[is_state_moved],
         _NEW_IMAGE, varint(len(image) + len(dimensions)), image, dimensions,

@@ -1,7 +1,6 @@
 """What becomes of a message in a transaction, and why."""
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -12,7 +11,7 @@ from bluetick.v1.change_pb2 import (
     CHANGE_CAUSE_RECORD,
     ChangeCause,
 )
-from bluetick.v1.common_pb2 import EVENT_KIND_READ
+from bluetick.v1.common_pb2 import EVENT_KIND_PRICED
 
 from services.status.domain.dimensions import dimension_bytes, same_dimensions
 from services.status.domain.facts import Fact
@@ -24,17 +23,14 @@ from services.status.domain.message import FIELDS, Message
 # What was told longer after it happened than this counts as told late.
 LATE_AFTER_US: Final = 15 * 60 * 1_000_000
 
-# The fields that say by which kind a message moved, and those kinds. A play is a read, too; whether
-# there was a read of its own is asked below.
-_MOVERS: Final = tuple(
-    (name, row.kinds[0])
+# The field that says whether events of a kind moved a message.
+_MOVED: Final = {
+    kind: name
     for name, row in FIELDS.items()
-    if row.kinds and row.merge in (Merge.EARLIEST, Merge.PRICE) and name != "read_time_us"
-)
-_MOVING_KINDS: Final = tuple(kind for _, kind in _MOVERS)
-_moving: Final = attrgetter(*(name for name, _ in _MOVERS))
+    if row.merge is Merge.EARLIEST
+    for kind in row.kinds[:1]
+}
 _NOTHING: Final = Message()
-_NEVER: Final = _moving(_NOTHING)
 
 
 class Known(msgspec.Struct, gc=False):
@@ -50,7 +46,7 @@ class Known(msgspec.Struct, gc=False):
     at: tuple[int, int]  # where the row was: block, position
 
 
-class Change(msgspec.Struct):
+class Change(msgspec.Struct, gc=False):
     """What becomes of a message in this transaction."""
 
     key: Key
@@ -71,6 +67,7 @@ class Change(msgspec.Struct):
     state: int = 0
     is_moved: bool = False  # others are told of it
     is_written: bool = False
+    told: Sequence[int] = ()  # kinds of what was told of it
     is_late: bool = False  # all that moved it was told late
     is_corrected: bool = False  # what was known was put right
 
@@ -107,22 +104,28 @@ class Change(msgspec.Struct):
         )
 
 
-def moved_by(old: Message | None, new: Message, facts: Iterable[Fact] = ()) -> bytes:
+def moved_by(
+    old: Message | None, new: Message, told: Iterable[int], facts: Iterable[Fact] = ()
+) -> bytes:
     """Return the kinds of the events that moved the message, each once, ascending.
 
-    ``facts`` are the acts that came or went.
+    Args:
+        old: the message before; None: nothing was known.
+        new: the message after.
+        told: kinds of what was told of it; others cannot have moved it.
+        facts: the acts that came or went.
     """
     before = _NOTHING if old is None else old
-    times = _NEVER if old is None else _moving(old)
-    kinds = {
-        kind
-        for kind, time_us, before_us in zip(_MOVING_KINDS, _moving(new), times, strict=True)
-        if time_us != before_us
-    }
+    kinds = set()
+    for kind in told:
+        name = _MOVED.get(kind)
+        if name is not None and getattr(new, name) != getattr(before, name):
+            kinds.add(kind)
+    if new.pricing_time_us != before.pricing_time_us:
+        # A price rides on reports of any kind.
+        kinds.add(EVENT_KIND_PRICED)
     for fact in facts:
         kinds.add(fact.kind)
-    if new.read_time_us != before.read_time_us and new.read_time_us != new.play_time_us:
-        kinds.add(EVENT_KIND_READ)
     if new.record is not before.record and new.record is not None and new.record != before.record:
         kinds.add(new.record.kind)
     # The kinds of a packed repeated field: each is below 128, so one byte.

@@ -12,6 +12,7 @@ from bluetick.v1.change_pb2 import MessageImage, Scope
 from bluetick.v1.event_pb2 import Registration
 
 from services.status.domain.message import Message
+from services.status.domain.wire import tag, varint
 
 # What record and scope call alike. Provider and account are the message's own.
 _IN_SCOPE: Final = tuple(
@@ -19,30 +20,33 @@ _IN_SCOPE: Final = tuple(
     for field in Scope.DESCRIPTOR.fields
     if field.name in Registration.DESCRIPTOR.fields_by_name
 )
+_OWN_ID: Final = tag(MessageImage.PROVIDER_MESSAGE_ID_FIELD_NUMBER)
+_REF: Final = tag(MessageImage.MESSAGE_REF_FIELD_NUMBER)
+_ONE_ATTEMPT: Final = MessageImage(attempt_count=1).SerializeToString()
 _OF_ONE: Final = ("contact_id", "person_key", "attributes")
 
 
 def dimension_bytes(message: Message) -> bytes:
     """Return the dimensions as fields of a serialized ``MessageImage``."""
     record = message.record
-    own_id = message.provider_message_id
-    seen = MessageImage(
-        message_ref=message.message_ref,
-        provider_message_id=own_id,
-        attempt_count=1 if own_id else 0,
-    )
+    own_id = message.provider_message_id.encode()
+    parts: list[bytes] = []
+    if own_id:
+        parts += (_OWN_ID, varint(len(own_id)), own_id, _ONE_ATTEMPT)
     if record is None:
-        return _scope_bytes(b"", message.provider, message.account) + seen.SerializeToString()
+        if ref := message.message_ref.encode():
+            parts += (_REF, varint(len(ref)), ref)
+        return b"".join((_scope_bytes(b"", message.provider, message.account), *parts))
+    if ref := record.message_ref.encode():
+        parts += (_REF, varint(len(ref)), ref)
     told = Registration.FromString(record.registration)
-    seen.message_ref = record.message_ref
-    seen.contact_id = told.contact_id
-    seen.person_key = told.person_key
+    seen = MessageImage(contact_id=told.contact_id, person_key=told.person_key)
     if told.attributes:
         seen.attributes.update(told.attributes)
     for name in _OF_ONE:
         told.ClearField(name)
     scope = _scope_bytes(told.SerializeToString(), message.provider, message.account)
-    return scope + seen.SerializeToString(deterministic=True)
+    return b"".join((scope, *parts, seen.SerializeToString(deterministic=True)))
 
 
 # What is left of a record without the person is the same for the messages of a campaign.

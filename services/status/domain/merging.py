@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 import msgspec
 from bluetick.v1.common_pb2 import EVENT_KIND_ACCEPTED
@@ -16,6 +17,8 @@ from services.status.domain.message import Message
 
 _NOTHING = Message()
 _UNTOLD: tuple[Telling, ...] = ()
+_KEY = itemgetter(1)
+_KEY_AND_TENANT = itemgetter(1, 0)
 
 
 class Told(msgspec.Struct):
@@ -39,11 +42,12 @@ class Told(msgspec.Struct):
     corrected: set[Key] = set()
 
     def keys(self) -> list[Key]:
-        """Return the messages that anything is told of, sorted."""
+        """Return the messages that anything is told of, sorted by key."""
         others = (self.superseded, self.new_facts, self.lost_facts, self.gained, self.left)
         if not any(others):
-            return sorted(self.tellings)
-        return sorted({*self.tellings, *(key for keys in others for key in keys)})
+            return sorted(self.tellings, key=_KEY)
+        # By tenant, too: of equal keys a set has no order.
+        return sorted({*self.tellings, *(k for keys in others for k in keys)}, key=_KEY_AND_TENANT)
 
     def attribute(self, key: Key, fact: Fact) -> None:
         """Say that an act told by reference belongs to this message."""
@@ -103,7 +107,7 @@ def move(
         attributed: all acts that belong to the message by its address; None: as they were.
     """
     stored = known.message if known is not None else _NOTHING
-    new = copy.copy(stored)
+    new: Message = stored.__copy__()  # type: ignore[attr-defined]
     change = Change(key, known, new, stored if known is not None and known.version else None)
     _tell(change, told.tellings.get(key, _UNTOLD))
     if key in told.superseded:
@@ -128,6 +132,7 @@ def _tell(change: Change, tellings: Sequence[Telling]) -> None:
     kept = change.known.history if change.known is not None else b""
     new = change.new
     change.is_late = bool(tellings)
+    change.told = [telling[0] for telling in tellings]
     for telling in tellings:
         advance(new, telling)
         if telling[3] - telling[1] <= LATE_AFTER_US:

@@ -28,6 +28,14 @@ def varint(number: int) -> bytes:
     return _SMALL[number] if number < _SMALL_MAX else _varint(number)
 
 
+LENGTH_DELIMITED: Final = 2
+
+
+def tag(number: int, wire_type: int = LENGTH_DELIMITED) -> bytes:
+    """Return the tag of field ``number`` of a message."""
+    return varint(number << 3 | wire_type)
+
+
 def field_bytes(number: int, part: bytes) -> bytes:
     """Return ``part`` as field ``number`` (1 to 15) of a message, with its tag and length."""
     return bytes((number << 3 | 2,)) + varint(len(part)) + part
