@@ -47,6 +47,9 @@ class Sequences(Protocol):
     async def standing(self, stream: StreamState) -> Standing:
         """Return where the cells stand."""
 
+    async def end_others(self, stream: StreamState, between_us: tuple[int, int]) -> None:
+        """Note that a stream before this one has ended: nobody knows what it had last."""
+
     async def lose(
         self, stream: StreamState, runs: Sequence[Run], reason: str, between_us: tuple[int, int]
     ) -> None:
@@ -72,7 +75,8 @@ async def follow_progress(
     more than the answers before need.
 
     A message that was acknowledged and yet is not in the cells (the database was set back, a
-    message was set aside) is folded from the stream; one that the stream has no more is a gap.
+    message was set aside) is folded from the stream; one that the stream has no more is a gap. So
+    is the end of a stream that was made anew.
 
     Raises:
         FlowUnknown: somebody does not answer; the watermark stays.
@@ -80,8 +84,9 @@ async def follow_progress(
     progress = await probe.progress()
     watermark.expect(progress.complete_until_us, progress.changes_seq)
     stream = await probe.stream()
-    now = await sequences.standing(stream)
     between_us = watermark.complete_until_us or 0, now_us
+    await sequences.end_others(stream, between_us)
+    now = await sequences.standing(stream)
     await sequences.lose(stream, now.expired, "EXPIRED", between_us)
     if now.unfolded:
         found, missing = await _look_for(probe, now.unfolded)

@@ -146,6 +146,28 @@ async def test_changes_that_expired_before_they_were_counted_are_a_gap(
         assert await gaps_of(call) == {"EXPIRED": 3}
 
 
+async def test_a_stream_that_was_deleted_and_made_again_leaves_a_gap(
+    broker: Broker, broker_settings: RuntimeSettings, database_url: str
+) -> None:
+    """Nobody knows what it had last; what comes on the new one is counted as ever."""
+    first, second = batches_of(fixture_a.changes(), 3)[:4], batches_of(fixture_a.changes(), 3)[4:]
+    told = [progress.Progress(complete_until_us=T0 - 1, changes_seq=0)]
+    await answer_progress(broker, lambda: told[-1])
+    async with running(broker_settings, database_url) as call:
+        await publish(broker, first)
+        await consumed(broker)
+        await report_when(call, lambda it: it.complete_until_time.ToMicroseconds() == T0 - 1)
+        await broker.jetstream.delete_stream(CHANGES_STREAM)
+        await broker.ensure_streams()
+        seq = await publish(broker, second)
+        told.append(progress.Progress(complete_until_us=T0, changes_seq=seq))
+
+        report = await report_when(call, lambda it: it.complete_until_time.ToMicroseconds() == T0)
+
+        assert set(await gaps_of(call)) == {"MISSING"}
+    assert dict(report.counters) == fixture_a.EXPECTED
+
+
 async def test_what_could_not_be_counted_is_a_gap(
     broker: Broker, broker_settings: RuntimeSettings, database_url: str
 ) -> None:

@@ -38,6 +38,17 @@ _LOCK_RUNS = """
 _DROP_RUNS = """
     DELETE FROM analytics.folded_runs WHERE stream_time_us = $1 AND from_seq = ANY($2::bigint[])
 """
+# What was published last to a stream that is gone may not have been folded: one message, at least.
+_END_OTHERS = """
+    WITH ended AS (
+      DELETE FROM analytics.folded_runs WHERE stream_time_us <> $1
+      RETURNING stream_time_us, to_seq
+    )
+    INSERT INTO analytics.gaps (stream_time_us, from_seq, to_seq, reason, from_time_us, to_time_us)
+    SELECT stream_time_us, max(to_seq) + 1, max(to_seq) + 1, 'MISSING', $2, $3
+    FROM ended GROUP BY stream_time_us
+    ON CONFLICT (stream_time_us, from_seq) DO NOTHING
+"""
 # Of very many only the newest are told apart; the others count as one each.
 _GAPS = """
     SELECT reason, sum(to_seq - from_seq + 1)::bigint,
@@ -99,6 +110,11 @@ class FoldedSequences:
                 await connection.execute(_DROP_RUNS, stream.stream_time_us, gone)
                 await connection.execute(_NOTE_RUNS, stream.stream_time_us, *turned(found.runs, 2))
         return found
+
+    async def end_others(self, stream: StreamState, between_us: tuple[int, int]) -> None:
+        """See follow_progress.Sequences.end_others."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_END_OTHERS, stream.stream_time_us, *between_us)
 
     async def lose(
         self, stream: StreamState, runs: Sequence[Run], reason: str, between_us: tuple[int, int]
