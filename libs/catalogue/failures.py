@@ -112,6 +112,12 @@ def reason_after_hand_over(provider: str, code: str, reason: int) -> int:
     return found.reason if found else _AFTER_HAND_OVER.get(reason, reason)
 
 
+def is_passing(provider: str, code: str) -> bool:
+    """Return whether a failure after the hand-over is known to pass by itself."""
+    found = lookup(provider, code, pb.FAILURE_STAGE_UNDELIVERED)
+    return found is not None and found.transience == pb.FAILURE_TRANSIENCE_TRANSIENT
+
+
 def remedy(reason: int) -> Remedy:
     """Return what to do about ``reason``; an empty text for UNSPECIFIED."""
     nothing = Remedy("", "", pb.FAILURE_TRANSIENCE_UNSPECIFIED)

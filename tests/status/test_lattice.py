@@ -16,9 +16,9 @@ from services.status.domain.changes import moved_by
 from services.status.domain.fields import Merge
 from services.status.domain.gather import gather
 from services.status.domain.image import image
-from services.status.domain.message import FAILURE_CODES_MAX, FIELDS, Message, state_of
+from services.status.domain.message import FAILURE_CODES_MAX, FIELDS, Message, Record, state_of
 from services.status.domain.packing import UnknownPacking, pack, pack_record, unpack
-from services.status.domain.states import PROOFS, with_id, word
+from services.status.domain.states import ORDERS, word
 from tests.status.merged import merged, merged_one_by_one
 
 T = builders.TIME_US
@@ -302,46 +302,62 @@ def test_of_two_records_the_earlier_one_stands(order: tuple[int, int]) -> None:
     assert message.record.campaign_id == "first"
 
 
-def test_the_rule_as_data_says_what_the_code_does() -> None:
-    """The table of proofs is what documents and constraints are compared with."""
-    for message, expected in every_combination_of_proofs():
-        assert state_of(message) == expected
+@pytest.mark.parametrize("channel", [0, *words.Channel.values()[1:]])
+def test_the_rule_as_data_says_what_the_code_does(channel: int) -> None:
+    """The table of proofs is what documents are compared with, whoever tells the channel."""
+    order = ORDERS.get(channel, ORDERS[0])
+    names = sorted({part for _, proofs in order for proof in proofs for part in proof.split()})
+    times = [name for name in names if name.endswith("_time_us")]
+    record = a_record(channel)
+    for present in itertools.product((0, T), repeat=len(times)):
+        for provider_message_id in ("", "id"):
+            message = Message(provider_message_id=provider_message_id, told_channel=channel)
+            for name, time_us in zip(times, present, strict=True):
+                setattr(message, name, time_us)
+
+            expected = by_table(order, message)
+
+            assert state_of(message) == expected
+            message.told_channel, message.record = 0, record
+            assert state_of(message) == expected
 
 
-def test_the_picture_in_the_documentation_is_the_rule() -> None:
+def test_the_tables_in_the_documentation_are_the_rule() -> None:
     """Whoever reads docs/states.md must be able to trust it."""
     rows = [
         [cell.strip(" `") for cell in line.strip("|").split("|")]
         for line in DOCS.read_text().splitlines()
         if line.startswith("| ") and line.split("|")[1].strip().isdigit()
     ]
+    usual, mail = ORDERS[0], ORDERS[words.CHANNEL_EMAIL]
 
     documented = [(int(row[0]), row[1], row[2].replace("`", "")) for row in rows]
 
+    assert mail[-len(usual) :] == usual
+    ranked = [*zip(range(len(usual), 0, -1), usual, strict=True)]
+    ranked += zip(range(len(mail), len(usual), -1), mail[: -len(usual)], strict=True)
     assert documented == [
-        (state, word(state).upper(), " or ".join(proofs)) for state, proofs in PROOFS
+        (rank, word(state).upper(), " or ".join(proofs)) for rank, (state, proofs) in ranked
     ]
 
 
-def every_combination_of_proofs() -> list[tuple[Message, int]]:
-    """Every set of times, with and without a provider's id, and the state by the table."""
-    names = sorted({n for _, proofs in PROOFS for n in proofs} - {with_id("drop_time_us")})
-    combinations = []
-    for present in itertools.product((0, T), repeat=len(names)):
-        for provider_message_id in ("", "id"):
-            fields = dict(zip(names, present, strict=True))
-            message = Message(provider_message_id=provider_message_id, **fields)
-            combinations.append((message, _by_table(message)))
-    return combinations
+def a_record(channel: int) -> Record:
+    (telling,) = gather(
+        [
+            builders.a_batch(
+                builders.a_registered(registration=builders.a_registration(channel=channel))
+            )
+        ]
+    ).told.values()
+    record = telling[0][7]
+    assert record is not None
+    return record
 
 
-def _by_table(message: Message) -> int:
-    for state, proofs in PROOFS:
+def by_table(order: tuple[tuple[int, tuple[str, ...]], ...], message: Message) -> int:
+    for state, proofs in order:
         for proof in proofs:
-            if proof == with_id("drop_time_us"):
-                if message.drop_time_us and message.provider_message_id:
-                    return state
-            elif getattr(message, proof):
+            if all(getattr(message, name) for name in proof.split(" with ")):
                 return state
     return words.MESSAGE_STATE_UNSPECIFIED
 

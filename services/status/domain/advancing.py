@@ -5,7 +5,7 @@ from typing import Final
 from bluetick.v1.common_pb2 import EVENT_KIND_DROPPED, EVENT_KIND_UNDELIVERED
 from bluetick.v1.event_pb2 import Event
 
-from libs.catalogue.failures import reason_after_hand_over
+from libs.catalogue.failures import is_passing, reason_after_hand_over
 from services.status.domain.gather import Telling
 from services.status.domain.message import (
     HUMAN_TIMES_OF,
@@ -13,6 +13,7 @@ from services.status.domain.message import (
     Message,
     Record,
     clean,
+    earliest,
     fail,
     first_name,
     price,
@@ -40,6 +41,8 @@ def advance(message: Message, telling: Telling) -> None:
                 setattr(message, name, time_us)
     if kind == EVENT_KIND_UNDELIVERED:
         fail(message, time_us, clean(event.provider_code), event.reason)
+        if not is_passing(event.provider, event.provider_code):
+            message.bounce_time_us = earliest(message.bounce_time_us, time_us)
     elif kind == EVENT_KIND_DROPPED:
         fail(message, time_us, clean(event.provider_code), _drop_reason(event, own_id, record))
     # All reports of a message name it alike, unless an account was renamed.
@@ -47,6 +50,8 @@ def advance(message: Message, telling: Telling) -> None:
         message.provider = first_name(message.provider, name)
     if (name := event.account) != message.account:
         message.account = first_name(message.account, name)
+    if (channel := event.channel) and channel != message.told_channel:
+        message.told_channel = earliest(message.told_channel, channel)
     if own_id != message.provider_message_id:
         message.provider_message_id = first_name(message.provider_message_id, own_id)
     if ref != message.message_ref:

@@ -252,6 +252,7 @@ def _record_of(event: Event, kind: int, time_us: int) -> Record:
         registration.contact_id,
         registration.person_key,
         kind,
+        registration.channel,
     )
 
 

@@ -17,7 +17,7 @@ from bluetick.v1.event_pb2 import Pricing
 from services.status.domain.attributed import whole
 from services.status.domain.dimensions import dimension_bytes
 from services.status.domain.fields import Merge
-from services.status.domain.message import FIELDS, Message, earliest, split, state_of
+from services.status.domain.message import FIELDS, Message, earliest, has_recovered, split, state_of
 
 _SHOWN_ACTS: Final = tuple(
     n for n, row in FIELDS.items() if row.is_shown and row.merge is Merge.ACTS
@@ -65,7 +65,7 @@ def moving_image(message: Message) -> MessageImage:
             deliver_us = earliest(message.read_time_us, message.proof_time_us)
             seen.is_deliver_inferred = True
         seen.deliver_time_us = deliver_us
-        if message.undeliver_time_us or message.drop_time_us:
+        if has_recovered(message):
             seen.is_recovered = True
     if message.record is not None and not message.is_superseded:
         seen.is_counted = True

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 from bluetick.v1.common_pb2 import (
+    CHANNEL_EMAIL,
     EVENT_KIND_ACCEPTED,
     EVENT_KIND_CANCELED,
     EVENT_KIND_DELIVERED,
@@ -51,6 +52,7 @@ class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
     contact_id: str
     person_key: bytes
     kind: int  # EventKind of the record: ACCEPTED, DROPPED or QUEUED
+    channel: int = 0  # bluetick.v1.Channel, as in the registration
 
     @property
     def order(self) -> tuple[int, bytes, str, str, int]:
@@ -147,6 +149,13 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     # A failure told that the person had said no before: no effect of this message.
     opted_out_before_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
     complained_before_time_us: Annotated[int, Field(Merge.ACTS, is_shown=True)] = 0
+    # A failure for good. Mail that was taken may still bounce, and then it never arrived.
+    bounce_time_us: Annotated[
+        int,
+        Field(Merge.EARLIEST_FINAL, (EVENT_KIND_UNDELIVERED,), is_shown=False),
+    ] = 0
+    # bluetick.v1.Channel as told by reports; the record's own wins over it.
+    told_channel: Annotated[int, Field(Merge.SMALLEST)] = 0
     record: Annotated[Record | None, Field(Merge.RECORD)] = None
 
     @property
@@ -227,8 +236,17 @@ def register(message: Message, record: Record) -> None:
         message.record = record
 
 
+def is_email(message: Message) -> bool:
+    """Return whether the message goes by email, by its record, else by its reports."""
+    record = message.record
+    return ((record is not None and record.channel) or message.told_channel) == CHANNEL_EMAIL
+
+
 def state_of(message: Message) -> MessageState.ValueType:
-    """Return the highest state proven; ``states.PROOFS`` says the same as data."""
+    """Return the state of the strongest proof; ``states.ORDERS`` says the same as data."""
+    is_mail = is_email(message)
+    if is_mail and (found := _end_of_mail(message)):
+        return found
     if message.read_time_us:
         return MESSAGE_STATE_READ
     if message.report_time_us or message.proof_time_us or message.attributed_proof_time_us:
@@ -246,8 +264,39 @@ def state_of(message: Message) -> MessageState.ValueType:
     return MESSAGE_STATE_UNSPECIFIED
 
 
+def _end_of_mail(message: Message) -> MessageState.ValueType:
+    """Return what outranks the mail server's word that it took the message; UNSPECIFIED: nothing.
+
+    Only what people do proves that mail arrived which bounced for good.
+    """
+    if message.human_read_time_us:
+        return MESSAGE_STATE_READ
+    if message.evidence_time_us or message.attributed_proof_time_us:
+        return MESSAGE_STATE_READ if message.read_time_us else MESSAGE_STATE_DELIVERED
+    if message.bounce_time_us or (message.drop_time_us and message.provider_message_id):
+        return MESSAGE_STATE_UNDELIVERED
+    return MESSAGE_STATE_UNSPECIFIED
+
+
 def has_failed(message: Message) -> bool:
     """Return whether its own reports say that it failed; an act attributed to it proves nothing."""
-    return bool(message.undeliver_time_us or message.drop_time_us) and not (
-        message.read_time_us or message.report_time_us or message.proof_time_us
-    )
+    if not (message.undeliver_time_us or message.drop_time_us):
+        return False
+    if is_email(message):
+        if message.human_read_time_us or message.evidence_time_us:
+            return False
+        if message.bounce_time_us or message.drop_time_us:
+            return True
+    return not (message.read_time_us or message.report_time_us or message.proof_time_us)
+
+
+def has_recovered(message: Message) -> bool:
+    """Return whether a message that arrived had failed before.
+
+    Mail: a bounce that passes, told of a time after the delivery, is the answer of a mailbox.
+    """
+    if not (message.undeliver_time_us or message.drop_time_us):
+        return False
+    if not is_email(message) or message.bounce_time_us or message.drop_time_us:
+        return True
+    return not message.report_time_us or message.undeliver_time_us < message.report_time_us

@@ -1,12 +1,20 @@
-"""The one total order of states, as data made from the field table: what proves a state.
+"""The order of states, one a channel, as data: what proves a state, and which proof is stronger.
 
-The same rule is written as code in ``message.state_of`` and as a table in docs/states.md. A test
-compares all three over every combination of proofs.
+The same rule is written as code in ``message.state_of`` and as tables in docs/states.md. A test
+compares all three over every combination of proofs. An order ranks proofs, and a message has the
+state of its strongest one: a maximum, so no order of telling can matter. The channel, too, may be
+told last.
 """
 
 from typing import Final, TypeAlias
 
-from bluetick.v1.common_pb2 import MessageState
+from bluetick.v1.common_pb2 import (
+    CHANNEL_EMAIL,
+    MESSAGE_STATE_DELIVERED,
+    MESSAGE_STATE_READ,
+    MESSAGE_STATE_UNDELIVERED,
+    MessageState,
+)
 
 from services.status.domain.message import FIELDS
 
@@ -32,6 +40,24 @@ def _proofs() -> tuple[tuple[State, tuple[str, ...]], ...]:
 # states: with a provider's id the message was handed over after all, and the drop is a failure
 # after the hand-over.
 PROOFS: Final = _proofs()
+
+
+# On top of that, for mail: its server's word that it took the message is no proof that the message
+# stays there. A bounce for good outranks it, and only what people did outranks the bounce.
+_EMAIL_PROOFS: Final = (
+    (MESSAGE_STATE_READ, ("human_read_time_us",)),
+    (
+        MESSAGE_STATE_READ,
+        tuple(
+            f"{name} with read_time_us" for name in ("evidence_time_us", "attributed_proof_time_us")
+        ),
+    ),
+    (MESSAGE_STATE_DELIVERED, ("evidence_time_us", "attributed_proof_time_us")),
+    (MESSAGE_STATE_UNDELIVERED, (with_id("drop_time_us"), "bounce_time_us")),
+    *PROOFS,
+)
+# By channel; of one that is not named here, and of none: under 0.
+ORDERS: Final = {0: PROOFS, CHANNEL_EMAIL: _EMAIL_PROOFS}
 
 
 def word(state: State) -> str:
