@@ -180,3 +180,6 @@ class Outbox(Protocol):
 
     async def measure(self) -> tuple[int, int | None, int]:
         """Return how many entries wait, when the oldest was made, and how many lie aside."""
+
+    async def put_back(self) -> int:
+        """Put what was set aside back, for ``sweep`` to try again; return how many entries."""

@@ -283,5 +283,5 @@ def _outbox(name: str, *more: Column[Any]) -> Table:
 # Changes committed and not yet known to be published. Nearly always empty.
 outbox = _outbox("outbox")
 
-# Of those, what the broker can never take as it stands. An operator puts it back.
+# Of those, what the broker can never take as it stands. It is tried again from time to time.
 outbox_aside = _outbox("outbox_aside", _column("reason", Text))
