@@ -128,6 +128,8 @@ address_sends = Table(
     "address_sends",
     metadata,
     *_key("address_key", "tenant_id", "accept_time_us", "message_key"),
+    # Channel, account and our number; see ``domain.origins``.
+    _column("origin", LargeBinary),
 )
 
 # Acts told by an address only, each way of telling once; ``message_key``: on which message it is
@@ -140,6 +142,7 @@ address_acts = Table(
     _column("act", LargeBinary),
     # Null and not empty: a value that most rows share would mislead the planner.
     Column("message_key", LargeBinary),
+    _column("origin", LargeBinary),
     Index(None, "address_key", "tenant_id", "occur_time_us"),
     Index(None, "message_key", "tenant_id", postgresql_where=text("message_key IS NOT NULL")),
 )

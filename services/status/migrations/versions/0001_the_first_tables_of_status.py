@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("occur_time_us", sa.BigInteger(), nullable=False),
         sa.Column("act", sa.LargeBinary(), nullable=False),
         sa.Column("message_key", sa.LargeBinary(), nullable=True),
+        sa.Column("origin", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint(
             "address_key", "tenant_id", "fact_id", "fingerprint", name=op.f("address_acts_pkey")
         ),
@@ -65,6 +66,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("accept_time_us", sa.BigInteger(), nullable=False),
         sa.Column("message_key", sa.LargeBinary(), nullable=False),
+        sa.Column("origin", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint(
             "address_key",
             "tenant_id",
@@ -325,7 +327,8 @@ def upgrade() -> None:
             address_key bytea,
             tenant_id text,
             accept_time_us bigint,
-            message_key bytea)"""
+            message_key bytea,
+            origin bytea)"""
     )
     # Rows that are written where they were found.
     op.execute(
