@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from libs.runtime.checkpoint_table import checkpoint_table
+
 SCHEMA = "status"
 
 metadata = MetaData(
@@ -288,3 +290,6 @@ outbox = _outbox("outbox")
 
 # Of those, what the broker can never take as it stands. It is tried again from time to time.
 outbox_aside = _outbox("outbox_aside", _column("reason", Text))
+
+# Up to where EVENTS is committed here, so that a restored database is noticed.
+checkpoints = checkpoint_table(metadata)

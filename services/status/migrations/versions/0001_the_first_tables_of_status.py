@@ -12,6 +12,15 @@ depends_on = None
 def upgrade() -> None:
     """Go forward."""
     op.create_table(
+        "checkpoints",
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("stream_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("stream", "consumer", name=op.f("checkpoints_pkey")),
+        schema="status",
+    )
+    op.create_table(
         "account_hours",
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
@@ -384,6 +393,7 @@ def downgrade() -> None:
     op.drop_table("facts", schema="status")
     op.drop_table("due", schema="status")
     op.drop_table("door_reports", schema="status")
+    op.drop_table("checkpoints", schema="status")
     op.drop_table("callback_accounts", schema="status")
     op.drop_table("address_sends", schema="status")
     op.drop_table("address_acts", schema="status")
