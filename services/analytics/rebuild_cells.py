@@ -17,6 +17,8 @@ from services.analytics.fold_changes import Folding, cells_of
 DIFFERENCES_MAX = 100
 # Changes of messages that the reading had not come to, folded in one transaction.
 _EARLY_MAX = 2_000
+# Pages of a table (8 KiB) that are cleaned in one transaction; bounds how long it takes.
+CLEANING_PAGES_MAX = 1_000
 _LOOK_EVERY_S = 0.2
 # bluetick.v1.CHANGE_CAUSE_REBUILD
 CAUSE = 7
@@ -148,8 +150,9 @@ class GenerationStore(Protocol):
     async def discard(self, tenant_id: str, building: Building) -> None:
         """Make nothing any more."""
 
-    async def clean(self, tenant_id: str, rows_max: int) -> int:
-        """Delete rows of generations that are neither shown nor made; return how many."""
+    def clean(self, tenant_id: str, pages_max: int) -> AsyncIterator[int]:
+        """Delete rows of generations that are neither shown nor made, some pages of a table in one
+        transaction; yield how many rows each time."""
 
 
 class Rebuild(msgspec.Struct):
@@ -162,7 +165,6 @@ class Rebuild(msgspec.Struct):
     clock: Clock
     # How long to wait for the flow to pass the end of the reading.
     patience_s: float
-    cleaning_rows_max: int
 
     async def run(
         self, tenant_id: str, *, is_verify_only: bool, is_from_scratch: bool
@@ -192,8 +194,7 @@ class Rebuild(msgspec.Struct):
             await self.store.discard(tenant_id, built)
         else:
             await self.store.switch(tenant_id, built, self.clock.now_us())
-        yield RebuildProgress(Phase.CLEANING, count, expected)
-        while await self.store.clean(tenant_id, self.cleaning_rows_max):
+        async for _ in self.store.clean(tenant_id, CLEANING_PAGES_MAX):
             yield RebuildProgress(Phase.CLEANING, count, expected)
         yield RebuildProgress(Phase.DONE, count, expected, compared, is_switched=not is_verify_only)
 

@@ -168,7 +168,6 @@ def _rebuild(
         watermark=watermark,
         clock=flow.clock,
         patience_s=settings.analytics_rebuild_patience_s,
-        cleaning_rows_max=settings.analytics_cleaning_rows_max,
     )
 
 

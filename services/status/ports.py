@@ -12,15 +12,7 @@ from services.status.domain.attribution import Act, Move, Touched
 from services.status.domain.changes import Change, Known
 from services.status.domain.due import Due
 from services.status.domain.facts import Fact
-from services.status.domain.gather import (
-    ActPlace,
-    AddressAct,
-    FactPlace,
-    Gathered,
-    Key,
-    Notice,
-    Telling,
-)
+from services.status.domain.gather import ActPlace, FactPlace, Gathered, Key, Notice, Telling
 from services.status.domain.unknown_words import UnknownWord
 
 ResultT = TypeVar("ResultT")
@@ -28,8 +20,8 @@ ResultT = TypeVar("ResultT")
 Ref = tuple[str, bytes, bytes, bool]
 # (message, the telling of an act that stood, the one that stands now); None: none.
 Standing = tuple[Key, Fact | None, Fact | None]
-# (tenant_id, address_key, accept_time_us, message_key, where it went out)
-Send = tuple[str, bytes, int, bytes, bytes]
+# (tenant_id, address_key, accept_time_us, message_key)
+Send = tuple[str, bytes, int, bytes]
 
 
 class OutboxEntry(msgspec.Struct, frozen=True, gc=False):
@@ -84,7 +76,7 @@ class Store(Protocol):
     async def read_all_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts that stand on these messages, those told by an address included."""
 
-    async def add_address_acts(self, acts: dict[ActPlace, AddressAct]) -> None:
+    async def add_address_acts(self, acts: dict[ActPlace, Fact]) -> None:
         """Insert acts told by an address, on no message yet; repeats once."""
 
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
@@ -188,6 +180,3 @@ class Outbox(Protocol):
 
     async def measure(self) -> tuple[int, int | None, int]:
         """Return how many entries wait, when the oldest was made, and how many lie aside."""
-
-    async def put_back(self) -> int:
-        """Put what was set aside back, for ``sweep`` to try again; return how many entries."""

@@ -73,7 +73,6 @@ def rebuild_of(cells: Cells, store: Store) -> Rebuild:
         watermark=watermark,
         clock=ManualClock(T0),
         patience_s=5,
-        cleaning_rows_max=1_000,
     )
 
 

@@ -193,8 +193,7 @@ def test_the_development_files_are_of_the_services_forms() -> None:
     for role in Role:
         found = keys.find(f"bluetick_dev_{role.name.lower()}")
         assert found is not None
-        tenant = "" if role is Role.OPERATOR else "demo"
-        assert (found.tenant_id, found.role) == (tenant, role)
+        assert (found.tenant_id, found.role) == ("demo", role)
     account = accounts.find("meta", "acct_1")
     assert account is not None
     assert account.tenant_id == "demo"

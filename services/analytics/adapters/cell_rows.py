@@ -1,5 +1,6 @@
 """Writes the sums of a fold: set-based upserts, sorted so that replicas cannot deadlock."""
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from bluetick.v1 import campaign_service_pb2 as campaign_pb2
 
 from services.analytics.adapters.cell_statements import (
     add_members,
+    add_members_of_one,
     add_sizes,
     add_sums,
     turned,
@@ -14,7 +16,7 @@ from services.analytics.adapters.cell_statements import (
 )
 from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
-from services.analytics.domain.families.family import Family
+from services.analytics.domain.families.family import MEMBER_BYTES, Family, Sums
 from services.analytics.domain.times import MINUTE_US
 
 _DRAFT = campaign_pb2.CAMPAIGN_STATE_DRAFT
@@ -58,7 +60,10 @@ _START = """
       WHERE known.state = $6
 """
 
-# (tenant, campaign) -> generation.
+# With more sets than this one statement for all is cheaper than one for each.
+_SETS_BY_ONE_MAX = 16
+
+# Tenant -> generation.
 Generations = Mapping[str, int]
 
 
@@ -116,32 +121,58 @@ class CellRows:
         for family in self._families:
             if family.member is None:
                 continue
-            sizes: dict[tuple[Any, ...], list[int]] = {}
+            sizes: dict[tuple[Any, ...], tuple[int, ...]] = {}
             for cause in causes:
-                rows = sorted(
-                    (*name, generations[name[0]], *key, *row)
-                    for name, one in cells.items()
-                    for key, row in one.sets.get(cause, {}).get(family.name, {}).items()
-                )
-                if not rows:
-                    continue
-                width = len(rows[0])
-                answers = await self._connection.fetch(add_members(family), *turned(rows, width))
-                for answer in answers:
-                    key, row = answer[: -len(family.sums)], answer[-len(family.sums) :]
-                    known = sizes.setdefault(tuple(key), [0] * len(row))
-                    sizes[tuple(key)] = [a + b for a, b in zip(known, row, strict=True)]
+                sets: dict[tuple[Any, ...], dict[bytes, Sums]] = {}
+                for name, one in cells.items():
+                    rows = one.sets.get(cause, {}).get(family.name, {})
+                    place: tuple[Any, ...] = *name, generations[name[0]]
+                    for key, sums in rows.items():
+                        sets.setdefault((*place, *key[:-1]), {})[_bytes(key[-1])] = sums
+                for key, row in (await self._add_to_sets(family, sets)).items():
+                    known = sizes.get(key)
+                    sizes[key] = row if known is None else tuple(map(operator.add, known, row))
                     if not family.key:
-                        sets = grown.setdefault((key[0], key[1], cause), {})
-                        sets.update(zip(family.sums, row, strict=True))
-            kept = [(*key, *row) for key, row in sizes.items() if any(row)]
-            await self._sum(add_sizes(family), kept)
+                        moved = grown.setdefault((str(key[0]), str(key[1]), cause), {})
+                        moved.update(zip(family.sums, row, strict=True))
+            await self._sum(add_sizes(family), [(*k, *row) for k, row in sizes.items() if any(row)])
+        return grown
+
+    async def _add_to_sets(
+        self, family: Family, sets: Mapping[tuple[Any, ...], Mapping[bytes, Sums]]
+    ) -> dict[tuple[Any, ...], tuple[int, ...]]:
+        """Return by how much each set grew."""
+        width = len(family.sums)
+        if len(sets) > _SETS_BY_ONE_MAX:
+            rows = sorted(
+                (*key, member, *sums) for key, rows in sets.items() for member, sums in rows.items()
+            )
+            columns = turned(rows, len(rows[0]))
+            answers = await self._connection.fetch(add_members(family), *columns)
+            return {tuple(row)[:-width]: tuple(row)[-width:] for row in answers}
+        grown = {}
+        for key, members in sorted(sets.items()):
+            ordered = sorted(members)
+            numbers: dict[Sums, int] = {}
+            places = [numbers.setdefault(members[one], len(numbers) + 1) for one in ordered]
+            values = [list(column) for column in zip(*numbers, strict=True)]
+            grown[key] = tuple(
+                await self._connection.fetchrow(
+                    add_members_of_one(family), *key, b"".join(ordered), places, *values
+                )
+            )
         return grown
 
     async def _sum(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         if rows:
             arrays = turned(sorted(rows), len(rows[0]))
             await self._connection.execute(statement, self._shard, *arrays)
+
+
+def _bytes(member: int | str | bytes) -> bytes:
+    assert isinstance(member, bytes)
+    assert len(member) == MEMBER_BYTES
+    return member
 
 
 def _ledger_rows(

@@ -63,6 +63,38 @@ def add_members(family: Family) -> str:
     """  # noqa: S608 the names are constants of the declarations
 
 
+@cache
+def add_members_of_one(family: Family) -> str:
+    """Return the statement that adds to the members of one set, and answers how it grew.
+
+    As ``add_members``, with what all rows share said once: the values of ``_CELL`` and of the
+    family's key, the members (16 bytes each, ascending, one after another), for each member the
+    number of its sums (from 1), and for each sum its values by that number.
+    """
+    key = (*_CELL, *_typed(family.key))
+    names = [name for name, _ in key]
+    member = family.columns[-1].name
+    shared = ", ".join(f"${at}::{kind}" for at, (_, kind) in enumerate(key, 1))
+    members_at, first = len(key) + 1, len(key) + 3
+    sums = family.sums
+    this_member = f"substring(${members_at}::bytea FROM u.place::int * 16 - 15 FOR 16)"
+    values = ", ".join(f"(${at}::int[])[u.sums]" for at in range(first, first + len(sums)))
+    added = ", ".join(f"{name} = was.{name} + excluded.{name}" for name in sums)
+    grown = ", ".join(
+        f"(new.{name} > 0)::int - coalesce((old.{name} > 0)::int, 0) AS {name}" for name in sums
+    )
+    return f"""
+        WITH moved AS (
+          INSERT INTO analytics.{family.name} AS was ({", ".join([*names, member, *sums])})
+          SELECT {shared}, {this_member}, {values}
+          FROM unnest(${members_at + 1}::smallint[]) WITH ORDINALITY AS u (sums, place)
+          ON CONFLICT ({", ".join([*names, member])}) DO UPDATE SET {added}
+          RETURNING {grown}
+        )
+        SELECT {", ".join(f"coalesce(sum({name}), 0)::bigint" for name in sums)} FROM moved
+    """  # noqa: S608 the names are constants of the declarations
+
+
 def turned(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
     """Return columns instead of rows."""
     columns = [list(column) for column in zip(*rows, strict=True)]

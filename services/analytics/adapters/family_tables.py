@@ -44,8 +44,10 @@ def family_tables(family: Family, metadata: MetaData) -> list[Table]:
     counts = [_sum(name, Integer()) for name in family.sums]
     sizes = [key_column(column.name, _TYPES[column.kind]) for column in family.key]
     return [
+        # The member first: hashes are told apart by their first bytes, and a key that begins with
+        # what most rows share costs half as much again for each row.
         Table(
-            family.name, metadata, *cell_key(), *key, member, *counts, postgresql_with=_WITH_ROOM
+            family.name, metadata, member, *cell_key(), *key, *counts, postgresql_with=_WITH_ROOM
         ),
         Table(
             family.sizes,

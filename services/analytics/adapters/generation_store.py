@@ -1,6 +1,6 @@
 """Generations of cells in PostgreSQL: begun, filled from the message store, switched, removed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from libs.runtime.database import Database
@@ -59,11 +59,13 @@ _EXPECTED = f"""
 """  # noqa: S608 constants
 _WAITING = "SELECT EXISTS (SELECT FROM analytics.postponed_cells WHERE tenant_id = $1)"
 _CLEAN = """
-    DELETE FROM analytics.{table} WHERE ctid IN (
-      SELECT t.ctid FROM analytics.{table} t JOIN analytics.generations g USING (tenant_id)
-      WHERE tenant_id = $1 AND t.generation NOT IN (g.shown, g.building) LIMIT $2
-    )
+    DELETE FROM analytics.{table} cell USING analytics.generations g
+    WHERE cell.ctid >= ('(' || $2::bigint || ',0)')::tid
+      AND cell.ctid < ('(' || $3::bigint || ',0)')::tid
+      AND cell.tenant_id = $1 AND g.tenant_id = cell.tenant_id
+      AND cell.generation NOT IN (g.shown, g.building)
 """
+_PAGES = "SELECT pg_relation_size('analytics.{table}') / current_setting('block_size')::bigint"
 
 
 class Generations:
@@ -181,17 +183,20 @@ class Generations:
 
         await self._database.run(run)
 
-    async def clean(self, tenant_id: str, rows_max: int) -> int:
-        """See rebuild_cells.GenerationStore.clean."""
+    async def clean(self, tenant_id: str, pages_max: int) -> AsyncIterator[int]:
+        """See rebuild_cells.GenerationStore.clean. Goes through each table once, from its start."""
         tables = ["built_versions", "early_changes", "postponed_cells"]
         for family in self._families:
             tables += [family.name] if family.member is None else [family.name, family.sizes]
         for table in tables:
+            statement = _CLEAN.format(table=table)
             async with self._database.transaction() as connection:
-                answer = await connection.execute(_CLEAN.format(table=table), tenant_id, rows_max)
-            if count := int(answer.rsplit(" ", 1)[-1]):
-                return count
-        return 0
+                pages = await connection.fetchval(_PAGES.format(table=table))
+            for first in range(0, pages + 1, pages_max):
+                async with self._database.transaction() as connection:
+                    place = first, first + pages_max
+                    answer = await connection.execute(statement, tenant_id, *place)
+                yield int(answer.rsplit(" ", 1)[-1])
 
 
 async def _lock(connection: Any, tenant_id: str, building: Building) -> None:

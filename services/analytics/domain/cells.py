@@ -1,10 +1,12 @@
 """Sums of one fold, as they go into the tables."""
 
+import operator
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
-from services.analytics.domain.families.family import Family, Key
+from services.analytics.domain.families.family import Family, Key, Sums
 from services.analytics.domain.links import LinkName
 
 Row = list[int]
@@ -19,7 +21,7 @@ class Cells(msgspec.Struct):
     sums: dict[str, dict[Key, Row]]
     # Cause -> family name -> key with the member -> one number per sum. Sets, by cause: how a set
     # grows is known only where it is stored, and the ledger wants to know why it did.
-    sets: dict[int, dict[str, dict[Key, Row]]]
+    sets: dict[int, dict[str, dict[Key, Sums]]]
     # Cause -> one number per counter of the catalogue.
     causes: dict[int, Row]
     # Link -> what it is called.
@@ -32,16 +34,19 @@ class Cells(msgspec.Struct):
 
     def add(self, family: Family, cause: int, key: Key, sums: Iterable[int], times: int) -> None:
         """Add ``times`` the sums at a place of a family."""
-        if family.member is None:
-            rows = self.sums.setdefault(family.name, {})
-        else:
-            rows = self.sets.setdefault(cause, {}).setdefault(family.name, {})
+        added = tuple(n * times for n in sums)
+        if family.member is not None:
+            sets = self.sets.setdefault(cause, {}).setdefault(family.name, {})
+            known = sets.get(key)
+            sets[key] = added if known is None else tuple(map(operator.add, known, added))
+            return
+        rows = self.sums.setdefault(family.name, {})
         row = rows.get(key)
         if row is None:
-            rows[key] = [n * times for n in sums]
+            rows[key] = list(added)
             return
-        for at, n in enumerate(sums):
-            row[at] += n * times
+        for at, n in enumerate(added):
+            row[at] += n
 
     def without_zeros(self) -> "Cells":
         """Return the same without rows that came out 0."""
@@ -73,7 +78,7 @@ class Cells(msgspec.Struct):
             cells.sums[name] = {tuple(key): row for key, row in rows}
         for cause, name, rows in sets:
             families = cells.sets.setdefault(cause, {})
-            families[name] = {tuple(key): row for key, row in rows}
+            families[name] = {tuple(key): tuple(row) for key, row in rows}
         cells.causes.update(causes)
         cells.link_names.update((key, LinkName(*told)) for key, told in names)
         return cells
@@ -84,7 +89,10 @@ class Cells(msgspec.Struct):
         return not (self.sums or self.sets or self.causes or self.link_names)
 
 
-def _without_zeros(families: Mapping[str, dict[Key, Row]]) -> dict[str, dict[Key, Row]]:
+RowT = TypeVar("RowT", Row, Sums)
+
+
+def _without_zeros(families: Mapping[str, dict[Key, RowT]]) -> dict[str, dict[Key, RowT]]:
     kept = {
         name: {key: row for key, row in rows.items() if any(row)} for name, rows in families.items()
     }

@@ -43,6 +43,9 @@ _FIELDS = {
         ("messages", "next_after", "read_time_us"),
     ),
 }
+# Lists of which only is asked whether they are empty: of a list that is read as one value, the last
+# entry stands for all, and none is the empty text.
+_ASKED_IF_EMPTY = frozenset({"reached_goals"})
 # Messages that are read as messages; the others stay bytes.
 _SEEN_INSIDE = {
     ("changes", "MessageChanged"): _CHANGE,
@@ -60,7 +63,8 @@ def _view(name: str) -> descriptor_pb2.DescriptorProto:
         if field.name not in wanted:
             continue
         seen = view.field.add(name=field.name, number=field.number)
-        seen.label = _Field.LABEL_REPEATED if field.is_repeated else _Field.LABEL_OPTIONAL
+        is_list = field.is_repeated and field.name not in _ASKED_IF_EMPTY
+        seen.label = _Field.LABEL_REPEATED if is_list else _Field.LABEL_OPTIONAL
         if field.message_type is not None:
             inside = _SEEN_INSIDE.get((field.name, field.message_type.name))
             seen.type = _Field.TYPE_MESSAGE if inside else _Field.TYPE_BYTES

@@ -6,8 +6,8 @@ where.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from operator import add
+from collections.abc import Callable, Iterable
+from operator import add, attrgetter
 from typing import Any
 
 from bluetick.v1.change_pb2 import MessageFact
@@ -32,47 +32,62 @@ _EVENT, _COHORT = int(ClockName.EVENT_TIME), int(ClockName.SEND_COHORT)
 _ShapeKey = tuple[Any, ...]
 
 
+# Family name -> key -> sums, of one campaign and cause.
+_Members = dict[str, dict[Key, Sums]]
+
+
 class _Place:
     """Sums under one frame and for one cause."""
 
-    __slots__ = ("cause", "cohort", "event", "frame", "people", "versions")
+    __slots__ = ("cause", "cohort", "event", "frame", "members", "people", "versions")
 
-    def __init__(self, frame: Frame, cause: int, people: "_Members") -> None:
+    def __init__(self, frame: Frame, cause: int, members: _Members) -> None:
         self.frame = frame
         self.cause = cause
         # (minute since 1970, vector) -> how often; clock EVENT_TIME.
         self.event: defaultdict[tuple[int, Vector], int] = defaultdict(int)
         # (quarter since 1970, vector) -> how often; clock SEND_COHORT.
         self.cohort: defaultdict[tuple[int, Vector], int] = defaultdict(int)
+        # Number of a plan -> the plan, and the people that it moves under these dimensions.
+        self.people: dict[int, tuple[Plan, list[bytes]]] = {}
         self.versions = 0
-        self.people = people
+        self.members = members
 
 
-# Family name -> key -> sums, of one campaign and cause.
-_Members = dict[str, dict[Key, Sums]]
+# One call for all fields is half the price of one for each.
+_read = attrgetter(
+    "is_counted", "state", "is_recovered", "evidence_time_us", "click_count", "reply_count",
+    "tap_count", "unsubscribe_time_us", "complain_time_us", "machine_click_count", "reached_goals",
+    "machine_read_count", "human_read_time_us", "opted_out_before_time_us",
+    "complained_before_time_us",
+)  # fmt: skip
 
 
 def _shape_key(image: Any) -> _ShapeKey | None:
     """Return the fields of ``Shape`` as a plain tuple, which is quicker to make."""
-    if not image.is_counted:
+    (
+        is_counted, state, is_recovered, evidence_us, clicks, replies, taps, unsubscribe_us,
+        complain_us, machine_clicks, goals, machine_reads, human_read_us, opted_out_before_us,
+        complained_before_us,
+    ) = _read(image)  # fmt: skip
+    if not is_counted:
         return None
-    state = image.state
     return (
         state,
-        image.is_recovered,
-        image.evidence_time_us != 0,
-        image.click_count,
-        image.reply_count,
-        image.tap_count,
-        image.unsubscribe_time_us != 0,
-        image.complain_time_us != 0,
+        is_recovered,
+        evidence_us != 0,
+        clicks,
+        replies,
+        taps,
+        unsubscribe_us != 0,
+        complain_us != 0,
         state == DROPPED and image.failure_reason == UNADDRESSABLE,
-        image.machine_click_count,
-        len(image.reached_goals) > 0,
-        image.machine_read_count,
-        image.machine_read_count > 0 and image.human_read_time_us == 0,
-        image.opted_out_before_time_us != 0,
-        image.complained_before_time_us != 0,
+        machine_clicks,
+        bool(goals),
+        machine_reads,
+        machine_reads > 0 and human_read_us == 0,
+        opted_out_before_us != 0,
+        complained_before_us != 0,
     )
 
 
@@ -85,6 +100,9 @@ class Folder:
         self._plans: dict[tuple[_ShapeKey | None, _ShapeKey | None], Plan] = {}
         self._places: dict[tuple[Frame, int], _Place] = {}
         self._members: dict[tuple[CampaignName, int], _Members] = {}
+        # Cause -> scope -> place of messages without attributes, of the tenant in hand.
+        self._by_scope: dict[int, dict[bytes, _Place | None]] = {}
+        self._tenant_id = ""
         self._cells: dict[CampaignName, Cells] = {}
         self._by_act = tuple(
             family
@@ -99,7 +117,9 @@ class Folder:
         Raises:
             DecodeError: a scope or an act cannot be read. What was added so far is then unusable.
         """
-        plans, count = self._plans, 0
+        if tenant_id != self._tenant_id:
+            self._tenant_id, self._by_scope = tenant_id, {}
+        plans, by_scope, count = self._plans, self._by_scope, 0
         for change in changes:
             count += 1
             old, new = change.old_image, change.new_image
@@ -108,14 +128,27 @@ class Folder:
             if old_key is None and new_key is None:
                 continue
             plan = plans.get((old_key, new_key)) or self._plan(old_key, new_key)
-            was = self._place(tenant_id, old, change.cause) if old_key is not None else None
-            now = self._place(tenant_id, new, change.cause) if new_key is not None else None
-            if was is None and now is None:
-                continue
-            acts = change.facts
-            if change.part == 0:
-                self._add_images(plan, was, now, old_key, new_key, change)
-            if acts:
+            cause = change.cause
+            places = by_scope.get(cause)
+            if places is None:
+                places = by_scope[cause] = {}
+            was = now = None
+            if new_key is not None:
+                now = places.get(new.scope)
+                if now is None or new.attributes:
+                    now = self._place(tenant_id, new, cause)
+            if old_key is not None:
+                was = places.get(old.scope)
+                if was is None or old.attributes:
+                    was = self._place(tenant_id, old, cause)
+            if was is now:
+                if now is None:
+                    continue
+                if change.part == 0:
+                    self._move(plan, now, old, new, change)
+            elif change.part == 0:
+                self._move_between(was, now, old_key, new_key, change)
+            if change.facts:
                 self._add_acts(was, now, old, new, change)
         self.change_count += count
 
@@ -133,7 +166,8 @@ class Folder:
         plan = self._plans.get((None, key)) or self._plan(None, key)
         now.versions += message.version
         self._put(now, plan, None, message.image)
-        self._shift_members(plan, None, now, None, message.image, message.message_key)
+        people = now.people.setdefault(plan.number, (plan, []))
+        people[1].append(person_of(message.image, message.message_key))
         seen = Seen(message.image, now.frame, person_of(message.image, message.message_key))
         self._count(plan, None, None, now, seen)
         for data in message.facts:
@@ -149,10 +183,9 @@ class Folder:
         for place in self._places.values():
             self._unfold(place)
         for (name, cause), families in self._members.items():
-            cells = self._cells_of(name)
-            for family in self._planner.families:
-                for key, sums in families.get(family.name, {}).items():
-                    cells.add(family, cause, key, sums, 1)
+            sets = self._cells_of(name).sets.setdefault(cause, {})
+            for family, rows in families.items():
+                _merge(sets.setdefault(family, {}), rows)
         found = {name: cells.without_zeros() for name, cells in self._cells.items()}
         return {name: cells for name, cells in found.items() if not cells.is_empty}
 
@@ -170,6 +203,8 @@ class Folder:
             name = frame.tenant_id, frame.campaign_id
             members = self._members.setdefault((name, cause), {})
             place = self._places[frame, cause] = _Place(frame, cause, members)
+            if not frame.attributes and tenant_id == self._tenant_id:
+                self._by_scope.setdefault(cause, {})[image.scope] = place
         return place
 
     def _cells_of(self, name: CampaignName) -> Cells:
@@ -178,44 +213,54 @@ class Folder:
             cells = self._cells[name] = Cells.empty()
         return cells
 
-    def _add_images(
+    def _move(self, plan: Plan, place: _Place, old: Any, new: Any, change: Any) -> None:
+        """Move a message from one shape to another under the same dimensions."""
+        is_same_person = old.person_key == new.person_key
+        place.versions += 1
+        if plan.is_still and is_same_person and _is_at_rest(plan, old, new):
+            return
+        self._put(place, plan, old, new)
+        if not is_same_person:
+            self._shift_people(plan, place, place, old, new, change.message_key)
+        elif plan.moves_people:
+            people = place.people.get(plan.number)
+            if people is None:
+                people = place.people[plan.number] = plan, []
+            people[1].append(person_of(new, change.message_key))
+        if plan.counted:
+            self._count(plan, place, _seen(place, old, change), place, _seen(place, new, change))
+
+    def _move_between(
         self,
-        plan: Plan,
         was: _Place | None,
         now: _Place | None,
         old_key: _ShapeKey | None,
         new_key: _ShapeKey | None,
         change: Any,
     ) -> None:
-        old, new = change.old_image, change.new_image
-        if was is not now and was is not None and now is not None:
-            # Under other dimensions: all that it added there leaves, all that it adds comes here.
-            plan_was = self._plans.get((old_key, None)) or self._plan(old_key, None)
-            plan_now = self._plans.get((None, new_key)) or self._plan(None, new_key)
-            self._put(was, plan_was, old, None)
-            self._put(now, plan_now, None, new)
-        elif was is None or now is None:
-            # One of them is in no campaign: the other comes, or leaves, alone.
-            if was is None:
-                plan = self._plans.get((None, new_key)) or self._plan(None, new_key)
-            else:
-                plan = self._plans.get((old_key, None)) or self._plan(old_key, None)
-            self._put(was or now, plan, None if was is None else old, None if now is None else new)
-        else:
-            is_same_person = old.person_key == new.person_key
-            if plan.is_still and is_same_person and _is_at_rest(plan, old, new):
-                now.versions += 1
-                return
-            self._put(now, plan, old, new)
+        """Take all that the message added away from one place, and add it to another.
+
+        Either may be missing: it does not count there, or belongs to no campaign.
+        """
         version = change.version
-        if was is not None:
-            was.versions -= version - 1
-        if now is not None:
-            now.versions += version
-        self._shift_members(plan, was, now, old, new, change.message_key)
-        if plan.counted:
-            before, after = _seen(was, old, change), _seen(now, new, change)
-            self._count(plan, was, before, now, after)
+        for place, key, image, sign in (
+            (was, old_key, change.old_image, -1),
+            (now, new_key, change.new_image, +1),
+        ):
+            if place is None:
+                continue
+            before, after = (key, None) if sign < 0 else (None, key)
+            plan = self._plans.get((before, after)) or self._plan(before, after)
+            old, new = (image, None) if sign < 0 else (None, image)
+            self._put(place, plan, old, new)
+            place.versions += sign * (version if sign > 0 else version - 1)
+            if plan.moves_people:
+                people = place.people.setdefault(plan.number, (plan, []))
+                people[1].append(person_of(image, change.message_key))
+            if plan.counted:
+                seen = _seen(place, image, change)
+                sides = (place, seen, None, None) if sign < 0 else (None, None, place, seen)
+                self._count(plan, *sides)
 
     def _put(self, place: _Place | None, plan: Plan, old: Any, new: Any) -> None:
         """Put the vectors of one move where the times say: each moment, and the send's quarter."""
@@ -232,33 +277,19 @@ class Folder:
                 was, now = old_us // MINUTE_US, new_us // MINUTE_US
                 _shift(event, before, after, step.difference, was, now)
 
-    def _shift_members(
-        self,
-        plan: Plan,
-        was: _Place | None,
-        now: _Place | None,
-        old: Any,
-        new: Any,
-        message_key: bytes,
+    def _shift_people(
+        self, plan: Plan, was: _Place, now: _Place, old: Any, new: Any, message_key: bytes
     ) -> None:
-        if was is now and old.person_key == new.person_key:
-            assert now is not None
-            person = b""
-            for move in plan.shaped:
-                if move.difference is not None:
-                    person = person or person_of(new, message_key)
-                    for key in move.how.places(now.frame, person):
-                        _add_sums(now.people, move.family.name, key, move.difference)
-            return
+        """Take the old person out of all sets, and put the new one in."""
         for move in plan.shaped:
-            name = move.family.name
-            if was is not None and move.before is not None and any(move.before):
-                away = tuple(-n for n in move.before)
-                for key in move.how.places(was.frame, person_of(old, message_key)):
-                    _add_sums(was.people, name, key, away)
-            if now is not None and move.after is not None and any(move.after):
-                for key in move.how.places(now.frame, person_of(new, message_key)):
-                    _add_sums(now.people, name, key, move.after)
+            for place, image, sums, sign in (
+                (was, old, move.before, -1),
+                (now, new, move.after, +1),
+            ):
+                if sums is not None:
+                    moved = tuple(sign * n for n in sums)
+                    for key in move.how.places(place.frame, person_of(image, message_key)):
+                        _add_sums(place.members, move.family.name, key, moved)
 
     def _count(
         self,
@@ -313,6 +344,11 @@ class Folder:
         """Spread the sums of one place over the rows of all families that are placed by time."""
         frame = place.frame
         cells = self._cells_of((frame.tenant_id, frame.campaign_id))
+        for plan, people in place.people.values():
+            for move in plan.shaped:
+                if move.difference is not None:
+                    sets = place.members.setdefault(move.family.name, {})
+                    _add_people(sets, move.how.places, frame, people, move.difference)
         for family in self._planner.families:
             if isinstance(family.how, Versioned):
                 cells.add(family, place.cause, (), (place.versions,), 1)
@@ -343,6 +379,28 @@ def _add_vector(rows: dict[Any, list[int]], key: Any, vector: Vector, n: int) ->
         row = rows[key] = [0] * len(STORED)
     for index, count in vector.counts:
         row[index] += count * n
+
+
+def _merge(into: dict[Key, Sums], rows: dict[Key, Sums]) -> None:
+    if not into:
+        into.update(rows)
+        return
+    for key, sums in rows.items():
+        known = into.get(key)
+        into[key] = sums if known is None else tuple(map(add, known, sums))
+
+
+def _add_people(
+    rows: dict[Key, Sums],
+    places: Callable[[Frame, bytes], Iterable[Key]],
+    frame: Frame,
+    people: Iterable[bytes],
+    sums: Sums,
+) -> None:
+    for person in people:
+        for key in places(frame, person):
+            known = rows.get(key)
+            rows[key] = sums if known is None else tuple(map(add, known, sums))
 
 
 def _add_sums(members: _Members, name: str, key: Key, sums: Sums) -> None:

@@ -1,6 +1,7 @@
 """What a move between two shapes does, before any time or dimension is looked at."""
 
 from functools import lru_cache
+from itertools import count
 from operator import attrgetter
 
 import msgspec
@@ -59,6 +60,9 @@ class Plan(msgspec.Struct, frozen=True):
     counted: tuple[tuple[Family, Counted, bool, bool], ...]
     # Nothing counts differently, unless a time or a dimension has moved.
     is_still: bool
+    # Some set gains or loses the person.
+    moves_people: bool
+    number: int
 
 
 _FIELD_OF = {
@@ -114,6 +118,7 @@ class Planner:
 
     def __init__(self, families: tuple[Family, ...]) -> None:
         self.families = families
+        self._numbers = count()
         self.plan = lru_cache(maxsize=65_536)(self._plan)
 
     def _plan(self, old: Shape | None, new: Shape | None) -> Plan:
@@ -140,4 +145,6 @@ class Planner:
             tuple(shaped),
             tuple(counted),
             before == after and not counted and all(one.difference is None for one in shaped),
+            any(one.difference is not None for one in shaped),
+            next(self._numbers),
         )

@@ -23,6 +23,8 @@ from services.analytics.domain.shape import Shape
 Key = tuple[int | str | bytes, ...]
 Sums = tuple[int, ...]
 Act = change_pb2.MessageFact
+# Length of the hash that stands for the member of a set.
+MEMBER_BYTES = 16
 
 
 class Kind(Enum):
@@ -96,6 +98,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     key: tuple[Column, ...]
     sums: tuple[str, ...]
     how: Placed | Shaped | Counted | Versioned
+    # A hash of MEMBER_BYTES.
     member: Column | None = None
     # Rows with a minute in their key that are older are gone: what they say, coarser rows say too.
     kept_h: int | None = None
