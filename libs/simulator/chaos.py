@@ -11,9 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from libs.simulator.facts import ENGAGEMENT_KINDS, Fact
+from libs.simulator.facts import ENGAGEMENT_KINDS, Fact, FactKind
 
 T = TypeVar("T")
+
+# Of these the last to happen counts: with another clock it would be another one.
+_ORDERED_KINDS = frozenset({FactKind.REACTION, FactKind.REACTION_REMOVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,4 +128,6 @@ def _displace(place: float, chaos: Chaos, chance: random.Random) -> float:
 
 
 def _skew(fact: Fact, chaos: Chaos, chance: random.Random) -> int:
+    if fact.kind in _ORDERED_KINDS:
+        return fact.occur_time_s
     return fact.occur_time_s + chance.randint(-chaos.skew_max_s, chaos.skew_max_s)

@@ -57,6 +57,7 @@ COUNTERS = (
     "quick_reply_taps",
     "interacted",
     "unsubscribed",
+    "opted_out_before",
     "complained",
     "recovered",
     "addressable",
@@ -111,7 +112,7 @@ def count_truth(messages: Iterable[SimulatedMessage], facts: Iterable[Fact]) -> 
     for message in messages:
         if message.is_recorded:
             channels.add(message.channel)
-            _count_message(tally, message, list(facts_by_ref[message.message_ref].values()))
+            _count_message(tally, message, _standing(facts_by_ref[message.message_ref].values()))
     for name, members in tally.people.items():
         tally.counts[name] = len(members)
     unavailable = ABSENT_BY_SMS if channels == {Channel.SMS} else {}
@@ -121,6 +122,14 @@ def count_truth(messages: Iterable[SimulatedMessage], facts: Iterable[Fact]) -> 
         unavailable=dict(unavailable),
         caveats=dict(CAVEATS_OF_EMAIL) if Channel.EMAIL in channels else {},
     )
+
+
+def _standing(facts: Iterable[Fact]) -> list[Fact]:
+    """Leave out what was taken back: a reaction that its person removed counts nowhere."""
+    told = list(facts)
+    if not any(fact.kind is FactKind.REACTION_REMOVED for fact in told):
+        return told
+    return [fact for fact in told if fact.kind is not FactKind.REACTION]
 
 
 def _count_message(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fact]) -> None:
@@ -170,10 +179,9 @@ def _count_acts(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fact])
     clicks = [fact for fact in facts if fact.kind is FactKind.CLICK]
     replies = sum(fact.kind in _REPLY_KINDS for fact in facts)
     taps = sum(fact.kind in _TAP_KINDS for fact in facts)
-    opted_out = any(
-        fact.kind is FactKind.OPT_OUT or fact.opts_out or fact.code == OPT_OUT_CODE
-        for fact in facts
-    )
+    # A failure that says that the person opted out tells of a choice made before this message.
+    opted_out = any(fact.kind is FactKind.OPT_OUT for fact in facts)
+    opted_out_before = any(fact.opts_out or fact.code == OPT_OUT_CODE for fact in facts)
     counts["clicks"] += len(clicks)
     counts["clicked"] += bool(clicks)
     counts["replies"] += replies
@@ -181,6 +189,7 @@ def _count_acts(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fact])
     counts["quick_reply_taps"] += taps
     counts["interacted"] += bool(clicks or taps)
     counts["unsubscribed"] += opted_out
+    counts["opted_out_before"] += opted_out_before
     if clicks:
         tally.people["people_clicked"].add(message.contact_id)
         links = {f"{message.contact_id} {click.link_id}" for click in clicks}

@@ -167,6 +167,20 @@ def test_nothing_happens_outside_the_span_of_the_campaign() -> None:
     assert min(times) >= START_S and max(times) <= START_S + SPAN_S
 
 
+def test_a_reaction_that_was_taken_back_counts_nowhere() -> None:
+    """Whichever of the two is heard of first."""
+    kept, removed = a_message("m1"), a_message("m2")
+    facts = [
+        *some_facts(kept, FactKind.DELIVERED, FactKind.REACTION),
+        *some_facts(removed, FactKind.DELIVERED, FactKind.REACTION, FactKind.REACTION_REMOVED),
+    ]
+
+    for told in (facts, facts[::-1]):
+        counters = count_truth([kept, removed], told).counters
+        found = {name: counters[name] for name in ("delivered", "replied", "replies")}
+        assert found == {"delivered": 2, "replied": 1, "replies": 1}
+
+
 def test_a_small_campaign_is_counted_as_by_hand() -> None:
     """The recount is the judge of everything else; here a person can follow every number."""
     two_numbers = [a_message("m1", contact_id="p1"), a_message("m2", contact_id="p1")]
@@ -206,7 +220,7 @@ def test_a_small_campaign_is_counted_as_by_hand() -> None:
         "repliers": 1,
         "quick_reply_taps": 1,
         "interacted": 2,
-        "unsubscribed": 1,
+        "opted_out_before": 1,
         "recovered": 1,
         "addressable": 7,
         "failed_addressable": 1,
