@@ -69,7 +69,10 @@ def named(error: BaseException, *, is_connected: bool) -> DatabaseUnavailable | 
         return PoolExhausted("all connections of the pool are at work (DATABASE_POOL_SIZE)")
     said = _said(error)
     if isinstance(said, asyncpg.PostgresError):
-        return _by_sqlstate(said)
+        known = _by_sqlstate(said)
+        if known is None and not is_connected:
+            return DatabaseUnavailable(f"PostgreSQL takes no connection: {said}")
+        return known
     if isinstance(said, asyncpg.ClientConfigurationError):
         return DatabaseMisconfigured(f"DATABASE_URL cannot be used: {said}")
     if isinstance(said, TimeoutError) and is_connected:

@@ -31,6 +31,11 @@ CONSUMER_FAILURES: Final = metrics.counter(
 CONSUMER_MADE: Final = metrics.counter(
     "consumer_made_total", "Times that the durable consumer was made, or made again", ("consumer",)
 )
+WENT_BACK: Final = metrics.counter(
+    "consumer_went_back_total",
+    "Times that a consumer began again from the database's checkpoint: restored, or restarted",
+    ("consumer", "why"),
+)
 SET_ASIDE: Final = metrics.counter(
     "set_aside_total", "Broker messages kept for the operator in SET_ASIDE", ("consumer",)
 )

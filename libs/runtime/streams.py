@@ -23,11 +23,15 @@ _log = logs.get_logger()
 EVENTS_STREAM: Final = "EVENTS"
 CHANGES_STREAM: Final = "CHANGES"
 SET_ASIDE_STREAM: Final = "SET_ASIDE"
+CHECKPOINTS_STREAM: Final = "CHECKPOINTS"
 # A lane only spreads load over streams at size; one lane is the default and nothing depends on it.
 EVENTS_SUBJECT: Final = "bluetick.events.v1.0"
 EVENTS_SUBJECTS: Final = "bluetick.events.v1.>"
 CHANGES_SUBJECTS: Final = "bluetick.changes.v1.>"
 SET_ASIDE_SUBJECT: Final = "bluetick.set_aside.v1"
+CHECKPOINTS_SUBJECT: Final = "bluetick.checkpoints.v1"
+# One small message a consumer.
+_CHECKPOINTS_BYTES_MAX: Final = 16 * 1024 * 1024
 
 # From here on the operator has to act; there is time left.
 FILL_WARNING: Final = 0.8
@@ -62,6 +66,8 @@ def wanted_streams(settings: RuntimeSettings) -> list[StreamConfig]:
             duplicate_window=120.0,
             allow_atomic=name == CHANGES_STREAM,
             allow_direct=False,
+            # Of checkpoints, the last one of each consumer.
+            max_msgs_per_subject=1 if name == CHECKPOINTS_STREAM else -1,
         )
 
     return [
@@ -71,6 +77,7 @@ def wanted_streams(settings: RuntimeSettings) -> list[StreamConfig]:
                settings.changes_bytes_max),
         # Kept until somebody puts it back: no age.
         stream(SET_ASIDE_STREAM, f"{SET_ASIDE_SUBJECT}.>", 0, settings.set_aside_bytes_max),
+        stream(CHECKPOINTS_STREAM, f"{CHECKPOINTS_SUBJECT}.>", 0, _CHECKPOINTS_BYTES_MAX),
     ]  # fmt: skip
 
 

@@ -36,7 +36,7 @@ async def note_sends(
         if not change.is_moved:
             continue
         key, old, new = change.key, change.old, change.new
-        if not told.may_move_send(key, new):
+        if not told.may_move_send(key, new) and not _is_renamed(old, new):
             continue
         before = send_of(key[0], old) if old is not None else None
         after = send_of(key[0], new)
@@ -45,15 +45,19 @@ async def note_sends(
             continue
         if before is not None:
             touched.add_message(key, new, before, window_us)
-            gone.append((key[0], *before, key[1]))
+            gone.append((key[0], *before[:2], key[1], before[2]))
         if after is not None:
-            come.append((key[0], *after, key[1]))
+            come.append((key[0], *after[:2], key[1], after[2]))
     for key, message in unmoved.items():
         if told.may_move_send(key, message):
             touched.add_message(key, message, send_of(key[0], message), window_us)
     if gone or come:
         await store.move_sends(gone, come)
     return touched
+
+
+def _is_renamed(old: Message | None, new: Message) -> bool:
+    return old is not None and (old.account != new.account or old.provider != new.provider)
 
 
 async def attribute_acts(store: Store, touched: Touched, window_us: int) -> list[Change]:

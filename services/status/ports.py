@@ -12,7 +12,15 @@ from services.status.domain.attribution import Act, Move, Touched
 from services.status.domain.changes import Change, Known
 from services.status.domain.due import Due
 from services.status.domain.facts import Fact
-from services.status.domain.gather import ActPlace, FactPlace, Gathered, Key, Notice, Telling
+from services.status.domain.gather import (
+    ActPlace,
+    AddressAct,
+    FactPlace,
+    Gathered,
+    Key,
+    Notice,
+    Telling,
+)
 from services.status.domain.unknown_words import UnknownWord
 
 ResultT = TypeVar("ResultT")
@@ -20,8 +28,8 @@ ResultT = TypeVar("ResultT")
 Ref = tuple[str, bytes, bytes, bool]
 # (message, the telling of an act that stood, the one that stands now); None: none.
 Standing = tuple[Key, Fact | None, Fact | None]
-# (tenant_id, address_key, accept_time_us, message_key)
-Send = tuple[str, bytes, int, bytes]
+# (tenant_id, address_key, accept_time_us, message_key, where it went out)
+Send = tuple[str, bytes, int, bytes, bytes]
 
 
 class OutboxEntry(msgspec.Struct, frozen=True, gc=False):
@@ -76,7 +84,7 @@ class Store(Protocol):
     async def read_all_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts that stand on these messages, those told by an address included."""
 
-    async def add_address_acts(self, acts: dict[ActPlace, Fact]) -> None:
+    async def add_address_acts(self, acts: dict[ActPlace, AddressAct]) -> None:
         """Insert acts told by an address, on no message yet; repeats once."""
 
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
@@ -180,3 +188,6 @@ class Outbox(Protocol):
 
     async def measure(self) -> tuple[int, int | None, int]:
         """Return how many entries wait, when the oldest was made, and how many lie aside."""
+
+    async def put_back(self) -> int:
+        """Put what was set aside back, for ``sweep`` to try again; return how many entries."""

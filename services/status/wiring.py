@@ -14,6 +14,7 @@ from bluetick.v1.snapshot_service_pb2_grpc import add_SnapshotServiceServicer_to
 from libs.catalogue.standing import configure
 from libs.runtime import logs
 from libs.runtime.broker import EVENTS_STREAM, Broker
+from libs.runtime.checkpoints import Checkpoints
 from libs.runtime.chores import run_chore
 from libs.runtime.clock import Clock, SystemClock
 from libs.runtime.consumer import PullConsumer
@@ -99,7 +100,11 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     port = await _serve_rpc(scope, settings, messages, callbacks, snapshots)
     _sweep(scope, settings, outbox, clock)
     lanes = await _open_lanes(scope, settings, apply_events, outbox)
-    _consume(scope, settings, broker, lanes)
+    checkpoints = Checkpoints(
+        database, broker, schema="status", stream=EVENTS_STREAM, consumer=DURABLE
+    )
+    run_chore(scope, "checkpoints", partial(checkpoints.keep, scope.stopping))
+    _consume(scope, settings, broker, lanes, checkpoints)
     _do_chores(scope, database, clock)
     await serve_progress(broker, FlowPositions(broker, database), clock)
     settle(scope)
@@ -206,7 +211,13 @@ async def _open_lanes(
     return lanes
 
 
-def _consume(scope: Scope, settings: StatusSettings, broker: Broker, lanes: Lanes) -> None:
+def _consume(
+    scope: Scope,
+    settings: StatusSettings,
+    broker: Broker,
+    lanes: Lanes,
+    checkpoints: Checkpoints,
+) -> None:
     consumer = PullConsumer(
         broker,
         stream=EVENTS_STREAM,
@@ -215,6 +226,7 @@ def _consume(scope: Scope, settings: StatusSettings, broker: Broker, lanes: Lane
         concurrent_max=settings.status_batches_max,
         batch_messages_max=settings.status_batch_messages_max,
         batch_bytes_max=settings.status_batch_bytes_max,
+        start=checkpoints.start,
     )
     run_consumer(scope, "event_consumer", consumer)
 

@@ -193,7 +193,8 @@ def test_the_development_files_are_of_the_services_forms() -> None:
     for role in Role:
         found = keys.find(f"bluetick_dev_{role.name.lower()}")
         assert found is not None
-        assert (found.tenant_id, found.role) == ("demo", role)
+        tenant = "" if role is Role.OPERATOR else "demo"
+        assert (found.tenant_id, found.role) == (tenant, role)
     account = accounts.find("meta", "acct_1")
     assert account is not None
     assert account.tenant_id == "demo"

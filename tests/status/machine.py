@@ -48,6 +48,9 @@ class CollectingOutbox:
     async def measure(self) -> tuple[int, int | None, int]:
         raise AssertionError("Nobody asks here.")
 
+    async def put_back(self) -> int:
+        raise AssertionError("Nothing lies aside here.")
+
     @property
     def changes(self) -> list[change_pb2.MessageChanged]:
         return [change for batch in self.batches for change in batch.changes]

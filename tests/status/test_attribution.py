@@ -17,8 +17,11 @@ from libs.runtime.database import Database
 from libs.runtime.keys import message_key
 from libs.testkit import builders
 from libs.testkit.clock import ManualClock
+from services.status.adapters.message_store import MessageStore
 from services.status.adapters.readers import MessageRows
-from services.status.domain.attribution import HOUR_US
+from services.status.domain.attribution import HOUR_US, Act
+from services.status.domain.facts import Fact
+from services.status.domain.origins import may_answer, origin
 from services.status.ports import OutboxEntry
 from tests.status.machine import (
     Bench,
@@ -412,3 +415,99 @@ def _assert_facts_are_the_acts_counted(changes: Sequence[MessageChanged]) -> Non
     for key, change in newest.items():
         assert set(told[key].values()) <= {0, 1}
         assert sum(told[key].values()) == change.new_image.reply_count
+
+
+ORIGINS = tuple(
+    origin(channel, "meta", account, own)
+    for channel in (0, words.CHANNEL_SMS, words.CHANNEL_WHATSAPP)
+    for account in ("", "shop", "bank")
+    for own in ("", "+14155550100", "001 415 555 0100", "+14155550111", "SHOP")
+)
+
+
+async def test_the_store_finds_the_last_send_that_an_act_may_answer(bench: Bench) -> None:
+    """The rule in the store is the one in the code, for every pair of origins."""
+    acts = {f"{n}": one for n, one in enumerate(ORIGINS)}
+    address = b"a" * 16
+    sends = [(builders.TENANT, address, T + n, bytes([n]) * 16, o) for n, o in enumerate(ORIGINS)]
+    told = [
+        Act(
+            (builders.TENANT, address, name, b"f" * 16),
+            Fact(name, words.EVENT_KIND_REPLIED, T + 100, b"", False, False, False),
+            b"",
+            came_in,
+        )
+        for name, came_in in acts.items()
+    ]
+    async with bench.database.transaction() as connection:
+        store = MessageStore(connection)
+        await store.move_sends((), sends)
+        found = await store.last_sends(told, WINDOW_US)
+
+    for name, came_in in acts.items():
+        last = [key for _, _, _, key, sent in sends if may_answer(came_in, sent)]
+        assert found.get((builders.TENANT, address, name)) == (last[-1] if last else None)
+
+
+@pytest.mark.parametrize(
+    ("came_in", "is_answer"),
+    [
+        ({}, True),
+        ({"channel": words.CHANNEL_WHATSAPP}, True),
+        ({"channel": words.CHANNEL_SMS}, False),
+        ({"account": "acct_2"}, False),
+        ({"own_address": "+1 415 555 0100", "account": "acct_2"}, True),
+        ({"own_address": "+14155550111"}, False),
+        ({"own_address": "SHOP"}, True),
+        ({"provider": "", "account": ""}, True),
+    ],
+)
+async def test_only_what_came_in_where_the_message_went_out_answers_it(
+    bench: Bench, came_in: dict[str, Any], is_answer: bool
+) -> None:
+    """An SMS is not answered by WhatsApp, and who writes to the shop does not answer the bank."""
+    act = an_act("r1", T + 2)
+    for field, value in came_in.items():
+        setattr(act, field, value)
+
+    await bench.apply(act)
+    await bench.apply(a_send("X", T))
+
+    assert await replies(bench) == ({"X": 1} if is_answer else {})
+
+
+async def test_what_came_in_elsewhere_passes_over_later_sends(bench: Bench) -> None:
+    """The last message of that channel is answered, not the last of all."""
+    sms = builders.a_registration("campaign-Y", channel=words.CHANNEL_SMS)
+    later = builders.a_registered(
+        provider_message_id="Y", message_ref="ref-Y", occur_time_us=T + 1, registration=sms
+    )
+    act = an_act("r1", T + 2)
+    act.channel = words.CHANNEL_WHATSAPP
+
+    for events in ((act,), (later,), (a_send("X", T),)):
+        await bench.apply(*events)
+
+    assert await replies(bench) == {"X": 1}
+
+
+async def test_an_advert_or_a_group_is_no_answer(bench: Bench) -> None:
+    """Who saw an advert writes about the advert."""
+    await bench.apply(a_send("X", T), an_act("r1", T + 2, answers_nothing="ADVERT"))
+
+    assert await replies(bench) == {}
+
+
+async def test_an_account_that_is_renamed_takes_its_answers_along(bench: Bench) -> None:
+    """The account of a message is the smaller of two that are told, whichever came first."""
+    renamed = builders.an_event(
+        words.EVENT_KIND_SENT, provider_message_id="X", account="acct_0", occur_time_us=T + 1
+    )
+    act = an_act("r1", T + 2)
+    act.account = "acct_0"
+
+    await bench.apply(a_send("X", T), act)
+    assert await replies(bench) == {}
+
+    await bench.apply(renamed)
+    assert await replies(bench) == {"X": 1}

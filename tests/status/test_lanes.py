@@ -11,6 +11,8 @@ import asyncpg
 import pytest
 from bluetick.v1 import common_pb2 as words
 
+from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker
+from libs.runtime.consumer import PullConsumer
 from libs.runtime.database import Database, RowsLocked
 from libs.runtime.verdicts import Verdict, verdict_of
 from libs.testkit import builders
@@ -206,3 +208,40 @@ async def test_a_burst_of_calls_shares_transactions_and_a_lone_one_does_not_wait
     batches = {batch.batch_id for batch in bench.outbox.batches}
     assert len(bench.outbox.changes) == 64
     assert len(batches) <= 8
+
+
+async def test_through_the_consumer_only_the_broker_messages_that_tell_of_held_rows_wait(
+    published: Bench, broker: Broker, database_url: str, open_lanes: OpenLanes
+) -> None:
+    """From outside: the flow goes on beside the locks, and mends itself when they are gone."""
+    ids = [f"wamid.{n}" for n in range(40)]
+    await published.apply(*(builders.an_event(provider_message_id=own_id) for own_id in ids))
+    for own_id in ids:
+        read = builders.an_event(
+            words.EVENT_KIND_READ, provider_message_id=own_id, occur_time_us=T + 1
+        )
+        data = builders.a_batch(read).SerializeToString()
+        await broker.publish(EVENTS_SUBJECT, data, msg_id=own_id, stream=EVENTS_STREAM)
+    blocked = sorted(
+        builders.an_event(provider_message_id=own_id).message_key for own_id in ids[:3]
+    )
+    lanes = open_lanes(published, lock_timeout_s=0.2)
+    consumer = PullConsumer(
+        broker, stream=EVENTS_STREAM, durable="status", handle=lanes.handle, concurrent_max=4
+    )
+
+    async def unread() -> set[bytes]:
+        found = await published.images()
+        return {key for key, (_, image) in found.items() if not image.read_time_us}
+
+    async with held(database_url, blocked):
+        running = asyncio.create_task(consumer.run())
+        async with asyncio.timeout(60):
+            while await unread() != set(blocked):
+                await asyncio.sleep(0.05)
+        assert not consumer.fault
+    async with asyncio.timeout(60):
+        while await unread():
+            await asyncio.sleep(0.05)
+    await consumer.stop()
+    await running

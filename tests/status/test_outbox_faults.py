@@ -52,10 +52,15 @@ async def test_an_entry_that_the_broker_can_never_take_lies_aside_and_its_neighb
     told = [change for _, _, batch in await changes_in(broker) for change in batch.changes]
     assert [change.new_image.failure_code for change in told] == ["1", "2"]
     assert await outbox.measure() == (0, None, 1)
-    # Put back after the cause is gone, it goes out with the id that it had.
+    # Tried again it lies aside again; after the cause is gone it goes out with the id that it had.
     ((aside,),) = await bench.rows("SELECT outbox_id::text FROM status.outbox_aside")
+    assert await sweeper.retry_aside() == 1
+    await sweeper.sweep()
+    assert await outbox.measure() == (0, None, 1)
     await limit_changes(broker, max_msg_size=-1)
-    assert await outbox.put_back() == 1
+    assert await sweeper.retry_aside() == 0
+    clock.advance(s=10)
+    assert await sweeper.retry_aside() == 1
     await sweeper.sweep()
     assert (await changes_in(broker))[-1][1] == aside
     assert await outbox.measure() == (0, None, 0)

@@ -19,6 +19,7 @@ from services.status.domain.due import Due
 from services.status.domain.facts import Fact, stored_fact
 from services.status.domain.gather import (
     ActPlace,
+    AddressAct,
     FactPlace,
     Gathered,
     Key,
@@ -125,17 +126,17 @@ class MessageStore:
 
     # -- acts told by an address -------------------------------------------------------------------
 
-    async def add_address_acts(self, acts: dict[ActPlace, Fact]) -> None:
+    async def add_address_acts(self, acts: dict[ActPlace, AddressAct]) -> None:
         """Insert acts told by an address, on no message yet."""
         rows = [
-            (key, tenant_id, fact_id, mark, fact.occur_time_us, fact.told, None)
-            for (tenant_id, key, fact_id, mark), fact in acts.items()
+            (key, tenant_id, fact_id, mark, fact.occur_time_us, fact.told, None, came_in)
+            for (tenant_id, key, fact_id, mark), (fact, came_in) in acts.items()
         ]
         rows.sort(key=lambda row: row[:4])
         await self._connection.execute(sql.ADD_ADDRESS_ACTS, *_columns(rows))
 
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
-        """Delete and insert (tenant_id, address_key, accept_time_us, message_key)."""
+        """Delete and insert sends."""
         if rows := sorted((send[1], send[0], *send[2:]) for send in gone):
             await self._connection.execute(sql.REMOVE_ADDRESS_SENDS, rows)
         if rows := sorted((send[1], send[0], *send[2:]) for send in come):
@@ -149,7 +150,9 @@ class MessageStore:
     async def lock_acts(self, touched: Touched) -> list[Act]:
         """Lock acts, sorted by place; those that appear meanwhile are somebody else's to move."""
         rows = await self._connection.fetch(sql.LOCK_ADDRESS_ACTS, *_touched(touched))
-        return [Act(tuple(row[:4]), stored_fact(row[2], row[4]), row[5] or b"") for row in rows]
+        return [
+            Act(tuple(row[:4]), stored_fact(row[2], row[4]), row[5] or b"", row[6]) for row in rows
+        ]
 
     async def last_sends(
         self, acts: Iterable[Act], window_us: int
@@ -157,7 +160,7 @@ class MessageStore:
         """Look the send before each act up."""
         rows = await self._connection.fetch(
             sql.LAST_SENDS,
-            *_columns((*act.place[:3], act.fact.occur_time_us) for act in acts),
+            *_columns((*act.place[:3], act.fact.occur_time_us, act.origin) for act in acts),
             window_us,
         )
         return {(row[0], row[1], row[2]): row[3] for row in rows}

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from services.status.adapters import tables
+from services.status.domain.origins import CHANNEL_BYTES, PART_BYTES, UNTOLD
 
 _SQL_TYPES = {
     Text: "text",
@@ -204,7 +205,7 @@ WITH found AS (
     UNION
     SELECT t.tenant_id, t.address_key, t.fact_id FROM {_ACTED} {_BY_MESSAGE}
 )
-SELECT a.tenant_id, a.address_key, a.fact_id, a.fingerprint, a.act, a.message_key
+SELECT a.tenant_id, a.address_key, a.fact_id, a.fingerprint, a.act, a.message_key, a.origin
 FROM found AS k
 JOIN {tables.address_acts.fullname} AS a
   ON a.tenant_id = k.tenant_id AND a.address_key = k.address_key AND a.fact_id = k.fact_id
@@ -212,16 +213,34 @@ ORDER BY a.tenant_id, a.address_key, a.fact_id, a.fingerprint
 FOR UPDATE OF a
 """
 
+
+def _agree(start: int, size: int) -> str:
+    """Return whether a part of two origins is the same, or was not told of one."""
+    one, other = (f"substr({row}.origin, {start}, {size})" for row in "ks")
+    untold = f"'\\x{'00' * size}'::bytea"
+    return f"({one} = {other} OR {one} = {untold} OR {other} = {untold})"
+
+
+# ``domain.origins.may_answer``: the channel, and our number, or else the account. Where both sides
+# tell a number, it decides alone.
+_CHANNEL_AT, _ACCOUNT_AT, _OWN_AT = 1, 1 + CHANNEL_BYTES, 1 + CHANNEL_BYTES + PART_BYTES
+_OWN_TOLD = " AND ".join(
+    f"substr({row}.origin, {_OWN_AT}) <> '\\x{UNTOLD.hex()}'::bytea" for row in "ks"
+)
+_MAY_ANSWER = f"""{_agree(_CHANNEL_AT, CHANNEL_BYTES)} AND {_agree(_OWN_AT, PART_BYTES)}
+      AND (({_OWN_TOLD}) OR {_agree(_ACCOUNT_AT, PART_BYTES)})"""
+
 # The greater key where two were accepted in one microsecond: any fixed choice will do.
 LAST_SENDS = f"""
 SELECT k.tenant_id, k.address_key, k.fact_id, s.message_key
-FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[])
-  AS k(tenant_id, address_key, fact_id, occur_time_us)
+FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bytea[])
+  AS k(tenant_id, address_key, fact_id, occur_time_us, origin)
 CROSS JOIN LATERAL (
     SELECT s.message_key
     FROM {tables.address_sends.fullname} AS s
     WHERE s.tenant_id = k.tenant_id AND s.address_key = k.address_key
-      AND s.accept_time_us BETWEEN k.occur_time_us - $5::bigint AND k.occur_time_us
+      AND s.accept_time_us BETWEEN k.occur_time_us - $6::bigint AND k.occur_time_us
+      AND {_MAY_ANSWER}
     ORDER BY s.accept_time_us DESC, s.message_key DESC
     LIMIT 1
 ) AS s

@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from libs.runtime.checkpoint_table import checkpoint_table
+
 SCHEMA = "status"
 
 metadata = MetaData(
@@ -128,6 +130,8 @@ address_sends = Table(
     "address_sends",
     metadata,
     *_key("address_key", "tenant_id", "accept_time_us", "message_key"),
+    # Channel, account and our number; see ``domain.origins``.
+    _column("origin", LargeBinary),
 )
 
 # Acts told by an address only, each way of telling once; ``message_key``: on which message it is
@@ -140,6 +144,7 @@ address_acts = Table(
     _column("act", LargeBinary),
     # Null and not empty: a value that most rows share would mislead the planner.
     Column("message_key", LargeBinary),
+    _column("origin", LargeBinary),
     Index(None, "address_key", "tenant_id", "occur_time_us"),
     Index(None, "message_key", "tenant_id", postgresql_where=text("message_key IS NOT NULL")),
 )
@@ -283,5 +288,8 @@ def _outbox(name: str, *more: Column[Any]) -> Table:
 # Changes committed and not yet known to be published. Nearly always empty.
 outbox = _outbox("outbox")
 
-# Of those, what the broker can never take as it stands. An operator puts it back.
+# Of those, what the broker can never take as it stands. It is tried again from time to time.
 outbox_aside = _outbox("outbox_aside", _column("reason", Text))
+
+# Up to where EVENTS is committed here, so that a restored database is noticed.
+checkpoints = checkpoint_table(metadata)

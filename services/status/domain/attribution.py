@@ -1,4 +1,6 @@
-"""To which message an act belongs that names none: the last one sent to that address in a window.
+"""To which message an act belongs that names none: the last one that it may answer, in a window.
+
+That is one sent to the same address, on the channel and from the number or account written to.
 
 What is decided is a function of all sends and all acts of an address, so order cannot matter: a
 send told late takes the acts that are its own from the message that had them.
@@ -10,10 +12,13 @@ import msgspec
 
 from services.status.domain.addresses import address_key
 from services.status.domain.facts import Fact
-from services.status.domain.gather import ActPlace, Key
+from services.status.domain.gather import ActPlace, AddressAct, Key
 from services.status.domain.message import Message, has_failed
+from services.status.domain.origins import origin
 
 HOUR_US = 3_600_000_000
+# (address_key, accept_time_us, where it went out)
+Sent = tuple[bytes, int, bytes]
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
@@ -22,6 +27,7 @@ class Act(msgspec.Struct, frozen=True, gc=False):
     place: ActPlace
     fact: Fact
     message_key: bytes  # empty: on none
+    origin: bytes = b""  # where it came in, see ``domain.origins``
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):
@@ -51,23 +57,21 @@ class Touched(msgspec.Struct):
         self.to_us = max(self.to_us, to_us)
         self.addresses.add(address)
 
-    def add_message(
-        self, key: Key, message: Message, send: tuple[bytes, int] | None, window_us: int
-    ) -> None:
+    def add_message(self, key: Key, message: Message, send: Sent | None, window_us: int) -> None:
         """Add the acts that a message may win by ``send``, and those that it has and may lose."""
         if send is not None:
             self.add((key[0], send[0]), send[1], send[1] + window_us)
         if message.attributed:
             self.messages.add(key)
 
-    def add_acts(self, acts: Iterable[tuple[ActPlace, Fact]]) -> None:
+    def add_acts(self, acts: Iterable[tuple[ActPlace, AddressAct]]) -> None:
         """Add acts that were just told."""
-        for place, fact in acts:
+        for place, (fact, _) in acts:
             self.add(place[:2], fact.occur_time_us, fact.occur_time_us)
 
 
-def send_of(tenant_id: str, message: Message) -> tuple[bytes, int] | None:
-    """Return to which address and when the message was sent; None if nobody can answer it.
+def send_of(tenant_id: str, message: Message) -> Sent | None:
+    """Return to whom, when and from where the message was sent; None if nobody can answer it.
 
     It must count, an address must be known, and it must not have failed by its own reports: a
     reply answers what arrived, and must not lift a failure that it says nothing about.
@@ -78,7 +82,17 @@ def send_of(tenant_id: str, message: Message) -> tuple[bytes, int] | None:
     if has_failed(message):
         return None
     key = address_key(tenant_id, record.address)
-    return (key, message.accept_time_us) if key else None
+    if not key:
+        return None
+    return key, message.accept_time_us, sent_from(message)
+
+
+def sent_from(message: Message) -> bytes:
+    """Return where the message went out, by its record and its account."""
+    record = message.record
+    if record is None:
+        return origin(message.told_channel, message.provider, message.account, "")
+    return origin(record.channel, message.provider, message.account, record.sender)
 
 
 def standing_acts(acts: Iterable[Act]) -> dict[tuple[str, bytes, str], Act]:

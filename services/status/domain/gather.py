@@ -21,6 +21,7 @@ from services.status.domain.addresses import address_key
 from services.status.domain.facts import FACT_KINDS, Fact, fact_of, is_act, standing
 from services.status.domain.flaws import KEY_BYTES, REASON_MAX, SMALL_BYTES, find_flaw, refused
 from services.status.domain.message import Record
+from services.status.domain.origins import origin
 
 # (tenant_id, 16 bytes): a message or a reference.
 Key = tuple[str, bytes]
@@ -28,6 +29,8 @@ Key = tuple[str, bytes]
 FactPlace = tuple[str, bytes, str]
 # (tenant_id, address_key, fact_id, fingerprint): one way in which an act was told by an address.
 ActPlace = tuple[str, bytes, str, bytes]
+# An act, and where it came in; see ``domain.origins``.
+AddressAct = tuple[Fact, bytes]
 # (kind, time, what history keeps, receive time, provider_message_id, message_ref, the event, the
 # sender's record). The event has lost the fields that stand here beside it; None: it only goes into
 # the history.
@@ -69,7 +72,7 @@ class Gathered(msgspec.Struct):
     claims: dict[Key, set[bytes]] = {}
     notices: dict[tuple[str, bytes], Notice] = {}
     # Acts that name no message.
-    address_acts: dict[ActPlace, Fact] = {}
+    address_acts: dict[ActPlace, AddressAct] = {}
     # (tenant_id, place, event, receive time): words of messages that have no meaning here.
     unknown: list[tuple[str, bytes, bytes, int]] = []
     # (tenant_id, quarantine_key) -> content, and the times at which it was received.
@@ -253,6 +256,7 @@ def _record_of(event: Event, kind: int, time_us: int) -> Record:
         registration.person_key,
         kind,
         registration.channel,
+        registration.sender,
     )
 
 
@@ -282,7 +286,8 @@ def _gather_notice(
         fact_id = engagement.fact_id or place[1].hex()
         told = engagement.SerializeToString(deterministic=True)
         fact = fact_of(fact_id, kind, time_us, engagement, told)
-        gathered.address_acts[tenant_id, at, fact_id, place[1]] = fact
+        came_in = origin(event.channel, event.provider, event.account, event.own_address)
+        gathered.address_acts[tenant_id, at, fact_id, place[1]] = (fact, came_in)
 
 
 def _gather_quarantined(gathered: Gathered, quarantined: Quarantined) -> None:

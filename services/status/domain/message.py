@@ -53,6 +53,7 @@ class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
     person_key: bytes
     kind: int  # EventKind of the record: ACCEPTED, DROPPED or QUEUED
     channel: int = 0  # bluetick.v1.Channel, as in the registration
+    sender: str = ""  # as in the registration
 
     @property
     def order(self) -> tuple[int, bytes, str, str, int]:

@@ -12,6 +12,15 @@ depends_on = None
 def upgrade() -> None:
     """Go forward."""
     op.create_table(
+        "checkpoints",
+        sa.Column("stream", sa.Text(), nullable=False),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("stream_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("stream", "consumer", name=op.f("checkpoints_pkey")),
+        schema="status",
+    )
+    op.create_table(
         "account_hours",
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
@@ -39,6 +48,7 @@ def upgrade() -> None:
         sa.Column("occur_time_us", sa.BigInteger(), nullable=False),
         sa.Column("act", sa.LargeBinary(), nullable=False),
         sa.Column("message_key", sa.LargeBinary(), nullable=True),
+        sa.Column("origin", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint(
             "address_key", "tenant_id", "fact_id", "fingerprint", name=op.f("address_acts_pkey")
         ),
@@ -65,6 +75,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("accept_time_us", sa.BigInteger(), nullable=False),
         sa.Column("message_key", sa.LargeBinary(), nullable=False),
+        sa.Column("origin", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint(
             "address_key",
             "tenant_id",
@@ -325,7 +336,8 @@ def upgrade() -> None:
             address_key bytea,
             tenant_id text,
             accept_time_us bigint,
-            message_key bytea)"""
+            message_key bytea,
+            origin bytea)"""
     )
     # Rows that are written where they were found.
     op.execute(
@@ -381,6 +393,7 @@ def downgrade() -> None:
     op.drop_table("facts", schema="status")
     op.drop_table("due", schema="status")
     op.drop_table("door_reports", schema="status")
+    op.drop_table("checkpoints", schema="status")
     op.drop_table("callback_accounts", schema="status")
     op.drop_table("address_sends", schema="status")
     op.drop_table("address_acts", schema="status")
