@@ -18,9 +18,10 @@ from services.status.domain.account_hours import moves
 from services.status.domain.attribution import HOUR_US, Touched
 from services.status.domain.change_bytes import by_state
 from services.status.domain.changes import Change
-from services.status.domain.due import Due, day_of, unrecorded
+from services.status.domain.due import DAY_US, Due, unrecorded
 from services.status.domain.gather import Gathered, gather
 from services.status.domain.merging import repeat_facts, told_by
+from services.status.domain.silence import Patience, begun_to_wait
 from services.status.domain.states import word
 from services.status.domain.unknown_words import unknown_words
 from services.status.move_messages import move_messages
@@ -42,6 +43,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     change_batch_bytes_max: int = 512 * 1024
     # Days after which a message that no sender recorded is removed.
     unrecorded_days: int = 30
+    # How long a report on the end of a message is waited for.
+    patience: Patience = Patience()
 
 
 class ApplyEvents:
@@ -160,8 +163,8 @@ class ApplyEvents:
         if spilled := {change.key: change.spilled for change in changes if change.spilled}:
             await store.spill_history(spilled)
         if fresh := unrecorded(changes):
-            day = day_of(self._clock.now_us()) + self._rules.unrecorded_days
-            await store.add_due(day, Due.FORGET_UNRECORDED, fresh)
+            due_us = self._clock.now_us() + self._rules.unrecorded_days * DAY_US
+            await store.add_due(Due.FORGET_UNRECORDED, {due_us: fresh})
         if gathered.notices:
             await store.add_notices(gathered.notices)
         if gathered.quarantined:
@@ -186,6 +189,8 @@ class ApplyEvents:
             )
         if entries:
             await store.add_outbox(entries, now_us)
+        if waiting := begun_to_wait(changes, self._rules.patience):
+            await store.add_due(Due.TELL_SILENCE, waiting)
         if hours := moves(changes):
             # Last, since it locks what others want, too.
             await store.add_account_hours(hours, random.randrange(_SHARDS))  # noqa: S311

@@ -7,7 +7,6 @@ from libs.runtime import logs
 from libs.runtime.clock import Clock
 from libs.runtime.database import DatabaseUnavailable
 from services.status import measures
-from services.status.domain.due import day_of
 from services.status.log_events import LogEvent
 
 _log = logs.get_logger()
@@ -17,10 +16,10 @@ ENTRIES_MAX: Final = 20
 
 
 class DueShelf(Protocol):
-    """Messages by the day on which they have to be looked at again."""
+    """Messages by the time at which they have to be looked at again."""
 
-    async def forget_unrecorded(self, day: int, entries_max: int) -> tuple[int, int]:
-        """Take entries up to ``day`` (since 1970) and remove those messages that have no record.
+    async def forget_unrecorded(self, until_us: int, entries_max: int) -> tuple[int, int]:
+        """Take entries up to a time and remove those messages that have no record.
 
         Returns:
             How many entries were taken, and how many messages removed.
@@ -38,7 +37,7 @@ async def forget_due(shelf: DueShelf, clock: Clock) -> int:
     """
     total = 0
     while True:
-        taken, forgotten = await shelf.forget_unrecorded(day_of(clock.now_us()), ENTRIES_MAX)
+        taken, forgotten = await shelf.forget_unrecorded(clock.now_us(), ENTRIES_MAX)
         total += forgotten
         if taken < ENTRIES_MAX:
             return total

@@ -21,6 +21,10 @@ LogEvent = Literal[
     "messages.forgotten",
     # warning. Such messages could not be removed; tried again later. Fields: error.
     "messages.forgetting_failed",
+    # info. No report came of messages in time; they count as undelivered. Fields: messages.
+    "reports.missed",
+    # warning. That could not be told of some; tried again later. Fields: error.
+    "reports.missing_untold",
     # warning. What the health of callbacks needs no longer could not be deleted; tried again later.
     # Fields: error.
     "reports.forgetting_failed",

@@ -22,6 +22,9 @@ OUTBOX_AGE_SECONDS = metrics.gauge(
 OUTBOX_ASIDE = metrics.gauge(
     "status_outbox_aside_entries", "Change batches that the broker can never take as they stand"
 )
+REPORTS_MISSED = metrics.counter(
+    "status_reports_missed", "Messages told as undelivered since no report came in time"
+)
 MESSAGES_FORGOTTEN = metrics.counter(
     "status_messages_forgotten", "Messages removed that no sender had recorded in time"
 )

@@ -127,8 +127,8 @@ class Store(Protocol):
     async def spill_history(self, spilled: Mapping[Key, Iterable[Telling]]) -> None:
         """Keep what was told of messages whose rows are full, repeats once."""
 
-    async def add_due(self, due_day: int, kind: Due, keys: Iterable[Key]) -> None:
-        """Note what the clock will do to messages on a day (since 1970 UTC)."""
+    async def add_due(self, kind: Due, keys: Mapping[int, Iterable[Key]]) -> None:
+        """Note what the clock will do to messages, by the time (microseconds since 1970)."""
 
     async def add_notices(self, notices: dict[tuple[str, bytes], Notice]) -> None:
         """Keep what was told about no message, repeats once."""

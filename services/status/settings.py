@@ -71,6 +71,19 @@ class StatusSettings(RuntimeSettings):
         description="Days after which a message is removed that no sender recorded: other software "
         "sends from the same accounts. Longer than the week for which providers retry.",
     )
+    status_report_missing_days: int = Field(
+        30,
+        ge=1,
+        le=3_650,
+        description="Days after the hand-over to WhatsApp after which a message without a report "
+        "on its end counts as undelivered (DELIVERY_REPORT_MISSING); a later report lifts it.",
+    )
+    status_report_missing_sms_days: int = Field(
+        30, ge=1, le=3_650, description="As BLUETICK_STATUS_REPORT_MISSING_DAYS, for SMS."
+    )
+    status_report_missing_email_days: int = Field(
+        30, ge=1, le=3_650, description="As BLUETICK_STATUS_REPORT_MISSING_DAYS, for email."
+    )
     status_change_batch_bytes_max: int = Field(
         384 * 1024,
         ge=1024,

@@ -48,6 +48,7 @@ from services.status.adapters.tables import metadata
 from services.status.adapters.transactions import StatusTransactions
 from services.status.apply_events import ApplyEvents, Rules
 from services.status.domain.attribution import HOUR_US
+from services.status.domain.silence import Patience
 from services.status.forget_old_reports import forget_old_reports
 from services.status.forget_unrecorded import keep_forgetting
 from services.status.lanes import Lanes
@@ -55,6 +56,7 @@ from services.status.log_events import LogEvent
 from services.status.replay_quarantine import ReplayQuarantine
 from services.status.settings import StatusSettings
 from services.status.sweep_outbox import SweepOutbox
+from services.status.tell_silence import TellSilence
 
 _log = logs.get_logger()
 # What a batch is made of dies with it, without cycles: looking for some costs a tenth of the time.
@@ -84,16 +86,8 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
         _connection(scope, settings, "janitor", JANITOR_SESSION),
         entries_max=settings.status_outbox_entries_max,
     )
-    apply_events = ApplyEvents(
-        StatusTransactions(database),
-        outbox,
-        clock,
-        Rules(
-            reply_window_us=settings.status_reply_window_h * HOUR_US,
-            change_batch_bytes_max=settings.status_change_batch_bytes_max,
-            unrecorded_days=settings.status_unrecorded_days,
-        ),
-    )
+    rules = _rules(settings)
+    apply_events = ApplyEvents(StatusTransactions(database), outbox, clock, rules)
     callbacks = _callback_rpc(settings, database, broker, clock, apply_events)
     snapshots = SnapshotRpc(SnapshotRows(database), clock)
     messages = MessageRpc(MessageRows(database))  # type: ignore[abstract]
@@ -106,12 +100,27 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     run_chore(scope, "checkpoints", partial(checkpoints.keep, scope.stopping))
     _consume(scope, settings, broker, lanes, checkpoints)
     _do_chores(scope, database, clock)
+    silence = TellSilence(DueRows(database), apply_events, clock, rules.patience)
+    run_chore(scope, "silence", partial(silence.keep_telling, scope.stopping))
     await serve_progress(broker, FlowPositions(broker, database), clock)
     settle(scope)
     gc.set_threshold(*_GC_THRESHOLDS)
     opened: LogEvent = "status.opened"
     _log.info(opened, grpc_port=port, lanes=settings.status_lanes)
     return port
+
+
+def _rules(settings: StatusSettings) -> Rules:
+    return Rules(
+        reply_window_us=settings.status_reply_window_h * HOUR_US,
+        change_batch_bytes_max=settings.status_change_batch_bytes_max,
+        unrecorded_days=settings.status_unrecorded_days,
+        patience=Patience(
+            days=settings.status_report_missing_days,
+            sms_days=settings.status_report_missing_sms_days,
+            email_days=settings.status_report_missing_email_days,
+        ),
+    )
 
 
 def _callback_rpc(

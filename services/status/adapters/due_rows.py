@@ -2,21 +2,41 @@
 # Names come from the tables, values are always parameters.
 # ruff: noqa: S608
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from libs.runtime.database import Database
 from services.status.adapters import tables
+from services.status.adapters.message_store import MessageStore
 from services.status.domain.due import Due, keys_of
+from services.status.domain.gather import Key
+from services.status.domain.message import Message
+from services.status.domain.silence import together
 
 # Of several replicas each takes other entries.
 _TAKE: Final = f"""
-DELETE FROM {tables.due.fullname} WHERE (due_day, tenant_id, due_id) IN (
-  SELECT due_day, tenant_id, due_id FROM {tables.due.fullname}
-  WHERE due_day <= $1 AND kind = $2
-  ORDER BY due_day, tenant_id, due_id
+DELETE FROM {tables.due.fullname} WHERE (due_time_us, tenant_id, due_id) IN (
+  SELECT due_time_us, tenant_id, due_id FROM {tables.due.fullname}
+  WHERE due_time_us <= $1 AND kind = $2
+  ORDER BY due_time_us, tenant_id, due_id
   LIMIT $3
   FOR UPDATE SKIP LOCKED)
 RETURNING tenant_id, message_keys
+"""
+
+_LOCK: Final = f"""
+SELECT due_time_us, tenant_id, due_id, message_keys FROM {tables.due.fullname}
+WHERE due_time_us <= $1 AND kind = $2
+ORDER BY due_time_us, tenant_id, due_id
+LIMIT $3
+FOR UPDATE SKIP LOCKED
+"""
+
+_DONE: Final = f"""
+DELETE FROM {tables.due.fullname} AS d
+USING unnest($1::bigint[], $2::text[], $3::uuid[]) AS k(due_time_us, tenant_id, due_id)
+WHERE d.due_time_us = k.due_time_us AND d.tenant_id = k.tenant_id AND d.due_id = k.due_id
 """
 
 # A row under a reference keeps the history of acts of the message that stands for it.
@@ -45,10 +65,10 @@ class DueRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def forget_unrecorded(self, day: int, entries_max: int) -> tuple[int, int]:
+    async def forget_unrecorded(self, until_us: int, entries_max: int) -> tuple[int, int]:
         """Take entries and remove their messages, in one transaction."""
         async with self._database.transaction() as connection:
-            rows = await connection.fetch(_TAKE, day, Due.FORGET_UNRECORDED, entries_max)
+            rows = await connection.fetch(_TAKE, until_us, Due.FORGET_UNRECORDED, entries_max)
             places = sorted({(row[0], key) for row in rows for key in keys_of(row[1])})
             if not places:
                 return len(rows), 0
@@ -56,3 +76,36 @@ class DueRows:
                 _FORGET, [place[0] for place in places], [place[1] for place in places]
             )
         return len(rows), forgotten
+
+    @asynccontextmanager
+    async def take(self, until_us: int, entries_max: int) -> AsyncIterator["TakenRows"]:
+        """Hold entries of silent messages for the length of the block, then remove them."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(_LOCK, until_us, Due.TELL_SILENCE, entries_max)
+            places = sorted({(row[1], key) for row in rows for key in keys_of(row[3])})
+            store = MessageStore(connection)
+            found = await store.read_messages(places)
+            messages = [
+                (key, known.message)
+                for key, known in zip(places, found, strict=True)
+                if known is not None
+            ]
+            yield TakenRows(store, len(rows), messages)
+            if rows:
+                taken = zip(*((row[0], row[1], row[2]) for row in rows), strict=True)
+                await connection.execute(_DONE, *map(list, taken))
+
+
+class TakenRows:
+    """``tell_silence.Silent`` in the transaction that holds the entries."""
+
+    def __init__(
+        self, store: MessageStore, entry_count: int, messages: Sequence[tuple[Key, Message]]
+    ) -> None:
+        self._store = store
+        self.entry_count = entry_count
+        self.messages = messages
+
+    async def postpone(self, later: Sequence[tuple[int, Key]]) -> None:
+        """Note them again; a time that has not come is no time of an entry that is held."""
+        await self._store.add_due(Due.TELL_SILENCE, together(later))

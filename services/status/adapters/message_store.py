@@ -253,15 +253,13 @@ class MessageStore:
         ordered = [(*place, *rest) for place, rest in sorted(rows.items())]
         await self._connection.execute(sql.APPEND_HISTORY, ordered)
 
-    async def add_due(self, due_day: int, kind: Due, keys: Iterable[Key]) -> None:
-        """Note what the clock will do to messages on a day."""
-        by_tenant: dict[str, list[bytes]] = {}
-        for tenant_id, key in keys:
-            by_tenant.setdefault(tenant_id, []).append(key)
-        rows = [
-            (due_day, tenant_id, uuid.uuid4(), kind, b"".join(found))
-            for tenant_id, found in sorted(by_tenant.items())
-        ]
+    async def add_due(self, kind: Due, keys: Mapping[int, Iterable[Key]]) -> None:
+        """Note what the clock will do to messages, by the time."""
+        found: dict[tuple[int, str], list[bytes]] = {}
+        for due_us, messages in keys.items():
+            for tenant_id, key in messages:
+                found.setdefault((due_us, tenant_id), []).append(key)
+        rows = [(*at, uuid.uuid4(), kind, b"".join(joined)) for at, joined in found.items()]
         await self._connection.execute(sql.ADD_DUE, *_columns(rows))
 
     async def add_notices(self, notices: dict[tuple[str, bytes], Notice]) -> None:

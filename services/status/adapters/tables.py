@@ -53,7 +53,7 @@ def _key(*names: str) -> list[Column[Any]]:
         "fact_id": Text,
         "outbox_id": Uuid,
         "due_id": Uuid,
-        "due_day": Integer,
+        "due_time_us": BigInteger,
         "receive_time_us": BigInteger,
         "accept_time_us": BigInteger,
     }
@@ -257,12 +257,13 @@ unknown_words = Table(
     _column("receive_time_us", BigInteger),
 )
 
-# What the clock will do to messages, and on which day (since 1970, UTC): one row holds the keys of
-# many, so that a message costs 17 bytes and no index entry. ``kind`` is one of ``domain.due.Due``.
+# What the clock will do to messages, and when (microseconds since 1970, UTC): one row holds the
+# keys of many, so that a message costs 17 bytes and no index entry. ``kind`` is one of
+# ``domain.due.Due``.
 due = Table(
     "due",
     metadata,
-    *_key("due_day", "tenant_id", "due_id"),
+    *_key("due_time_us", "tenant_id", "due_id"),
     _column("kind", SmallInteger),
     _column("message_keys", LargeBinary),  # 16 bytes each
 )

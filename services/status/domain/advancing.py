@@ -2,7 +2,11 @@
 
 from typing import Final
 
-from bluetick.v1.common_pb2 import EVENT_KIND_DROPPED, EVENT_KIND_UNDELIVERED
+from bluetick.v1.common_pb2 import (
+    EVENT_KIND_DROPPED,
+    EVENT_KIND_UNDELIVERED,
+    FAILURE_REASON_DELIVERY_REPORT_MISSING,
+)
 from bluetick.v1.event_pb2 import Event
 
 from libs.catalogue.failures import is_passing, reason_after_hand_over
@@ -41,7 +45,9 @@ def advance(message: Message, telling: Telling) -> None:
                 setattr(message, name, time_us)
     if kind == EVENT_KIND_UNDELIVERED:
         fail(message, time_us, clean(event.provider_code), event.reason)
-        if not is_passing(event.provider, event.provider_code):
+        if event.reason != FAILURE_REASON_DELIVERY_REPORT_MISSING and not is_passing(
+            event.provider, event.provider_code
+        ):
             message.bounce_time_us = earliest(message.bounce_time_us, time_us)
     elif kind == EVENT_KIND_DROPPED:
         fail(message, time_us, clean(event.provider_code), _drop_reason(event, own_id, record))

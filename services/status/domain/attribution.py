@@ -13,8 +13,9 @@ import msgspec
 from services.status.domain.addresses import address_key
 from services.status.domain.facts import Fact
 from services.status.domain.gather import ActPlace, AddressAct, Key
-from services.status.domain.message import Message, has_failed
+from services.status.domain.message import Message
 from services.status.domain.origins import origin
+from services.status.domain.outcomes import has_failed
 
 HOUR_US = 3_600_000_000
 # (address_key, accept_time_us, where it went out)

@@ -1,9 +1,8 @@
-"""What the clock does to messages, by day: the kinds of entries of ``status.due``.
+"""What the clock does to messages, by time: the kinds of entries of ``status.due``.
 
-Whoever writes a message notes the day on which it has to be looked at again; on that day it is
-looked at, and what was settled meanwhile is passed over. So an entry is only ever a hint, is never
-taken back, and may be there twice. Today one kind is used; a rule that adds a fact after 30 days
-without a report, and the deletion of what is kept too long, are two more.
+Whoever writes a message notes the time at which it has to be looked at again; then it is looked at,
+and what was settled meanwhile is passed over. So an entry is only ever a hint, is never taken back,
+and may be there twice. The deletion of what is kept too long will be one more kind.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,11 +21,8 @@ class Due(IntEnum):
 
     # Remove the message, if the sender's record has not come: other software uses the same number.
     FORGET_UNRECORDED = 1
-
-
-def day_of(time_us: int) -> int:
-    """Return the day, counted from 1970 UTC."""
-    return time_us // DAY_US
+    # Tell that no report came, if none did; see ``domain.silence``.
+    TELL_SILENCE = 2
 
 
 def unrecorded(changes: Iterable[Change]) -> list[Key]:

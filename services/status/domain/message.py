@@ -237,6 +237,12 @@ def register(message: Message, record: Record) -> None:
         message.record = record
 
 
+def channel_of(message: Message) -> int:
+    """Return the channel (bluetick.v1.Channel) by the record, else by the reports."""
+    record = message.record
+    return (record is not None and record.channel) or message.told_channel
+
+
 def is_email(message: Message) -> bool:
     """Return whether the message goes by email, by its record, else by its reports."""
     record = message.record
@@ -277,27 +283,3 @@ def _end_of_mail(message: Message) -> MessageState.ValueType:
     if message.bounce_time_us or (message.drop_time_us and message.provider_message_id):
         return MESSAGE_STATE_UNDELIVERED
     return MESSAGE_STATE_UNSPECIFIED
-
-
-def has_failed(message: Message) -> bool:
-    """Return whether its own reports say that it failed; an act attributed to it proves nothing."""
-    if not (message.undeliver_time_us or message.drop_time_us):
-        return False
-    if is_email(message):
-        if message.human_read_time_us or message.evidence_time_us:
-            return False
-        if message.bounce_time_us or message.drop_time_us:
-            return True
-    return not (message.read_time_us or message.report_time_us or message.proof_time_us)
-
-
-def has_recovered(message: Message) -> bool:
-    """Return whether a message that arrived had failed before.
-
-    Mail: a bounce that passes, told of a time after the delivery, is the answer of a mailbox.
-    """
-    if not (message.undeliver_time_us or message.drop_time_us):
-        return False
-    if not is_email(message) or message.bounce_time_us or message.drop_time_us:
-        return True
-    return not message.report_time_us or message.undeliver_time_us < message.report_time_us

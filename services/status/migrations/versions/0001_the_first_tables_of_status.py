@@ -118,12 +118,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "due",
-        sa.Column("due_day", sa.Integer(), nullable=False),
+        sa.Column("due_time_us", sa.BigInteger(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("due_id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.Column("message_keys", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("due_day", "tenant_id", "due_id", name=op.f("due_pkey")),
+        sa.PrimaryKeyConstraint("due_time_us", "tenant_id", "due_id", name=op.f("due_pkey")),
         schema="status",
     )
     op.create_table(
