@@ -43,6 +43,8 @@ class Folded(msgspec.Struct, frozen=True):
 
     new_change_count: int
     rejected: Sequence[Rejected]
+    # When the broker stored the oldest callback behind them; 0: nothing could be read.
+    oldest_event_time_us: int = 0
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -150,7 +152,8 @@ async def fold_changes(
             key: batch for key, batch in batches.items() if batch.incoming is not one.incoming
         }
     cells = await cells_of(whole, store)
-    when = When(now_us, min((_event_time_us(batch) for batch in batches.values()), default=0))
+    oldest_us = min((_event_time_us(batch) for batch in batches.values()), default=0)
+    when = When(now_us, oldest_us)
 
     async def work(transaction: FoldTransaction) -> int:
         new = await transaction.claim(sorted(batches), now_us)
@@ -170,7 +173,7 @@ async def fold_changes(
         await transaction.note_folded(messages, rejected)
         return count
 
-    return Folded(await store.in_transaction(work), rejected)
+    return Folded(await store.in_transaction(work), rejected, oldest_us)
 
 
 async def cells_of(folder: Folder, store: Resolver) -> dict[CampaignName, Cells]:

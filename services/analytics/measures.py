@@ -12,3 +12,9 @@ COMPLETE_UNTIL = metrics.gauge(
 BATCHES_LOST = metrics.gauge(
     "analytics_batches_lost", "Broker messages known to be missing in the numbers"
 )
+VISIBLE_SECONDS = metrics.histogram(
+    "analytics_visible_delay_seconds",
+    "End to end: from the broker's storing of a callback to its change of the numbers",
+    (),
+    (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800),
+)

@@ -10,7 +10,7 @@ from libs.runtime.consumer import Delivery, Refused
 from libs.runtime.verdicts import is_content, word_of
 from services.analytics.adapters.cell_store import CellStore
 from services.analytics.fold_changes import Folding, Incoming, Rejected, fold_changes
-from services.analytics.measures import CHANGES_FOLDED, FOLD_SECONDS
+from services.analytics.measures import CHANGES_FOLDED, FOLD_SECONDS, VISIBLE_SECONDS
 
 
 class ChangeConsumer:
@@ -37,6 +37,9 @@ class ChangeConsumer:
             self._free.append(store)
         CHANGES_FOLDED.inc(outcome.new_change_count)
         FOLD_SECONDS.observe(time.perf_counter() - start)
+        if outcome.oldest_event_time_us and outcome.new_change_count:
+            delay_us = self._clock.now_us() - outcome.oldest_event_time_us
+            VISIBLE_SECONDS.observe(max(0, delay_us) / 1e6)
         by_seq = {one.stream_seq: one for one in deliveries}
         return [Refused(by_seq[one.incoming.stream_seq], one.reason) for one in outcome.rejected]
 
