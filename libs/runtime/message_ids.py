@@ -119,6 +119,15 @@ def names_of(
     )
 
 
+def is_whole_id(message_id: str) -> bool:
+    """Say whether an id of WhatsApp's names a message as it stands: with no participant behind it.
+
+    Base64 has slashes, too: what stands behind one is a participant only if it looks like one.
+    """
+    to = message_id.rpartition("/")[2]
+    return _PARTICIPANT.fullmatch(to) is None and message_id == message_id.strip()
+
+
 def bare_id(provider: str, provider_message_id: str) -> str:
     """Return an id without brackets, mail host and routing suffix; others as they are."""
     if provider not in _MAILERS:

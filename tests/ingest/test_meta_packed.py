@@ -12,17 +12,32 @@ from services.ingest.providers.meta import Meta
 from tests.ingest.meta_bodies import ACCOUNT, AT, NOW_S, callback, change, envelope, status
 
 TEXTS = st.sampled_from(["", "a", "é😀", "x" * 64, "y" * 65, "z" * 512, "w" * 513, None])
-IDS = ["wamid.1", "wamid.a/b/c==", "wamid.a/123456", "v" * 127, "u" * 128]
+IDS = [
+    "wamid.1",
+    "wamid.a/b/c==",
+    "wamid.a/b/cdEF",
+    " wamid.a/b=",
+    "wamid.a/123456",
+    "wamid.a/DE.x1",
+    "v" * 127,
+    "u" * 128,
+]
 TIMES = st.sampled_from(
     [str(AT), AT, AT + 0.5, str(NOW_S), str(NOW_S + 1), "0", "-5", "9" * 16, "9" * 30, "x", None]
 )
+CONTACTS: list[dict[str, Any]] = [
+    {},
+    {"contacts": []},
+    {"contacts": [{"wa_id": "14155550101"}]},
+    {"contacts": [{"wa_id": "14155550101", "user_id": "DE.9"}, {"wa_id": "DE.1", "user_id": "a"}]},
+]
 STATUSES = st.fixed_dictionaries(
     {},
     optional={
         "id": st.one_of(TEXTS, st.sampled_from(IDS)),
         "status": st.sampled_from(["sent", "delivered", "read", "played", "failed", "new", None]),
         "timestamp": TIMES,
-        "recipient_id": st.one_of(TEXTS, st.sampled_from(["14155550101", "DE.1", "123"])),
+        "recipient_id": st.one_of(TEXTS, st.sampled_from(["14155550101", "12345", "123456", "1" * 15, "1" * 16, "\u0661" * 8, "+14155550101", "DE.1"])),
         "recipient_user_id": TEXTS,
         "recipient_participant_id": TEXTS,
         "biz_opaque_callback_data": TEXTS,
@@ -42,10 +57,13 @@ def _sorted_events(payload: bytes) -> list[bytes]:
 
 
 @settings(deadline=None)
-@given(st.lists(STATUSES, max_size=6))
-def test_packed_statuses_are_the_events_that_reading_gives(drawn: list[dict[str, Any]]) -> None:
+@given(st.lists(STATUSES, max_size=6), st.sampled_from(CONTACTS))
+def test_packed_statuses_are_the_events_that_reading_gives(
+    drawn: list[dict[str, Any]], contacts: dict[str, Any]
+) -> None:
     """Bytes put together by hand must not say one thing more, or less, than the messages do."""
-    asked = callback(envelope(change(statuses=[{**status(), **fields} for fields in drawn])))
+    statuses = [{**status(), **fields} for fields in drawn]
+    asked = callback(envelope(change(statuses=statuses, **contacts)))
 
     whole = Meta().parse(asked, ACCOUNT)
     packed = Meta().parse_packed(asked, ACCOUNT)

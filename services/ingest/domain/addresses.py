@@ -5,6 +5,9 @@ import re
 from libs.catalogue.countries import is_possible
 from libs.runtime.addresses import bare_phone
 
+# Digits of a phone number that is known by its digits alone.
+PHONE_DIGITS_MIN = 6
+PHONE_DIGITS_MAX = 15
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 _MAILBOX = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,255}")
 # WhatsApp's ids of groups are base64 of "capi_group:" and something.
@@ -19,7 +22,7 @@ def from_digits(text: str) -> str:
     Nothing is repaired: a Brazilian number without its ninth digit stays so, since no rule by area
     code would be right. Messages are matched by their id, never by this.
     """
-    if text.isdecimal() and text.isascii() and 6 <= len(text) <= 15:
+    if text.isdecimal() and text.isascii() and PHONE_DIGITS_MIN <= len(text) <= PHONE_DIGITS_MAX:
         return "+" + text
     return text
 

@@ -10,7 +10,7 @@ from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading, holds_nul
 from services.ingest.providers import meta_inbound, meta_notices, meta_statuses
 from services.ingest.providers.mended_json import mend
-from services.ingest.providers.meta_packed import pack_status
+from services.ingest.providers.meta_packed import pack_statuses
 from services.ingest.providers.meta_payload import (
     NOTHING_AROUND,
     WHATSAPP,
@@ -20,6 +20,7 @@ from services.ingest.providers.meta_payload import (
     decode_items,
     decode_status,
     decode_statuses_body,
+    only_number,
     tolerant_status,
 )
 
@@ -54,11 +55,12 @@ def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | Non
             if change.field != "messages":
                 return False
             value = change.value
-            number = value.metadata.display_phone_number if value.metadata else None
-            around = Around(number or "", value.contacts or ())
-            for status in value.statuses:
-                if packed is not None and pack_status(packed, status, receive_time_us, around):
-                    continue
+            number = (value.metadata and value.metadata.display_phone_number) or ""
+            around = Around(number, value.contacts) if value.contacts else only_number(number)
+            statuses = value.statuses
+            if packed is not None:
+                statuses = pack_statuses(packed, statuses, receive_time_us, around)
+            for status in statuses:
                 if not is_known(status) or add_status(reading, status, around=around):
                     return False
     return True

@@ -161,6 +161,18 @@ class Around:
         return tuple(from_digits(name) for name in names if len(name) <= IDENTITY_CHARACTERS_MAX)
 
 
+def only_number(display_phone_number: str) -> Around:
+    """Return an ``Around`` without contacts, not to be changed: nearly all values are such."""
+    if len(display_phone_number) <= _PHONE_CHARACTERS_MAX:
+        return _only_number(display_phone_number)
+    return Around(display_phone_number)
+
+
+@lru_cache(maxsize=4_096)
+def _only_number(display_phone_number: str) -> Around:
+    return Around(display_phone_number)
+
+
 @lru_cache(maxsize=4_096)
 def _own_phone(display_phone_number: str) -> str:
     return bare_phone(display_phone_number) if display_phone_number else ""
