@@ -91,13 +91,12 @@ def note_stored(
     reading: Reading, account: Account, provider: Provider, doors: DoorBook | None = None
 ) -> Answer:
     """Count what is durable by now, and return what the provider hears."""
-    events, quarantined = reading.batch.events, reading.batch.quarantined
     counted_events, counted_quarantined = _counters(provider.name)
     counted_events.value += reading.event_count
-    if quarantined:
-        counted_quarantined.value += len(quarantined)
-    if events:
-        count_unmapped(events)
+    # What is packed is plain: no failure, and nothing that could not be read.
+    if not reading.is_all_packed:
+        counted_quarantined.value += len(reading.batch.quarantined)
+        count_unmapped(reading.batch.events)
     if doors is not None:
         doors.took(account, reading.receive_time_us, _told_us(reading))
     return answer_to(reading, provider)
@@ -105,10 +104,12 @@ def note_stored(
 
 def _told_us(reading: Reading) -> int:
     """Return the provider's time of one of the events; 0: it told none."""
-    if reading.batch.events:
-        last = reading.batch.events[-1]
-        return 0 if last.is_time_clamped or last.is_time_untold else last.occur_time_us
-    return reading.packed.last_time_us if reading.packed is not None else 0
+    if reading.packed is not None and (reading.is_all_packed or not reading.batch.events):
+        return reading.packed.last_time_us
+    if not reading.batch.events:
+        return 0
+    last = reading.batch.events[-1]
+    return 0 if last.is_time_clamped or last.is_time_untold else last.occur_time_us
 
 
 def answer_to(reading: Reading, provider: Provider) -> Answer:
@@ -152,6 +153,9 @@ def read_authentic(
     reading = _parse(callback, account, parse or provider.parse)
     if isinstance(reading, Reading):
         reading.prove(proof)
+        # What is packed holds no link and no long text, and is never set aside.
+        if reading.is_all_packed:
+            return reading
         if callback.link_keys:
             tell_own_links(reading.batch.events, callback.link_keys)
         if len(callback.body) > TEXT_BYTES_MAX:

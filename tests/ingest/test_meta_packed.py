@@ -25,6 +25,16 @@ IDS = [
 TIMES = st.sampled_from(
     [str(AT), AT, AT + 0.5, str(NOW_S), str(NOW_S + 1), "0", "-5", "9" * 16, "9" * 30, "x", None]
 )
+PHONES = [
+    "14155550101",
+    "12345",
+    "123456",
+    "1" * 15,
+    "1" * 16,
+    "\u0661" * 8,
+    "+14155550101",
+    "DE.1",
+]
 CONTACTS: list[dict[str, Any]] = [
     {},
     {"contacts": []},
@@ -37,7 +47,7 @@ STATUSES = st.fixed_dictionaries(
         "id": st.one_of(TEXTS, st.sampled_from(IDS)),
         "status": st.sampled_from(["sent", "delivered", "read", "played", "failed", "new", None]),
         "timestamp": TIMES,
-        "recipient_id": st.one_of(TEXTS, st.sampled_from(["14155550101", "12345", "123456", "1" * 15, "1" * 16, "\u0661" * 8, "+14155550101", "DE.1"])),
+        "recipient_id": st.one_of(TEXTS, st.sampled_from(PHONES)),
         "recipient_user_id": TEXTS,
         "recipient_participant_id": TEXTS,
         "biz_opaque_callback_data": TEXTS,

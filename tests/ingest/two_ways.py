@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from tests.ingest.fuzzed_doors import targets
 from tests.ingest.meta_bodies import NOW_US
 
 BODY_BYTES_MAX = 20_000
+_ANSWER = re.compile(rb"HTTP/1\.1 [2-5]")
 
 
 class FixedClock:
@@ -48,14 +50,16 @@ class KeepingSink:
         self._keep(batch)
 
     def submit_soon(
-        self, batch: EventBatch, done: Done, packed: PackedEvents | None = None
+        self, batch: EventBatch | None, done: Done, packed: PackedEvents | None = None
     ) -> None:
         self.soon_count += 1
         if self.is_away:
             done(BrokerUnavailable("away"))
             return
         if packed is not None:
-            batch = EventBatch.FromString(batch.SerializeToString() + packed.payload())
+            unpacked = batch.SerializeToString() if batch is not None else b""
+            batch = EventBatch.FromString(unpacked + packed.payload())
+        assert batch is not None
         self._keep(batch)
         asyncio.get_running_loop().call_later(0.001, done, None)
 
@@ -95,18 +99,28 @@ class OneDoor:
         self.sink.is_away = is_away
         self.book.lines.clear()
 
-    async def send(self, pieces: Sequence[bytes]) -> bytes:
-        """Send on a connection of its own; return all that was answered until it was closed."""
+    async def send(self, pieces: Sequence[bytes], count: int = 0, rest: bytes = b"") -> bytes:
+        """Send on a connection of its own; return all that was answered until it was closed.
+
+        ``rest`` is sent when ``count`` requests in ``pieces`` are answered.
+        """
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        reading = asyncio.create_task(reader.read())
-        with contextlib.suppress(OSError):
-            for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                await asyncio.sleep(0.002)
+        heard = bytearray()
         try:
             async with asyncio.timeout(10):
-                return await reading
+                with contextlib.suppress(OSError):
+                    for piece in pieces:
+                        writer.write(piece)
+                        await writer.drain()
+                        await asyncio.sleep(0.002)
+                while rest and len(_ANSWER.findall(heard)) < count:
+                    if not (said := await reader.read(65_536)):
+                        return bytes(heard)
+                    heard += said
+                with contextlib.suppress(OSError):
+                    writer.write(rest)
+                    await writer.drain()
+                return bytes(heard) + await reader.read()
         except OSError:
             return b"reset"
         finally:

@@ -4,15 +4,16 @@ A callback takes the short way or the long one, and must hear the same on both.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from libs.runtime import logs, metrics
 from libs.runtime.accounts import Account, Accounts
 from libs.runtime.clock import Clock
-from libs.runtime.quick_metrics import QuickCounter, QuickHistogram, Spread
-from services.ingest.adapters.door_replies import Header, Reply, reply_of
+from libs.runtime.quick_metrics import Count, QuickCounter, QuickHistogram, Spread
+from services.ingest.adapters.callback_headers import CallbackHeaders
+from services.ingest.adapters.door_replies import Reply, reply_of
 from services.ingest.adapters.request_body import BodyDesk, BodyLimits
 from services.ingest.adapters.seldom_log import SeldomLog
 from services.ingest.domain.link_token import LinkKeyring
@@ -65,6 +66,9 @@ class Doorway(msgspec.Struct, frozen=True, kw_only=True):
     parse: Parse  # reads on the short way
     stored: Reply  # what nearly all callbacks hear
     stored_wire: bytes  # the same, ready to be written
+    # Of its provider: counted at each callback.
+    answered_ok: Count
+    body_bytes: Count
     seconds: Spread
 
 
@@ -113,7 +117,7 @@ class CallbackDesk:
         doorway: Doorway,
         method: str,
         query: str,
-        headers: Iterable[Header],
+        headers: Mapping[bytes, bytes],
         body: bytes,
     ) -> Callback:
         """Return the request as providers read it."""
@@ -121,7 +125,7 @@ class CallbackDesk:
         return Callback(
             method=method,
             query=query,
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in headers},
+            headers=CallbackHeaders(headers),
             body=body,
             external_url=f"{url}?{query}" if query else url,
             receive_time_us=self._clock.now_us(),
@@ -159,9 +163,11 @@ class CallbackDesk:
 
     def count(self, doorway: Doorway, http_status: int, body_bytes: int, began: float) -> None:
         """Count one answer; ``began`` is when the request came, by ``time.perf_counter``."""
-        name = doorway.provider.name
-        _callbacks.of(name, _STATUS_WORDS[http_status]).value += 1
-        _callback_bytes.of(name).value += body_bytes
+        if http_status == 200:
+            doorway.answered_ok.value += 1
+        else:
+            _callbacks.of(doorway.provider.name, str(http_status)).value += 1
+        doorway.body_bytes.value += body_bytes
         doorway.seconds.observe(time.perf_counter() - began)
 
     def _refused(self, account: Account, outcome: Refused) -> Reply:
@@ -183,9 +189,6 @@ class CallbackDesk:
         return reply_of(Answer(503), self._retry_after)
 
 
-_STATUS_WORDS = {status: str(status) for status in range(100, 600)}
-
-
 def _addresses(accounts: Accounts) -> Iterable[tuple[str, Account, Provider]]:
     for account in accounts:
         provider = BY_NAME.get(account.provider)
@@ -205,5 +208,7 @@ def _doorway(
         parse=provider.parse_packed if isinstance(provider, PacksEvents) else provider.parse,
         stored=stored,
         stored_wire=stored.wire(is_last=False),
+        answered_ok=_callbacks.of(provider.name, "200"),
+        body_bytes=_callback_bytes.of(provider.name),
         seconds=_callback_seconds.of(provider.name),
     )

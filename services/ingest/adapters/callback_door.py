@@ -117,7 +117,7 @@ class CallbackDoor:
         try:
             body = await desk.bodies.take(receive, scope["headers"])
             query = scope["query_string"].decode("latin-1")
-            callback = desk.callback(doorway, scope["method"], query, scope["headers"], body)
+            callback = desk.callback(doorway, scope["method"], query, dict(scope["headers"]), body)
             return body, desk.reply(doorway, await self._record(callback, doorway))
         except BodyRefused as refused:
             if refused.http_status == 503:

@@ -163,7 +163,7 @@ class DoorProtocol(HttpToolsProtocol):
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._doorway = None
         self._chunks, self._chunk_bytes = [], 0
-        way.take(doorway, self.url, self._headers.items(), body, self)
+        way.take(doorway, self.url, self._headers, body, self)
 
     # -- the ways ----------------------------------------------------------------------------------
 
@@ -178,11 +178,14 @@ class DoorProtocol(HttpToolsProtocol):
             and parser.get_method() == b"POST"
             and (cycle is None or cycle.response_complete)
             and parser.should_keep_alive()
-            and not parser.should_upgrade()
-            and parser.get_http_version() == "1.1"
+            # Without a word of it, what is kept open is HTTP/1.1 and stays HTTP.
+            and (b"connection" not in fields or self._is_kept_http())
             and not self.flow.write_paused
             and not self._is_crowded()
         )
+
+    def _is_kept_http(self) -> bool:
+        return self.parser.get_http_version() == "1.1" and not self.parser.should_upgrade()
 
     def _is_crowded(self) -> bool:
         most = self.limit_concurrency

@@ -81,7 +81,7 @@ class EventPublisher:
         await future
 
     def submit_soon(
-        self, batch: EventBatch, done: Done, packed: PackedEvents | None = None
+        self, batch: EventBatch | None, done: Done, packed: PackedEvents | None = None
     ) -> None:
         """Take both and return; ``done`` is called once, maybe before this returns.
 
@@ -98,10 +98,8 @@ class EventPublisher:
         if not pieces:
             done(None)
             return
-        if (
-            max(len(piece) for piece, _ in pieces)
-            > self._broker.payload_bytes_max - _ENVELOPE_BYTES
-        ):
+        largest = len(pieces[0][0]) if len(pieces) == 1 else max(len(piece) for piece, _ in pieces)
+        if largest > self._broker.payload_bytes_max - _ENVELOPE_BYTES:
             oversize: LogEvent = "item.too_large"
             _log.error(oversize, limit_bytes=self._item_bytes_max)
             done(BrokerUnavailable("An item is larger than what the broker takes."))

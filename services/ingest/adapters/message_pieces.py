@@ -16,16 +16,19 @@ class PieceLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pieces_of(
-    batch: EventBatch, limits: PieceLimits, packed: PackedEvents | None = None
+    batch: EventBatch | None, limits: PieceLimits, packed: PackedEvents | None = None
 ) -> list[tuple[bytes, int]]:
     """Return both as (bytes, items), each within ``limits`` or a single larger item.
 
+    ``batch`` is None where all there is was packed.
+
     The bytes of several pieces, one after the other, are again a valid batch. The time is linear.
     """
-    payload = batch.SerializeToString()
-    count = 0
-    if payload:
-        count = len(batch.events) + len(batch.quarantined) + len(batch.door_reports)
+    payload, count = b"", 0
+    if batch is not None:
+        payload = batch.SerializeToString()
+        if payload:
+            count = len(batch.events) + len(batch.quarantined) + len(batch.door_reports)
     if packed is not None:
         payload += packed.payload()
         count += packed.count
@@ -47,9 +50,11 @@ def pieces_of(
     return pieces
 
 
-def _items(batch: EventBatch, packed: PackedEvents | None) -> Iterator[bytes]:
+def _items(batch: EventBatch | None, packed: PackedEvents | None) -> Iterator[bytes]:
     if packed is not None:
         yield from packed.items()
+    if batch is None:
+        return
     for event in batch.events:
         yield EventBatch(events=[event]).SerializeToString()
     for part in batch.quarantined:

@@ -5,14 +5,14 @@ Who takes it and who does not is decided in `door_protocol.py`; what is answered
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Protocol
 
 from bluetick.v1.event_pb2 import EventBatch
 
 from libs.runtime.broker import BrokerUnavailable
 from services.ingest.adapters.callback_desk import CallbackDesk, Doorway
-from services.ingest.adapters.door_replies import Header, Reply
+from services.ingest.adapters.door_replies import Reply
 from services.ingest.adapters.shared_message import Done
 from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading
@@ -27,7 +27,7 @@ class SoonSink(Protocol):
     """Where events go without anybody waiting."""
 
     def submit_soon(
-        self, batch: EventBatch, done: Done, packed: PackedEvents | None = None
+        self, batch: EventBatch | None, done: Done, packed: PackedEvents | None = None
     ) -> None:
         """Call ``done`` once, when all of both is on the broker's disk or may not be."""
 
@@ -77,19 +77,25 @@ class ShortWay:
         return self._desk.is_full
 
     def take(
-        self, doorway: Doorway, url: bytes, headers: Iterable[Header], body: bytes, sender: Sender
+        self,
+        doorway: Doorway,
+        url: bytes,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        sender: Sender,
     ) -> None:
         """Prove, read and store a callback; its sender is answered now or when it is stored."""
         taken = _Taken(self._desk, doorway, len(body), sender)
         try:
-            query = url.partition(b"?")[2].decode("latin-1")
+            query = url.partition(b"?")[2].decode("latin-1") if b"?" in url else ""
             callback = self._desk.callback(doorway, "POST", query, headers, body)
             outcome = read_callback(callback, doorway.account, doorway.provider, doorway.parse)
             if not isinstance(outcome, Reading):
                 taken.end(self._desk.reply(doorway, outcome))
                 return
             taken.reading = outcome
-            self._events.submit_soon(outcome.batch, taken.settled, outcome.packed)
+            batch = None if outcome.is_all_packed else outcome.batch
+            self._events.submit_soon(batch, taken.settled, outcome.packed)
         except Exception as error:
             taken.end(self._desk.crashed(doorway, error))
 

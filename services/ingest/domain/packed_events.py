@@ -57,7 +57,7 @@ def _proven(proof: int) -> bytes:
     return Event(proof=proof).SerializeToString()  # type: ignore[arg-type]
 
 
-# The lower 14 bits of a time, 16 ms, are looked up; the upper ones are those of the callback before.
+# The lower 14 bits of a time (16 ms) are looked up; the upper ones are the callback's before it.
 _LOWER_BITS: Final = 14
 _LOWER: Final = [bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << _LOWER_BITS)]
 _upper = lru_cache(maxsize=8)(_varint)

@@ -25,13 +25,12 @@ class Reading:
 
     __slots__ = (
         "_account",
-        "_add",
         "_ahead_us_max",
+        "_batch",
         "_is_exact",
         "_provider",
         "_tenant_id",
         "answer_body",
-        "batch",
         "options",
         "packed",
         "receive_time_us",
@@ -48,20 +47,32 @@ class Reading:
         ahead_s_max: int = AHEAD_S_MAX,
     ) -> None:
         """Begin empty; the arguments are the same for all events of one callback."""
-        self.batch = EventBatch()
+        self._batch: EventBatch | None = None
         # What the provider hears, where the account says it; None: what it always hears.
         self.answer_body: bytes | None = None
         # Plain events that are bytes already, where whoever reads asked for that.
         self.packed: PackedEvents | None = None
         # Of the account.
         self.options = options
-        self._add = self.batch.events.add
         self._tenant_id = tenant_id
         self._provider = provider
         self._account = account
         self.receive_time_us = receive_time_us
         self._ahead_us_max = ahead_s_max * SECOND_US
         self._is_exact = provider in _EXACT
+
+    @property
+    def batch(self) -> EventBatch:
+        """What is no bytes yet; made when first asked for: many a reading needs none."""
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = EventBatch()
+        return batch
+
+    @property
+    def is_all_packed(self) -> bool:
+        """Whether all there is are packed events, as in nearly every callback of Meta's."""
+        return self._batch is None and self.packed is not None
 
     def pack(self) -> PackedEvents:
         """Begin to keep plain events as bytes."""
@@ -76,14 +87,15 @@ class Reading:
     @property
     def event_count(self) -> int:
         """Events of both kinds."""
-        return len(self.batch.events) + (self.packed.count if self.packed is not None else 0)
+        packed_count = self.packed.count if self.packed is not None else 0
+        return packed_count if self._batch is None else packed_count + len(self._batch.events)
 
     def add(self, kind: int, time_us: int | None) -> Event:
         """Add an event of ``kind`` and return it for the rest of its fields.
 
         A time that is missing or beyond belief is replaced by the time of receipt, and marked.
         """
-        event = self._add()
+        event = self.batch.events.add()
         event.kind = kind  # type: ignore[assignment]
         event.tenant_id = self._tenant_id
         event.provider = self._provider
@@ -136,7 +148,7 @@ class Reading:
 
         What only ``event`` says (failure, price, act, raw form) is left out.
         """
-        another = self._add()
+        another = self.batch.events.add()
         another.CopyFrom(event)
         for name in ("provider_code", "reason", "detail", "pricing", "engagement", "raw"):
             another.ClearField(name)
@@ -146,7 +158,7 @@ class Reading:
         """Note in all that was read what proved the callback."""
         if self.packed is not None:
             self.packed.prove(proof)
-        if proof:
+        if proof and self._batch is not None:
             for event in self.batch.events:
                 event.proof = proof  # type: ignore[assignment]
             for part in self.batch.quarantined:

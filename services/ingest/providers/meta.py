@@ -85,9 +85,11 @@ class Meta(Dialect):
         if not signature.startswith(SIGNATURE_PREFIX):
             return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
         given = signature[len(SIGNATURE_PREFIX) :].strip().lower()
-        for secret in secrets:
-            if _same(given, hmac_sha256_hex(secret, callback.body)):
-                return SIGNED
+        # Of other than ASCII is no signature, and nothing that can be compared in constant time.
+        if given.isascii():
+            for secret in secrets:
+                if hmac.compare_digest(given, hmac_sha256_hex(secret, callback.body)):
+                    return SIGNED
         return Refused("SIGNATURE_WRONG", cure=SIGNATURE_CURE)
 
     def parse(self, callback: Callback, account: Account) -> Reading | Refused:

@@ -36,7 +36,7 @@ def pack_statuses(
     packed: PackedEvents, statuses: list[Status], receive_time_us: int, around: Around
 ) -> list[Status]:
     """Add what ``add_status`` would of each that is plain, and return the others."""
-    own = _own(around.own_address)
+    own, has_names = _own(around.own_address), around.has_names
     others: list[Status] = []
     for status in statuses:
         message_id, address = status.id, status.recipient_id
@@ -67,7 +67,7 @@ def pack_statuses(
             continue
         # Nearly all statuses name the person in one way and bear no reference.
         if (
-            around.has_names
+            has_names
             or status.recipient_user_id
             or status.parent_recipient_user_id
             or status.recipient_parent_user_id

@@ -90,6 +90,9 @@ SECRET_NOT_CONFIGURED: Final = Refused(
 )
 
 
+_NO_SECRETS: Final[list[str]] = []
+
+
 class Provider(Protocol):
     """One provider's dialect.
 
@@ -141,8 +144,10 @@ class Dialect:
 
 
 def live(account: Account, purpose: str) -> list[str]:
-    """Return the live secrets of one purpose; an empty one opens nothing."""
-    return [secret for secret in account.secrets.get(purpose, ()) if secret.strip()]
+    """Return the live secrets of one purpose, not to be changed; an empty one opens nothing."""
+    secrets = account.secrets.get(purpose, _NO_SECRETS)
+    # Nearly always all are: that is seen at a third of the cost of a new list.
+    return secrets if all(map(str.strip, secrets)) else [one for one in secrets if one.strip()]
 
 
 @runtime_checkable
