@@ -20,6 +20,16 @@ def _batch(*names: str) -> EventBatch:
     return EventBatch(events=[an_event(provider_message_id=name) for name in names])
 
 
+@pytest.fixture(autouse=True)
+async def nothing_goes_on_behind_the_test() -> AsyncIterator[None]:
+    """End what still waits for a broker that answers nobody."""
+    yield
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
 class _StuckBroker:
     """Takes messages and never acknowledges them, as a broker that is frozen does."""
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httptools
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -61,19 +62,56 @@ def _framed(body: bytes, chance: random.Random) -> tuple[list[str], bytes]:
     return [], body
 
 
-def _conversation(chance: random.Random) -> list[bytes]:
-    """Return what is sent on one connection, in pieces of any length."""
-    sent = b""
+def _conversation(chance: random.Random) -> tuple[list[bytes], int, bytes]:
+    """Return what is sent on one connection: requests, in pieces of any length, how many; the rest.
+
+    The rest is sent when these are answered. It ends the connection at once if it is no request,
+    and what was not answered until then never is: on the long way, that would be chance.
+    """
+    sent, count = b"", 0
+    rest = LAST if chance.random() < 0.9 else _post()[:-5]
     for _ in range(chance.randint(1, 3)):
         target = chance.choice(TARGETS)
         callback = target.made_up(chance) if chance.random() < 0.6 else chance.choice(target.seeds)
         name = chance.choice((target.account.account,) * 4 + ("bare", "nobody"))
-        sent += _request(callback, f"/callbacks/{target.provider.name}/{name}", chance)
-    # What stands where a request should begin ends the connection, and whether the answer before it
-    # is still written is chance on the long way: so too short a body comes last.
-    sent += LAST if chance.random() < 0.9 else _post()[:-5]
-    cuts = sorted(chance.sample(range(1, len(sent)), chance.choice((0, 0, 1, 3))))
-    return [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+        request = _request(callback, f"/callbacks/{target.provider.name}/{name}", chance)
+        head, end, body = request.partition(b"\r\n\r\n")
+        if _is_one(request):
+            sent, count = sent + request, count + 1
+        elif _is_one(head + end):
+            sent, count, rest = sent + head + end, count + 1, body
+            break
+        else:
+            rest = request
+            break
+    cuts = sorted(chance.sample(range(1, len(sent)), chance.choice((0, 0, 1, 3)))) if sent else []
+    pieces = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+    if rest == LAST and chance.random() < 0.5:
+        # A request may also come before the one before it is answered.
+        pieces[-1] += rest
+        return pieces, count + 1, b""
+    return pieces, count, rest
+
+
+class _Ends:
+    """Counts the requests that a parser has read to their end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_message_complete(self) -> None:
+        self.count += 1
+
+
+def _is_one(sent: bytes) -> bool:
+    """Say whether servers read one request of HTTP, to its end and not beyond."""
+    ends = _Ends()
+    parser = httptools.HttpRequestParser(ends)
+    try:
+        parser.feed_data(sent)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return False
+    return ends.count == 1
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -82,15 +120,15 @@ async def test_both_ways_answer_and_store_the_same(
     doors: TwoDoors, chance: random.Random, is_away: bool
 ) -> None:
     """A provider must not notice which way its callback took, whatever it sends and how."""
-    pieces = _conversation(chance)
+    pieces, count, rest = _conversation(chance)
     for door in doors.both():
         door.forget(is_away=is_away)
 
-    answers = await asyncio.gather(*[door.send(pieces) for door in doors.both()])
+    answers = await asyncio.gather(*[door.send(pieces, count, rest) for door in doors.both()])
 
     # What a sender reads whose connection was reset is chance.
     if b"reset" not in answers:
-        assert answers[0] == answers[1], pieces
+        assert answers[0] == answers[1], (pieces, rest)
     assert doors.short.sink.stored == doors.long.sink.stored
     assert doors.short.book.lines == doors.long.book.lines
     assert doors.long.sink.soon_count == 0
