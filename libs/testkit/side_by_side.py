@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterable
@@ -80,4 +81,4 @@ class _History:
 
 
 def _repeating(files: Iterable[str]) -> str:
-    return f"{sys.executable} -m pytest --exitfirst {' '.join(files)}"
+    return shlex.join([sys.executable, "-m", "pytest", "--exitfirst", *files])

@@ -13,6 +13,7 @@ from bluetick.v1 import campaign_service_pb2, campaign_service_pb2_grpc
 
 from libs.embedded.http_probe import answers_200
 from libs.embedded.port_plan import free_ports
+from libs.runtime.api_keys import Role
 from libs.testkit.up import Up, UpFailed, running_up
 
 pytestmark = pytest.mark.early
@@ -40,7 +41,8 @@ async def test_the_line_has_what_others_rely_on(up: Up) -> None:
         "gateway", "web", "ingest", "nats", "postgres", "api_keys", "tenant", "pids",
     }  # fmt: skip
     assert up.said["tenant"] == "demo"
-    assert up.said["api_keys"].keys() == {"admin", "sender", "reader"}
+    assert up.said["api_keys"].keys() == {role.name.lower() for role in Role}
+    assert up.said["api_keys"].keys() >= {"admin", "sender", "reader"}
     assert up.said["pids"].keys() == {*_SERVICES, *_SERVERS}
 
 
