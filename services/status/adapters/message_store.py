@@ -4,39 +4,24 @@ Tables are locked in one order (address acts, refs, facts, messages, the rest) a
 every transaction, so that replicas wait for one another and never deadlock.
 """
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-from bluetick.v1.event_pb2 import DoorReport
-
-from services.status.adapters import health_sql, message_sql, outbox_sql, sql
-from services.status.domain.account_hours import Cell, Counts
+from services.status.adapters import message_sql, sql
+from services.status.adapters.kept_store import KeptStore, columns_of
 from services.status.domain.attribution import Act, Move, Touched
 from services.status.domain.changes import Change, Known
-from services.status.domain.due import Due
 from services.status.domain.facts import Fact, stored_fact
 from services.status.domain.gather import (
     ActPlace,
     AddressAct,
     FactPlace,
-    Gathered,
     Key,
-    Notice,
-    Telling,
-    fingerprint,
 )
 from services.status.domain.packing import pack, pack_record, unpack
-from services.status.domain.unknown_words import UnknownWord
-from services.status.ports import OutboxEntry, Ref, Send, Standing
+from services.status.ports import Ref, Send, Standing
 
 _KEY_BYTES = 16
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """Return rows as columns, for ``unnest``."""
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _key_columns(keys: Iterable[Key]) -> list[list[Any]]:
@@ -45,12 +30,12 @@ def _key_columns(keys: Iterable[Key]) -> list[list[Any]]:
     return [[key[0] for key in ordered], [key[1] for key in ordered]]
 
 
-class MessageStore:
+class MessageStore(KeptStore):
     """Statements inside one transaction; ``connection`` is a raw asyncpg connection in it."""
 
     def __init__(self, connection: Any, *, is_planned: bool = False) -> None:
         """Build it; ``is_planned``: the connection plans each statement once (``message_sql``)."""
-        self._connection = connection
+        super().__init__(connection)
         self._is_planned = is_planned
 
     async def begin(self) -> None:
@@ -72,7 +57,7 @@ class MessageStore:
     async def lock_refs(self, keys: Iterable[Key]) -> dict[Key, tuple[bytes, bool]]:
         """Lock references that exist; return who stands for each and whether acts are parked."""
         ordered = sorted(keys, key=lambda key: (key[1], key[0]))
-        rows = await self._connection.fetch(sql.LOCK_REFS, *_columns(ordered))
+        rows = await self._connection.fetch(sql.LOCK_REFS, *columns_of(ordered))
         return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
     async def update_refs(self, refs: Iterable[Ref]) -> None:
@@ -85,11 +70,11 @@ class MessageStore:
     async def park_facts(self, facts: Mapping[FactPlace, Fact]) -> None:
         """Keep acts told by reference; of each the telling that stands."""
         rows = sorted((key, tenant, n, fact.told) for (tenant, key, n), fact in facts.items())
-        await self._connection.execute(sql.PARK_FACTS, *_columns(rows))
+        await self._connection.execute(sql.PARK_FACTS, *columns_of(rows))
 
     async def read_parked_facts(self, refs: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return all acts told by these references."""
-        return _facts(await self._connection.fetch(sql.READ_PARKED_FACTS, *_columns(refs)))
+        return _facts(await self._connection.fetch(sql.READ_PARKED_FACTS, *columns_of(refs)))
 
     async def add_facts(
         self, facts: Mapping[FactPlace, Fact], ref_facts: Mapping[FactPlace, Fact]
@@ -107,13 +92,13 @@ class MessageStore:
                 )
             )
         rows.sort(key=lambda row: row[:3])
-        found = await self._connection.fetch(sql.ADD_FACTS, *_columns(rows))
+        found = await self._connection.fetch(sql.ADD_FACTS, *columns_of(rows))
         return [_standing(row) for row in found if row[3] != row[4]]
 
     async def take_facts(self, places: Iterable[FactPlace]) -> list[Standing]:
         """Take acts told by reference from messages that lose it; return what stood and stands."""
         rows = sorted((key, tenant_id, fact_id) for tenant_id, key, fact_id in places)
-        found = await self._connection.fetch(sql.TAKE_FACTS, *_columns(rows))
+        found = await self._connection.fetch(sql.TAKE_FACTS, *columns_of(rows))
         return [_standing(row) for row in found if row[3] != row[4]]
 
     async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
@@ -133,7 +118,7 @@ class MessageStore:
             for (tenant_id, key, fact_id, mark), (fact, came_in) in acts.items()
         ]
         rows.sort(key=lambda row: row[:4])
-        await self._connection.execute(sql.ADD_ADDRESS_ACTS, *_columns(rows))
+        await self._connection.execute(sql.ADD_ADDRESS_ACTS, *columns_of(rows))
 
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
         """Delete and insert sends."""
@@ -160,7 +145,7 @@ class MessageStore:
         """Look the send before each act up."""
         rows = await self._connection.fetch(
             sql.LAST_SENDS,
-            *_columns((*act.place[:3], act.fact.occur_time_us, act.origin) for act in acts),
+            *columns_of((*act.place[:3], act.fact.occur_time_us, act.origin) for act in acts),
             window_us,
         )
         return {(row[0], row[1], row[2]): row[3] for row in rows}
@@ -168,7 +153,7 @@ class MessageStore:
     async def move_acts(self, moves: Sequence[Move]) -> None:
         """Overwrite where acts that are locked are counted."""
         rows = ((*move.act.place, move.message_key or None) for move in moves)
-        await self._connection.execute(sql.MOVE_ADDRESS_ACTS, *_columns(rows))
+        await self._connection.execute(sql.MOVE_ADDRESS_ACTS, *columns_of(rows))
 
     async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts told by an address that are counted on these messages."""
@@ -230,99 +215,15 @@ class MessageStore:
         if written == len(changes):
             return set()
         keys = [change.key for change in changes]
-        found = await self._connection.fetch(message_sql.WRITTEN_MESSAGES, *_columns(keys))
+        found = await self._connection.fetch(message_sql.WRITTEN_MESSAGES, *columns_of(keys))
         return set(keys) - {keys[row[0] - 1] for row in found}
 
     async def held_messages(self, keys: Sequence[Key]) -> set[Key]:
         """Return which of these messages somebody else holds a lock on at this moment."""
-        columns = _columns(keys)
+        columns = columns_of(keys)
         stored = await self._connection.fetch(message_sql.STORED_MESSAGES, *columns)
         free = await self._connection.fetch(message_sql.FREE_MESSAGES, *columns)
         return {keys[row[0] - 1] for row in stored} - {keys[row[0] - 1] for row in free}
-
-    # -- what is only kept -------------------------------------------------------------------------
-
-    async def spill_history(self, spilled: Mapping[Key, Iterable[Telling]]) -> None:
-        """Keep what was told of messages whose rows are full, repeats once."""
-        rows: dict[tuple[bytes, str, bytes], tuple[Any, ...]] = {}
-        for (tenant_id, key), tellings in spilled.items():
-            for kind, time_us, event, receive_us, *_ in tellings:
-                place = (key, tenant_id, fingerprint(event))
-                if place not in rows or receive_us < rows[place][2]:
-                    rows[place] = (kind, time_us, receive_us, event)
-        ordered = [(*place, *rest) for place, rest in sorted(rows.items())]
-        await self._connection.execute(sql.APPEND_HISTORY, ordered)
-
-    async def add_due(self, kind: Due, keys: Mapping[int, Iterable[Key]]) -> None:
-        """Note what the clock will do to messages, by the time."""
-        found: dict[tuple[int, str], list[bytes]] = {}
-        for due_us, messages in keys.items():
-            for tenant_id, key in messages:
-                found.setdefault((due_us, tenant_id), []).append(key)
-        rows = [(*at, uuid.uuid4(), kind, b"".join(joined)) for at, joined in found.items()]
-        await self._connection.execute(sql.ADD_DUE, *_columns(rows))
-
-    async def add_notices(self, notices: dict[tuple[str, bytes], Notice]) -> None:
-        """Keep what was told about no message."""
-        rows = [
-            (*place, *msgspec.structs.astuple(notice))
-            for place, notice in sorted(notices.items(), key=_by_key)
-        ]
-        await self._connection.execute(sql.ADD_NOTICES, *_columns(rows))
-
-    async def add_quarantined(self, gathered: Gathered) -> None:
-        """Keep what could not be read, and when it was received."""
-        rows = [
-            (
-                *key,
-                storable(q.provider),
-                storable(q.account),
-                storable(q.reason),
-                storable(q.detail),
-                storable(q.method),
-                storable(q.query),
-                storable(q.content_type),
-                q.body,
-                q.is_part,
-                q.receive_time_us,
-            )
-            for key, q in sorted(gathered.quarantined.items(), key=_by_key)
-        ]
-        await self._connection.execute(sql.ADD_RECEIPTS, *_columns(sorted(gathered.receipts)))
-        await self._connection.execute(sql.ADD_QUARANTINE, *_columns(rows))
-
-    async def add_unknown_words(self, words: Sequence[UnknownWord]) -> None:
-        """Keep words that have no meaning here."""
-        await self._connection.execute(health_sql.ADD_UNKNOWN_WORDS, *_columns(words))
-
-    async def add_door_reports(self, reports: dict[Key, DoorReport]) -> None:
-        """Keep what went through the doors, and the last callback of each account."""
-        told = [report for _, report in sorted(reports.items(), key=_by_key)]
-        await self._connection.execute(
-            health_sql.ADD_DOOR_REPORTS, *_columns(map(health_sql.report_row, told))
-        )
-        await self._connection.execute(
-            health_sql.MOVE_ACCOUNTS, *_columns(health_sql.account_rows(told))
-        )
-
-    async def add_account_hours(self, hours: dict[Cell, Counts], shard: int) -> None:
-        """Add to the cells, in key order."""
-        rows = [(*cell, shard, *counts) for cell, counts in sorted(hours.items())]
-        await self._connection.execute(health_sql.ADD_ACCOUNT_HOURS, *_columns(rows))
-
-    async def add_outbox(self, entries: Sequence[OutboxEntry], now_us: int) -> None:
-        """Keep change batches until they are published."""
-        rows = ((*msgspec.structs.astuple(entry), now_us) for entry in entries)
-        await self._connection.execute(outbox_sql.ADD_OUTBOX, *_columns(rows))
-
-
-def storable(text: str) -> str:
-    """Return ``text`` without NUL, which PostgreSQL cannot store."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
-def _by_key(item: tuple[Any, Any]) -> Any:
-    return item[0]
 
 
 def _count(done: str) -> int:

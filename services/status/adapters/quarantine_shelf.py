@@ -11,7 +11,7 @@ from libs.runtime import replay
 from libs.runtime.broker import Broker, BrokerUnavailable
 from libs.runtime.database import Database
 from services.status.adapters import quarantine_sql, tables
-from services.status.adapters.message_store import storable
+from services.status.adapters.kept_store import storable
 
 _NAMES = [column.name for column in tables.quarantine.columns]
 
