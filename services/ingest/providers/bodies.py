@@ -13,7 +13,7 @@ from bluetick.v1.event_pb2 import Event
 from libs.runtime.accounts import Account
 from services.ingest.domain.fields import WORD_CHARACTERS_MAX, Unreadable
 from services.ingest.domain.reading import Reading, holds_nul
-from services.ingest.providers.decoding import UNREADABLE, json_items, json_object
+from services.ingest.providers.decoding import ITEMS_MAX, UNREADABLE, json_items, json_object
 from services.ingest.providers.provider import Callback
 
 _NUL: Final = b"\\u0000"
@@ -62,8 +62,15 @@ def read_list(reading: Reading, body: bytes, add: AddItem, *, whole: bytes = b""
     """
     try:
         decodable, parts = json_items(body)
+    except Unreadable as problem:
+        reading.quarantine(problem.reason, problem.detail, whole or body, is_part=False)
+        return
     except UNREADABLE as error:
         reading.quarantine("BODY_NOT_A_LIST", str(error), whole or body, is_part=False)
+        return
+    if len(parts) > ITEMS_MAX:
+        detail = f"{len(parts)} items, more than {ITEMS_MAX}"
+        reading.quarantine("PARTS_TOO_MANY", detail, whole or body, is_part=False)
         return
     place = 0
     for index, raw in enumerate(parts):

@@ -14,6 +14,7 @@ import msgspec
 from services.ingest.domain.fields import Unreadable, object_at
 from services.ingest.providers.decoding import (
     FORM_FIELDS_MAX,
+    check_density,
     form_pairs,
     is_json_object,
     json_object,
@@ -57,6 +58,7 @@ def signatures_of(callback: Callback) -> list[Mapping[str, Any]]:
     try:
         if not _is_json(callback):
             return _of_form(_pairs(callback)).signatures
+        check_density(callback.body)
         proof = _decode_proof(without_mark(callback.body))
     except (ValueError, RecursionError):
         return []
@@ -86,7 +88,9 @@ def _is_json(callback: Callback) -> bool:
 def _pairs(callback: Callback) -> list[tuple[str, str]]:
     if callback.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return _multipart_pairs(callback)
-    return form_pairs(callback.body.decode("utf-8", errors="replace"))
+    # An email may be as long as a body: no form of another provider is.
+    text = callback.body.decode("utf-8", errors="replace")
+    return form_pairs(text, characters_max=len(text))
 
 
 def _multipart_pairs(callback: Callback) -> list[tuple[str, str]]:

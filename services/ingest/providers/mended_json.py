@@ -8,6 +8,11 @@ and its original bytes can still be cut out.
 import re
 
 DEPTH_MAX = 64
+# Beyond this size only what providers write is mended: a mark (escape, quote, bracket) in so many
+# bytes on average.
+LARGE_BYTES = 256 * 1024
+BYTES_PER_MARK = 8
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 # Consumes every escape, so that the second half of a pair and `\\ud800` (an escaped backslash) are
 # never mistaken for a lone surrogate.
@@ -26,7 +31,17 @@ def mend(body: bytes) -> bytes:
     Lone surrogates become NUL (which is refused where it matters), NaN and the infinities an empty
     text, and what is nested deeper than 64 levels a null. Anything else that is no JSON stays so.
     """
-    return _without_odd_values(_ESCAPE.sub(_without_surrogate, body))
+    if len(body) > LARGE_BYTES and _is_costly(body):
+        return body
+    if _SURROGATE.search(body):
+        body = _ESCAPE.sub(_without_surrogate, body)
+    return _without_odd_values(body)
+
+
+def _is_costly(body: bytes) -> bool:
+    """Say whether a large body has more escapes, texts and brackets than can be looked at."""
+    marks = sum(map(body.count, (b"\\", b'"', b"[", b"{", b"NaN", b"Infinity")))
+    return marks > len(body) // BYTES_PER_MARK
 
 
 def _without_surrogate(escape: re.Match[bytes]) -> bytes:

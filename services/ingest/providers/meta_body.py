@@ -5,10 +5,11 @@ from typing import Any, Final
 
 from msgspec import MsgspecError
 
-from services.ingest.domain.fields import WORD_CHARACTERS_MAX
+from services.ingest.domain.fields import WORD_CHARACTERS_MAX, Unreadable
 from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading, holds_nul
 from services.ingest.providers import meta_inbound, meta_notices, meta_statuses
+from services.ingest.providers.decoding import ITEMS_MAX, check_density
 from services.ingest.providers.mended_json import mend
 from services.ingest.providers.meta_packed import pack_statuses
 from services.ingest.providers.meta_payload import (
@@ -43,6 +44,7 @@ def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | Non
     thrown away.
     """
     try:
+        check_density(body)
         decoded = decode_statuses_body(body)
     except _UNREADABLE:
         return False
@@ -51,11 +53,15 @@ def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | Non
         return False
     add_status, is_known = meta_statuses.add_status, meta_statuses.is_known
     receive_time_us = reading.receive_time_us
+    items_left = ITEMS_MAX - len(decoded.entry)
     for entry in decoded.entry:
         for change in entry.changes:
             if change.field != "messages":
                 return False
             value = change.value
+            items_left -= 1 + len(value.statuses)
+            if items_left < 0:
+                return False
             number = (value.metadata and value.metadata.display_phone_number) or ""
             around = Around(number, value.contacts) if value.contacts else only_number(number)
             statuses = value.statuses
@@ -82,6 +88,7 @@ class BodyReader:
         self._body = body
         self._decodable = body
         self._is_hopeless = False
+        self._items_left = ITEMS_MAX
         # Of the ``value`` that is being read.
         self._around = NOTHING_AROUND
 
@@ -105,7 +112,11 @@ class BodyReader:
 
     def _fields_of_body(self) -> dict[str, Any] | None:
         try:
+            check_density(self._body)
             return self._first_level()
+        except Unreadable as problem:
+            self._reading.quarantine(problem.reason, problem.detail, self._body, is_part=False)
+            return None
         except _UNREADABLE as error:
             reason = "BODY_NOT_AN_OBJECT" if self._is_json() else "BODY_NOT_JSON"
             self._reading.quarantine(reason, str(error), self._body, is_part=False)
@@ -256,10 +267,15 @@ class BodyReader:
             self._quarantine("LIST_MISSING", f"{owner_path or 'body'}: {name} missing", owner)
             return []
         try:
-            return decode_items(raw)
+            items = decode_items(raw)
         except _UNREADABLE as error:
             self._quarantine("NOT_A_LIST", f"{path}: {error}", bytes(raw))
             return []
+        self._items_left -= len(items)
+        if self._items_left < 0:
+            self._give_up(f"more than {ITEMS_MAX} items, the first of the rest: {path}")
+            return []
+        return items
 
     def _fields(self, raw: Any, path: str) -> dict[str, Any] | None:
         try:
@@ -294,14 +310,20 @@ class BodyReader:
         if self._is_hopeless:
             return
         if len(self._reading.batch.quarantined) >= PARTS_MAX:
-            self._is_hopeless = True
-            del self._reading.batch.quarantined[:]
-            detail = f"more than {PARTS_MAX} parts cannot be read; the first of the rest: {detail}"
-            self._reading.quarantine("PARTS_TOO_MANY", detail, self._body, is_part=False)
+            self._give_up(
+                f"more than {PARTS_MAX} parts cannot be read; the first of the rest: {detail}"
+            )
             return
         original = self._original(part)
         is_part = len(original) < len(self._body)
         self._reading.quarantine(reason, detail, original, is_part=is_part)
+
+    def _give_up(self, detail: str) -> None:
+        """Keep the body as one: it holds more than any body of Meta's."""
+        if not self._is_hopeless:
+            self._is_hopeless = True
+            del self._reading.batch.quarantined[:]
+            self._reading.quarantine("PARTS_TOO_MANY", detail, self._body, is_part=False)
 
     def _original(self, part: bytes) -> bytes:
         """Return the bytes as they came: mending moved nothing, so they lie at the same place."""

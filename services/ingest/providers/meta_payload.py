@@ -5,6 +5,7 @@ Source: Meta's webhook reference for the WhatsApp Business Platform, as of Septe
 
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -21,6 +22,10 @@ from services.ingest.domain.fields import (
 )
 
 WHATSAPP = "whatsapp_business_account"
+# People whose names one ``value`` tells.
+CONTACTS_MAX = 1_000
+# Errors of one status that are looked at.
+ERRORS_KEPT = 16
 
 
 # Longest number of our own that is kept in its one form.
@@ -125,14 +130,12 @@ class Around:
 
     def __init__(self, display_phone_number: str = "", contacts: Iterable[Contact] = ()) -> None:
         """Take the number as Meta shows it, and the ``contacts``."""
-        # A few numbers of our own, in every callback.
-        if len(display_phone_number) <= _PHONE_CHARACTERS_MAX:
-            self.own_address = _own_phone(display_phone_number)
-        else:
-            self.own_address = bare_phone(display_phone_number)
+        # A few numbers of our own, in every callback; what is longer is none.
+        is_number = len(display_phone_number) <= _PHONE_CHARACTERS_MAX
+        self.own_address = _own_phone(display_phone_number) if is_number else ""
         people = [
             tuple(filter(None, (contact.wa_id, contact.user_id, contact.parent_user_id)))
-            for contact in contacts
+            for contact in islice(contacts, CONTACTS_MAX)
         ]
         self._names = {name: names for names in people if len(names) > 1 for name in names}
         # Phone and ids of the only contact; empty if there are several or none.
@@ -143,7 +146,7 @@ class Around:
         """Read a decoded ``value`` whose types may be any."""
         contacts = [
             Contact(text(item, "wa_id"), text(item, "user_id"), text(item, "parent_user_id"))
-            for item in list_at(value, "contacts")
+            for item in list_at(value, "contacts")[:CONTACTS_MAX]
         ]
         return cls(text(value, "metadata", "display_phone_number"), contacts)
 
@@ -207,7 +210,9 @@ def tolerant_status(fields: dict[str, Any]) -> Status:
         )
         if pricing
         else None,
-        errors=[tolerant_error(error) for error in errors] if isinstance(errors, list) else None,
+        errors=[tolerant_error(error) for error in errors[:ERRORS_KEPT]]
+        if isinstance(errors, list)
+        else None,
     )
 
 

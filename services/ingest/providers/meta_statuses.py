@@ -38,6 +38,9 @@ KIND_BY_STATUS: Final = {
     "warning": EVENT_KIND_INFO,
 }
 
+# Meta tells one error of a status; each code becomes an event.
+ERRORS_MAX: Final = 16
+
 STATUS_WITHOUT_ID: Final = "STATUS_WITHOUT_ID"
 STATUS_WITHOUT_TIMESTAMP: Final = "STATUS_WITHOUT_TIMESTAMP"
 STATUS_ID_TOO_LONG: Final = "STATUS_ID_TOO_LONG"
@@ -90,7 +93,7 @@ def add_status(
     event.own_address = around.own_address
     _add_identity(event, status, address, around)
     if kind == EVENT_KIND_UNDELIVERED:
-        _add_failure(reading, event, status.errors or [])
+        _add_failure(reading, event, (status.errors or [])[:ERRORS_MAX])
     elif status.type == "payment":
         event.detail = "payment"
     return ""

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from services.ingest.domain.fields import Unreadable, list_at, object_at, text
-from services.ingest.providers.decoding import without_mark
+from services.ingest.providers.decoding import check_density, without_mark
 
 Envelope = Mapping[str, Any]
 
@@ -43,6 +43,7 @@ def envelope_of(body: bytes) -> Mapping[str, Any]:
     Nothing is proven yet, so nothing is mended: Amazon writes clean JSON.
     """
     try:
+        check_density(body)
         return _decode(without_mark(body))
     except (ValueError, RecursionError):
         return {}
