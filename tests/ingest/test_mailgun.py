@@ -1,4 +1,5 @@
 import hmac
+import itertools
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +22,12 @@ MESSAGE_ID = "20260805.1.ABC@mg.example.com"
 FORM = "application/x-www-form-urlencoded"
 
 
-def signature(at_s: int = NOW_S, key: str = KEYS[0], token: str = "t0ken") -> dict[str, str]:
+# Mailgun gives each callback a token of its own, and it signs no other body.
+_TOKENS = itertools.count()
+
+
+def signature(at_s: int = NOW_S, key: str = KEYS[0], token: str = "") -> dict[str, str]:
+    token = token or f"t0ken-{next(_TOKENS)}"
     digest = hmac.digest(key.encode(), f"{at_s}{token}".encode(), "sha256").hex()
     return {"timestamp": str(at_s), "token": token, "signature": digest}
 

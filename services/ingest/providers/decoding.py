@@ -21,7 +21,7 @@ LARGE_BYTES: Final = 256 * 1024
 BYTES_PER_CONTAINER: Final = 32
 BYTES_PER_COMMA: Final = 12
 # Items of one body; providers send a thousand, and one of 3 MiB holds nine thousand real ones.
-ITEMS_MAX: Final = 10_000
+ITEMS_MAX: Final = 12_000
 # What decoding foreign bytes may raise: wrong JSON or types, no UTF-8, too deep.
 UNREADABLE: Final = (ValueError, RecursionError)
 
