@@ -13,6 +13,7 @@ from libs.runtime.rpc_errors import InvalidArgument, NotFound
 from services.status.domain.gather import HistoryEntry
 from services.status.domain.image import image
 from services.status.domain.message import Message, clean, split
+from services.status.domain.parts import parts_of
 
 HISTORY_MAX = 1_000
 _NAME_CHARS_MAX = 1_024
@@ -161,6 +162,15 @@ def _answer(
         click_count=seen.click_count,
         reply_count=seen.reply_count,
         tap_count=seen.tap_count,
+    )
+    answer.parts.extend(
+        message_service_pb2.MessagePart(
+            part_id=part.part_id,
+            state=part.state,
+            deliver_time=_time(part.deliver_time_us),
+            undeliver_time=_time(part.undeliver_time_us),
+        )
+        for part in parts_of(message)
     )
     if record is not None:
         answer.registration.ParseFromString(record.registration)

@@ -23,6 +23,7 @@ from services.status.domain.message import (
     price,
     register,
 )
+from services.status.domain.parts import END_KINDS, PART_KINDS, tell_part
 
 _NO_TIMES: Final[tuple[str, ...]] = ()
 # The tag with which a price begins; looking for it is cheaper than asking, and nearly as good.
@@ -34,7 +35,11 @@ def advance(message: Message, telling: Telling) -> None:
     kind, time_us, stored, _, own_id, ref, event, record = telling
     if event is None:
         return
-    for name in TIMES_OF.get(kind, _NO_TIMES):
+    part_id = event.part_id
+    if part_id and kind in PART_KINDS:
+        tell_part(message, clean(part_id), kind, time_us)
+    is_of_whole = not part_id or kind not in END_KINDS
+    for name in TIMES_OF.get(kind, _NO_TIMES) if is_of_whole else _NO_TIMES:
         known_us = getattr(message, name)
         if not known_us or time_us < known_us:
             setattr(message, name, time_us)
@@ -45,9 +50,7 @@ def advance(message: Message, telling: Telling) -> None:
                 setattr(message, name, time_us)
     if kind == EVENT_KIND_UNDELIVERED:
         fail(message, time_us, clean(event.provider_code), event.reason)
-        if event.reason != FAILURE_REASON_DELIVERY_REPORT_MISSING and not is_passing(
-            event.provider, event.provider_code
-        ):
+        if is_of_whole and _is_final(event):
             message.bounce_time_us = earliest(message.bounce_time_us, time_us)
     elif kind == EVENT_KIND_DROPPED:
         fail(message, time_us, clean(event.provider_code), _drop_reason(event, own_id, record))
@@ -66,6 +69,12 @@ def advance(message: Message, telling: Telling) -> None:
         price(message, time_us, event.pricing.SerializeToString(deterministic=True))
     if record is not None:
         register(message, record)
+
+
+def _is_final(event: Event) -> bool:
+    if event.reason == FAILURE_REASON_DELIVERY_REPORT_MISSING:
+        return False
+    return not is_passing(event.provider, event.provider_code)
 
 
 def _drop_reason(event: Event, own_id: str, record: Record | None) -> int:

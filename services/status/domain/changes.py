@@ -119,7 +119,9 @@ def moved_by(
     kinds = set()
     for kind in told:
         name = _MOVED.get(kind)
-        if name is not None and getattr(new, name) != getattr(before, name):
+        if name is None:
+            continue
+        if getattr(new, name) != getattr(before, name) or new.parts != before.parts:
             kinds.add(kind)
     if new.pricing_time_us != before.pricing_time_us:
         # A price rides on reports of any kind.

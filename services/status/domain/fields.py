@@ -25,6 +25,7 @@ class Merge(Enum):
     EITHER = "true once it was told"
     ACTS = "made from the acts that stand"
     ADDRESS_ACTS = "made from the acts that were told by an address"
+    PARTS = "made from what was told of the parts"
     RECORD = "of several records the one with the earliest time"
 
 

@@ -61,7 +61,7 @@ def moving_image(message: Message) -> MessageImage:
     if message.failure_time_us:
         _show_failure(message, seen)
     if state >= MESSAGE_STATE_DELIVERED:
-        deliver_us = message.report_time_us
+        deliver_us = max(message.report_time_us, message.parts_report_time_us)
         if not deliver_us:
             deliver_us = earliest(message.read_time_us, message.proof_time_us)
             seen.is_deliver_inferred = True
@@ -78,7 +78,7 @@ def moving_image(message: Message) -> MessageImage:
 
 
 def _show_failure(message: Message, seen: MessageImage) -> None:
-    undeliver_us = message.undeliver_time_us
+    undeliver_us = earliest(message.undeliver_time_us, message.part_loss_time_us)
     if message.provider_message_id:
         # The id proves the hand-over, so that a drop is a failure after it.
         undeliver_us = earliest(undeliver_us, message.drop_time_us)

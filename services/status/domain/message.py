@@ -157,6 +157,12 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     ] = 0
     # bluetick.v1.Channel as told by reports; the record's own wins over it.
     told_channel: Annotated[int, Field(Merge.SMALLEST)] = 0
+    # What was told of each part, see domain.parts; empty: the message is reported as a whole.
+    parts: Annotated[bytes, Field(Merge.PARTS)] = b""
+    # First loss of a part; a part is on its way; all have arrived, the last one then.
+    part_loss_time_us: Annotated[int, Field(Merge.PARTS)] = 0
+    is_part_awaited: Annotated[bool, Field(Merge.PARTS)] = False
+    parts_report_time_us: Annotated[int, Field(Merge.PARTS)] = 0
     record: Annotated[Record | None, Field(Merge.RECORD)] = None
 
     @property
@@ -245,14 +251,15 @@ def channel_of(message: Message) -> int:
 
 def is_email(message: Message) -> bool:
     """Return whether the message goes by email, by its record, else by its reports."""
-    record = message.record
-    return ((record is not None and record.channel) or message.told_channel) == CHANNEL_EMAIL
+    return channel_of(message) == CHANNEL_EMAIL
 
 
 def state_of(message: Message) -> MessageState.ValueType:
     """Return the state of the strongest proof; ``states.ORDERS`` says the same as data."""
     is_mail = is_email(message)
     if is_mail and (found := _end_of_mail(message)):
+        return found
+    if message.parts and (found := _end_of_parts(message)):
         return found
     if message.read_time_us:
         return MESSAGE_STATE_READ
@@ -269,6 +276,18 @@ def state_of(message: Message) -> MessageState.ValueType:
     if message.queue_time_us:
         return MESSAGE_STATE_QUEUED
     return MESSAGE_STATE_UNSPECIFIED
+
+
+def _end_of_parts(message: Message) -> MessageState.ValueType:
+    """Return what the parts say together; UNSPECIFIED: what people did outranks it."""
+    if message.read_time_us or message.proof_time_us or message.attributed_proof_time_us:
+        return MESSAGE_STATE_UNSPECIFIED
+    if message.part_loss_time_us or message.bounce_time_us:
+        return MESSAGE_STATE_UNDELIVERED
+    if message.is_part_awaited:
+        # Of a part that is never told of, the clock says so.
+        return MESSAGE_STATE_UNDELIVERED if message.undeliver_time_us else MESSAGE_STATE_SENT
+    return MESSAGE_STATE_DELIVERED
 
 
 def _end_of_mail(message: Message) -> MessageState.ValueType:

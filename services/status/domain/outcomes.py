@@ -7,6 +7,8 @@ from services.status.domain.message import Message, is_email
 
 def has_failed(message: Message) -> bool:
     """Return whether its own reports say that it failed; an act attributed to it proves nothing."""
+    if message.part_loss_time_us:
+        return not (message.read_time_us or message.proof_time_us)
     if not (message.undeliver_time_us or message.drop_time_us):
         return False
     if is_email(message):
@@ -23,6 +25,8 @@ def has_recovered(message: Message) -> bool:
     Silence that the clock told is no failure once a report came. Mail: a bounce that passes, told
     of a time after the delivery, is the answer of a mailbox.
     """
+    if message.parts:
+        return message.failure_time_us != 0
     if not (message.undeliver_time_us or message.drop_time_us):
         return False
     if message.failure_reason == FAILURE_REASON_DELIVERY_REPORT_MISSING and not (

@@ -331,6 +331,44 @@ class Attempt(_message.Message):
 Global___Attempt: _TypeAlias = Attempt  # noqa: Y015
 
 @_typing.final
+class MessagePart(_message.Message):
+    """One part of a message that its provider reports in parts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DELIVER_TIME_FIELD_NUMBER: _builtins.int
+    UNDELIVER_TIME_FIELD_NUMBER: _builtins.int
+    part_id: _builtins.str
+    """The provider's id of the part."""
+    state: _common_pb2.MessageState.ValueType
+    """How far it got: SENT, DELIVERED or UNDELIVERED."""
+    @_builtins.property
+    def deliver_time(self) -> _timestamp_pb2.Timestamp:
+        """It was delivered."""
+
+    @_builtins.property
+    def undeliver_time(self) -> _timestamp_pb2.Timestamp:
+        """It was lost."""
+
+    def __init__(
+        self,
+        *,
+        part_id: _builtins.str = ...,
+        state: _common_pb2.MessageState.ValueType = ...,
+        deliver_time: _timestamp_pb2.Timestamp | None = ...,
+        undeliver_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deliver_time", b"deliver_time", "undeliver_time", b"undeliver_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliver_time", b"deliver_time", "part_id", b"part_id", "state", b"state", "undeliver_time", b"undeliver_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessagePart: _TypeAlias = MessagePart  # noqa: Y015
+
+@_typing.final
 class Message(_message.Message):
     """One message."""
 
@@ -358,6 +396,7 @@ class Message(_message.Message):
     HISTORY_FIELD_NUMBER: _builtins.int
     IS_HISTORY_CUT_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """Identity inside Bluetick, hexadecimal."""
     message_ref: _builtins.str
@@ -414,6 +453,12 @@ class Message(_message.Message):
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
         """All attempts, the standing one first. One attempt or none: empty, the fields above tell it."""
 
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessagePart]:
+        """Parts that were told of, by their ids, at most 64; empty: it is reported as a whole. It is
+        delivered when all of them are, and undelivered when one is.
+        """
+
     def __init__(
         self,
         *,
@@ -439,10 +484,11 @@ class Message(_message.Message):
         history: _abc.Iterable[Global___HistoryEntry] | None = ...,
         is_history_cut: _builtins.bool = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
+        parts: _abc.Iterable[Global___MessagePart] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "milestones", b"milestones", "pricing", b"pricing", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "attempts", b"attempts", "click_count", b"click_count", "failure", b"failure", "history", b"history", "is_deliver_inferred", b"is_deliver_inferred", "is_history_cut", b"is_history_cut", "is_read_inferred", b"is_read_inferred", "is_recovered", b"is_recovered", "is_registered", b"is_registered", "message_id", b"message_id", "message_ref", b"message_ref", "milestones", b"milestones", "pricing", b"pricing", "provider", b"provider", "provider_message_id", b"provider_message_id", "registration", b"registration", "reply_count", b"reply_count", "state", b"state", "tap_count", b"tap_count", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "attempts", b"attempts", "click_count", b"click_count", "failure", b"failure", "history", b"history", "is_deliver_inferred", b"is_deliver_inferred", "is_history_cut", b"is_history_cut", "is_read_inferred", b"is_read_inferred", "is_recovered", b"is_recovered", "is_registered", b"is_registered", "message_id", b"message_id", "message_ref", b"message_ref", "milestones", b"milestones", "parts", b"parts", "pricing", b"pricing", "provider", b"provider", "provider_message_id", b"provider_message_id", "registration", b"registration", "reply_count", b"reply_count", "state", b"state", "tap_count", b"tap_count", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
