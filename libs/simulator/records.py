@@ -90,6 +90,7 @@ def engagement_record(emission: Emission, *, provider: str) -> ingest_service_pb
     if not fact.message.is_recorded or fact.fact_id.endswith(("2", "4", "6", "8")):
         record.provider = provider
         record.provider_message_id = fact.message.provider_message_id
+        record.address = fact.message.address  # the id of an email may cover many
     else:
         record.message_ref = fact.message.message_ref
     return record

@@ -171,7 +171,8 @@ class _Teller:
             after_s = self._random.randint(1, 900)
             story.add(FactKind.FAILED, after_s, failure=self._pick(self._failures))
             return story.facts
-        if self._happens(self.shares.recovered):
+        # Mail that bounced for good never arrived, whatever its server had said.
+        if self._happens(self.shares.recovered) and self._channel is not Channel.EMAIL:
             # Not one that says that the person had opted out: that one is final.
             failure = self._failures[1][1]
             story.add(FactKind.FAILED, self._random.randint(1, 5), failure=failure)
