@@ -258,3 +258,36 @@ def test_each_finding_has_its_limit_and_says_what_to_do(
 def test_ordinary_numbers_give_no_finding(numbers: dict[str, int]) -> None:
     """A page of false alarms is not read."""
     assert findings(Vitals("meta", "acct_1", **numbers)) == []
+
+
+async def test_an_opt_out_of_no_message_is_kept_and_shown_until_its_message_is_told(
+    bench: Bench,
+) -> None:
+    """Whoever says stop must not be written to again, whatever is known of them."""
+    stop = builders.an_event(
+        words.EVENT_KIND_UNSUBSCRIBED,
+        provider_message_id="",
+        message_key=b"",
+        address=builders.ADDRESS,
+        occur_time_us=T + SECOND_US,
+        engagement=builders.an_engagement("stop"),
+    )
+    reply = builders.an_event(
+        words.EVENT_KIND_REPLIED,
+        provider_message_id="",
+        message_key=b"",
+        address=builders.ADDRESS,
+        occur_time_us=T + SECOND_US,
+        engagement=builders.an_engagement("reply"),
+    )
+    await bench.apply(stop, reply)
+    await bench.apply(stop)
+
+    (account,) = (await health(bench)).accounts
+    (finding,) = account.findings
+    assert (finding.code, finding.what[:8]) == ("OPT_OUTS_WITHOUT_MESSAGE", "1 people")
+
+    await bench.apply(builders.a_registered())
+
+    assert [f.code for a in (await health(bench)).accounts for f in a.findings] == []
+    assert (await bench.image_of(next(iter(await bench.images())))).unsubscribe_time_us

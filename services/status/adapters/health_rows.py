@@ -28,7 +28,7 @@ class HealthRows:
         silent_before_hour: int,
         doors_since_us: int,
     ) -> list[Vitals]:
-        """Read five tables, each by the beginning of its key."""
+        """Read seven tables, each by the beginning of its key."""
         whose = (tenant_id, provider, account)
         found: dict[tuple[str, str], Vitals] = {}
 
@@ -47,6 +47,8 @@ class HealthRows:
             since_us = first_hour * HOUR_US
             for row in await connection.fetch(health_sql.READ_UNKNOWN_WORDS, *whose, since_us):
                 of(row).unknown_words.append((row[2], row[3]))
+            for row in await connection.fetch(health_sql.COUNT_LONE_OPT_OUTS, *whose, since_us):
+                of(row).lone_opt_out_count = row[2]
             hours = await connection.fetch(
                 health_sql.READ_ACCOUNT_HOURS, *whose, first_hour, silent_before_hour
             )

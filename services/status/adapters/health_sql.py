@@ -52,6 +52,17 @@ GROUP BY provider, account, word
 ORDER BY count(*) DESC, word
 """
 
+# The notice beside an act keeps where it was told, and by whom.
+COUNT_LONE_OPT_OUTS = f"""
+SELECT n.provider, n.account, count(DISTINCT (a.address_key, a.fact_id))
+FROM {tables.address_acts.fullname} AS a
+JOIN {tables.notices.fullname} AS n ON n.tenant_id = a.tenant_id AND n.fingerprint = a.fingerprint
+WHERE a.tenant_id = $1 AND ($2::text = '' OR n.provider = $2) AND ($3::text = '' OR n.account = $3)
+  AND a.message_key IS NULL AND substr(a.act, 10, 2) = '\\x000d'::bytea
+  AND a.occur_time_us >= $4
+GROUP BY n.provider, n.account
+"""
+
 COUNT_QUARANTINE = f"""
 SELECT provider, account, count(*)
 FROM {tables.quarantine.fullname} {_OF_THE_ACCOUNTS}

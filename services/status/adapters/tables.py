@@ -147,6 +147,13 @@ address_acts = Table(
     _column("origin", LargeBinary),
     Index(None, "address_key", "tenant_id", "occur_time_us"),
     Index(None, "message_key", "tenant_id", postgresql_where=text("message_key IS NOT NULL")),
+    # Opt-outs on no message: the kind stands behind the nine bytes of rank and time.
+    Index(
+        None,
+        "tenant_id",
+        "occur_time_us",
+        postgresql_where=text("message_key IS NULL AND substr(act, 10, 2) = '\\x000d'::bytea"),
+    ),
 )
 
 # What was told about messages of which more was told than their rows hold, repeats once.

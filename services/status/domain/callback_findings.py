@@ -39,6 +39,7 @@ class Vitals(msgspec.Struct):
     engaged_count: int = 0
     timed_read_count: int = 0
     fast_read_count: int = 0
+    lone_opt_out_count: int = 0
     unknown_words: list[tuple[str, int]] = []
 
     @property
@@ -66,6 +67,7 @@ def findings(vitals: Vitals) -> list[Finding]:
         *_lateness(vitals),
         *_unread(vitals),
         *_engagement(vitals),
+        *_opt_outs(vitals),
     ]
     return sorted(found, key=lambda finding: -finding.severity)
 
@@ -87,6 +89,18 @@ def _doors(vitals: Vitals) -> Iterator[Finding]:
         "is rotated, list both. If the provider signs the address, set BLUETICK_PUBLIC_URL to the "
         "one that it calls. A proxy must not rewrite bodies.",
     )
+
+
+def _opt_outs(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.lone_opt_out_count:
+        yield Finding(
+            "OPT_OUTS_WITHOUT_MESSAGE",
+            FINDING_SEVERITY_WARNING,
+            f"{vitals.lone_opt_out_count:,} people opted out in 7 days whom no message on record "
+            "had reached; nothing counts them, and they are kept.",
+            "Take them off the lists like everybody who opts out, and record the messages that "
+            "they were sent, with the number they came from.",
+        )
 
 
 def _silence(vitals: Vitals) -> Iterator[Finding]:

@@ -1389,7 +1389,7 @@ class HealthFinding(_message.Message):
     CURE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable word: `CALLBACKS_REFUSED`, `MESSAGES_SILENT`, `CALLBACKS_LATE`, `CALLBACKS_QUARANTINED`,
-    `WORDS_UNKNOWN`, `ENGAGEMENT_ZERO`, `READS_TOO_FAST`.
+    `WORDS_UNKNOWN`, `ENGAGEMENT_ZERO`, `READS_TOO_FAST`, `OPT_OUTS_WITHOUT_MESSAGE`.
     """
     severity: Global___FindingSeverity.ValueType
     """How urgent."""

@@ -69,6 +69,14 @@ def upgrade() -> None:
         schema="status",
         postgresql_where=sa.text("message_key IS NOT NULL"),
     )
+    op.create_index(
+        op.f("address_acts_by_tenant_id_occur_time_us"),
+        "address_acts",
+        ["tenant_id", "occur_time_us"],
+        unique=False,
+        schema="status",
+        postgresql_where=sa.text("message_key IS NULL AND substr(act, 10, 2) = '\\x000d'::bytea"),
+    )
     op.create_table(
         "address_sends",
         sa.Column("address_key", sa.LargeBinary(), nullable=False),
