@@ -176,6 +176,7 @@ def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> None:
     workers = range(settings.analytics_workers)
     stores = [flow.store(dictionary, settings.shard_of(worker)) for worker in workers]
     changes = ChangeConsumer(stores, flow.folding, flow.clock)
+    probe, sequences = BrokerFlowProbe(flow.broker), FoldedSequences(flow.stores.folds)
     consumer = PullConsumer(
         flow.broker,
         stream=CHANGES_STREAM,
@@ -184,6 +185,7 @@ def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> None:
         concurrent_max=settings.analytics_workers,
         batch_messages_max=settings.analytics_batch_messages_max,
         batch_bytes_max=settings.analytics_batch_bytes_max,
+        start=partial(probe.first_unfolded_seq, sequences),
     )
     run_consumer(scope, "change_consumer", consumer)
 

@@ -154,6 +154,7 @@ async def test_a_deleted_consumer_is_made_again_while_messages_come(
 ) -> None:
     """Both services stayed "ready" and never worked again."""
     async with running(name, broker, broker_settings, database_url) as service:
+        await asyncio.sleep(1.5)  # a checkpoint is kept each second
         for _ in range(2):
             await broker.jetstream.delete_consumer(SERVICES[name], name)
             before = service.stored
@@ -161,6 +162,8 @@ async def test_a_deleted_consumer_is_made_again_while_messages_come(
                 while service.stored < before + 20:
                     await asyncio.sleep(0.02)
         await service.until_done()
+        made = (await broker.jetstream.consumer_info(SERVICES[name], name)).config
+        assert (made.opt_start_seq or 1) > 1, "it began with all that the stream has"
     assert await _nothing_set_aside(broker)
 
 

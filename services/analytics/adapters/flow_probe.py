@@ -8,6 +8,7 @@ from nats.js.errors import NotFoundError
 
 from libs.runtime import progress
 from libs.runtime.broker import CHANGES_STREAM, Broker
+from services.analytics.adapters.folded_sequences import FoldedSequences
 from services.analytics.domain.sequences import StreamState
 from services.analytics.fold_changes import Incoming
 from services.analytics.follow_progress import FlowUnknown
@@ -58,6 +59,18 @@ class BrokerFlowProbe:
     async def made_us(self) -> int:
         """Return when CHANGES was made, microseconds since 1970; it is there."""
         return _made_us(await self._broker.jetstream.stream_info(CHANGES_STREAM))
+
+    async def first_unfolded_seq(self, sequences: FoldedSequences) -> int:
+        """Return where a consumer that is made (again) begins: the first that is not in the cells.
+
+        Without it, a deleted consumer would have all that the stream holds folded, and skipped,
+        once more.
+        """
+        found = await self._broker.jetstream.stream_info(CHANGES_STREAM)
+        state = StreamState(_made_us(found), found.state.first_seq or 1, found.state.last_seq, 0)
+        folded_seq = (await sequences.standing(state)).folded_seq
+        # A broker that was restored to an older state counts on from there.
+        return folded_seq + 1 if folded_seq <= state.last_seq else 1
 
     async def message(self, seq: int) -> Incoming | None:
         """See follow_progress.FlowProbe.message."""
