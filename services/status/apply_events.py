@@ -189,7 +189,7 @@ class ApplyEvents:
             )
         if entries:
             await store.add_outbox(entries, now_us)
-        if waiting := begun_to_wait(changes, self._rules.patience):
+        if waiting := begun_to_wait(changes, self._rules.patience, now_us):
             await store.add_due(Due.TELL_SILENCE, waiting)
         if hours := moves(changes):
             # Last, since it locks what others want, too.

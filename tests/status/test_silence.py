@@ -126,3 +126,38 @@ async def test_who_waits_again_is_noted_again(bench: Bench, database: Database) 
     bench.clock.set(T + 30 * DAY_US)
 
     assert await tell(bench, database).tell_due() == 1
+
+
+async def test_a_bulk_of_old_messages_is_noted_in_few_rows_and_told_after_its_reports(
+    bench: Bench, database: Database
+) -> None:
+    """What is told of long after the fact has reports that are told just behind it."""
+    old = [a_send(f"M{n}", T - 90 * DAY_US + n * 13 * 60_000_000) for n in range(100)]
+    await bench.apply(*old)
+    assert (await bench.rows("SELECT count(*) FROM status.due")) == [(1,)]
+    silence = tell(bench, database)
+
+    assert await silence.tell_due() == 0
+    await bench.apply(*(builders.an_event(provider_message_id=f"M{n}") for n in range(90)))
+    bench.clock.advance(s=3_600)
+
+    assert await silence.tell_due() == 10
+    assert {state for state, _ in (await states(bench)).values()} == {"DELIVERED", "UNDELIVERED"}
+
+
+async def test_messages_that_are_noted_together_are_told_each_at_its_time(
+    bench: Bench, database: Database
+) -> None:
+    """One row holds those of an hour; none is told before its second."""
+    bench.clock.set(T)
+    await bench.apply(*(a_send(f"M{n}", T + n * 50_000_000) for n in range(20)))
+    silence = tell(bench, database)
+
+    told = []
+    for n in range(20):
+        bench.clock.set(T + 30 * DAY_US + n * 50_000_000 - 1)
+        told.append(await silence.tell_due())
+        bench.clock.advance(us=1)
+        told.append(await silence.tell_due())
+
+    assert told == [0, 1] * 20

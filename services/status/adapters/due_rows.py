@@ -12,7 +12,7 @@ from services.status.adapters.message_store import MessageStore
 from services.status.domain.due import Due, keys_of
 from services.status.domain.gather import Key
 from services.status.domain.message import Message
-from services.status.domain.silence import together
+from services.status.domain.silence import MINUTE_US, together
 
 # Of several replicas each takes other entries.
 _TAKE: Final = f"""
@@ -108,4 +108,4 @@ class TakenRows:
 
     async def postpone(self, later: Sequence[tuple[int, Key]]) -> None:
         """Note them again; a time that has not come is no time of an entry that is held."""
-        await self._store.add_due(Due.TELL_SILENCE, together(later))
+        await self._store.add_due(Due.TELL_SILENCE, together(later, MINUTE_US))

@@ -23,8 +23,10 @@ from services.status.domain.gather import Key
 from services.status.domain.message import Message, channel_of, state_of
 
 _PENDING = (MESSAGE_STATE_ACCEPTED, MESSAGE_STATE_SENT)
-# Messages whose time comes within a minute are noted together.
-_NOTED_TOGETHER_US = 60_000_000
+MINUTE_US = 60_000_000
+_HOUR_US = 60 * MINUTE_US
+# A message told of long after its hand-over may have reports that are told just behind it.
+_GRACE_US = _HOUR_US
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,11 +51,10 @@ def silent_from_us(message: Message, patience: Patience) -> int:
     return handed_over_us + patience.of(channel_of(message)) * DAY_US if handed_over_us else 0
 
 
-def begun_to_wait(changes: Iterable[Change], patience: Patience) -> dict[int, list[Key]]:
-    """Return the messages on whose reports is waited from now on, by when that ends.
-
-    Those whose time comes within a minute stand under the earliest of their times.
-    """
+def begun_to_wait(
+    changes: Iterable[Change], patience: Patience, now_us: int
+) -> dict[int, list[Key]]:
+    """Return the messages on whose reports is waited from now on, by when they are looked at."""
     found: list[tuple[int, Key]] = []
     for change in changes:
         if change.state not in _PENDING or not change.is_moved:
@@ -64,15 +65,23 @@ def begun_to_wait(changes: Iterable[Change], patience: Patience) -> dict[int, li
         if was_pending and old is not None and until_us == silent_from_us(old, patience):
             continue
         if until_us:
-            found.append((until_us, change.key))
-    return together(found)
+            found.append((max(until_us, now_us + _GRACE_US), change.key))
+    return together(found, _HOUR_US)
 
 
-def together(found: Iterable[tuple[int, Key]]) -> dict[int, list[Key]]:
-    """Return messages by the time at which they are looked at, at most a minute before theirs."""
+def together(found: Iterable[tuple[int, Key]], within_us: int) -> dict[int, list[Key]]:
+    """Return messages by the time at which they are looked at, shortly before theirs.
+
+    However far the times of a bulk lie apart, it makes few groups; who is looked at too early is
+    noted again, in a narrower one.
+
+    Args:
+        found: messages with their times.
+        within_us: messages are put together whose times lie within so many microseconds.
+    """
     groups: dict[int, list[tuple[int, Key]]] = {}
     for until_us, key in found:
-        groups.setdefault(until_us // _NOTED_TOGETHER_US, []).append((until_us, key))
+        groups.setdefault(until_us // within_us, []).append((until_us, key))
     return {min(group)[0]: [key for _, key in group] for group in groups.values()}
 
 
