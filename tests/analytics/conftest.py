@@ -19,7 +19,7 @@ from services.analytics.domain.moves import Planner
 from services.analytics.fold_changes import Folding, Incoming, fold_changes
 from tests.analytics.building import CAMPAIGN, T0
 from tests.analytics.folding import LINKS
-from tests.analytics.oracle import DIMENSIONS, Rows, without_zeros
+from tests.analytics.oracle import DIMENSIONS, TABLES, Rows, without_zeros
 
 PLANNERS: dict[tuple[Family, ...], Planner] = {}
 
@@ -76,6 +76,8 @@ class Cells:
         }
         tables: dict[str, Rows] = {}
         for family in self.families:
+            if family.name not in TABLES:
+                continue
             table = family.name if family.member is None else family.sizes
             names = ["campaign_id", *(column.name for column in family.key)]
             sums = ", ".join(f"sum({name})::bigint" for name in family.sums)

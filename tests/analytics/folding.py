@@ -15,7 +15,7 @@ from services.analytics.domain.frames import Frame, FrameBook
 from services.analytics.domain.links import link_key
 from services.analytics.domain.moves import Planner
 from tests.analytics.building import TENANT
-from tests.analytics.oracle import Rows, without_zeros
+from tests.analytics.oracle import TABLES, Rows, without_zeros
 
 # Plans are made once.
 _PLANNERS: dict[tuple[Family, ...], Planner] = {}
@@ -69,6 +69,8 @@ class Folded:
         tables: dict[str, Rows] = {}
         for campaign_id, cells in self.cells().items():
             for family in self.families:
+                if family.name not in TABLES:
+                    continue
                 rows = tables.setdefault(family.name, {})
                 for key, row in _rows(cells, family):
                     spelled = (campaign_id, *self._spelled(family.name, key))

@@ -14,6 +14,11 @@ DIMENSIONS = (
     "channel", "provider", "account", "sender", "template", "language", "category", "variant",
     "flow_id", "branch_id", "step_id", "segment", "country", "market", "time_zone",
 )  # fmt: skip
+# What is recounted here; a family that is not among them is compared with nothing.
+TABLES = frozenset((
+    "versions", "minutes", "quarters", "totals", "attributes", "failures", "people", "part_people",
+    "button_people", "links", "link_people", "link_pairs",
+))  # fmt: skip
 # (campaign, ...) -> counter -> how many.
 Rows = dict[tuple[Any, ...], Counter[str]]
 

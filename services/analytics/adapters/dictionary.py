@@ -6,6 +6,7 @@ in which values first came to any replica; never by the order in which changes a
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from libs.runtime.database import Database
 from services.analytics.adapters.cell_statements import turned
@@ -33,20 +34,25 @@ _KNOWN = """
     JOIN analytics.dimension_values v USING (dimension, value)
     WHERE v.tenant_id = $1 AND v.campaign_id = $2
 """
-# Each takes the next number; of two replicas that take the same one, the other reads again.
+# Each takes a number that is free; of two replicas that take the same one, the other looks again.
 _GIVE = """
-    INSERT INTO analytics.dimension_values (tenant_id, campaign_id, dimension, number, value)
-    SELECT $1, $2, u.dimension, n.number, u.value
-    FROM (
+    WITH wanted AS (
       SELECT dimension, value, most,
         row_number() OVER (PARTITION BY dimension ORDER BY value) AS at
       FROM unnest($3::smallint[], $4::text[], $5::int[]) AS u (dimension, value, most)
-    ) u
-    CROSS JOIN LATERAL (
-      SELECT coalesce(max(v.number), 0) + u.at AS number FROM analytics.dimension_values v
-      WHERE v.tenant_id = $1 AND v.campaign_id = $2 AND v.dimension = u.dimension
-    ) n
-    WHERE n.number <= u.most
+    ), free AS (
+      SELECT w.dimension, n.number,
+        row_number() OVER (PARTITION BY w.dimension ORDER BY n.number) AS at
+      FROM (SELECT DISTINCT dimension, most FROM wanted) w
+      CROSS JOIN generate_series(1, w.most) AS n (number)
+      WHERE NOT EXISTS (
+        SELECT FROM analytics.dimension_values v
+        WHERE v.tenant_id = $1 AND v.campaign_id = $2
+          AND v.dimension = w.dimension AND v.number = n.number
+      )
+    )
+    INSERT INTO analytics.dimension_values (tenant_id, campaign_id, dimension, number, value)
+    SELECT $1, $2, dimension, number, value FROM wanted JOIN free USING (dimension, at)
     ON CONFLICT DO NOTHING
 """
 _COUNTS = """
@@ -158,7 +164,8 @@ class Dictionary:
                 rows = await connection.fetch(_SCOPES, *name, [*missing, *spare])
                 found = {row[0]: row[1] for row in rows}
                 last = await connection.fetchval(_LAST_SCOPE, *name)
-                is_full = last + len(missing) > SCOPES_MAX
+                # Once full it stays so: what has no row by then never gets one.
+                is_full = last >= SCOPES_MAX
                 if is_full and spare.keys() <= found.keys():
                     found |= {
                         k: found[dimension_key(one)] for k, one in rest.items() if k not in found
@@ -166,7 +173,8 @@ class Dictionary:
                 campaign.scopes.update(found)
                 missing = {k: v for k, v in missing.items() if k not in found}
                 if missing:
-                    given = spare if is_full else missing
+                    room = SCOPES_MAX - last
+                    given = spare if is_full else dict(islice(missing.items(), room))
                     columns = turned(((k, *v) for k, v in given.items()), 1 + len(NAMES))
                     await connection.execute(_GIVE_SCOPES, *name, last, *columns)
 
