@@ -38,5 +38,6 @@ async def replay_set_aside(
         await shelf.put_back(kept)
         answer.callbacks.add(quarantine_id=id_of(seq), is_replayed=True)
         answer.replayed_count += 1
-    answer.remaining_count = await shelf.count()
+    # Of those asked for: what is put back may be here again by now, as another one.
+    answer.remaining_count = len(wanted) - len(answer.callbacks) if asked else await shelf.count()
     return answer

@@ -252,3 +252,38 @@ async def test_replay_asks_which(machine: Machine) -> None:
 
     assert code == 2
     assert "--all" in text
+
+
+async def test_what_was_set_aside_is_put_back_by_the_operator_alone(machine: Machine) -> None:
+    """After a repair one command brings it back; what still fails comes here again by itself."""
+    said = machine.up.said
+
+    async def as_role(role: str, *arguments: str) -> tuple[int, str]:
+        key = said["api_keys"][role]
+        return await machine.bluetick(
+            "replay", "--set-aside", *arguments,
+            BLUETICK_GATEWAY=said["gateway"], BLUETICK_API_KEY=key,
+        )  # fmt: skip
+
+    client = await nats.connect(said["nats"])
+    await client.jetstream().publish(EVENTS_SUBJECT, b"\xff\xff no batch")
+    deadline = time.monotonic() + _PATIENCE_S
+    while "NOT_AN_EVENT_BATCH" not in (listed := (await as_role("operator", "--list"))[1]):
+        assert time.monotonic() < deadline, listed
+
+    refused, why = await as_role("admin", "--list")
+    code, told = await as_role("operator")
+    callbacks, _ = await machine.bluetick(
+        "replay", "--list",
+        BLUETICK_GATEWAY=said["gateway"], BLUETICK_API_KEY=said["api_keys"]["operator"],
+    )  # fmt: skip
+
+    assert "status EVENTS/" in listed
+    assert refused == callbacks == 1
+    assert "OPERATOR" in why
+    assert "put back" in told
+    assert code == 0
+    while "NOT_AN_EVENT_BATCH" not in (await as_role("operator", "--list"))[1]:
+        assert time.monotonic() < deadline + _PATIENCE_S
+    await client.jetstream().purge_stream(SET_ASIDE_STREAM)
+    await client.close()
