@@ -17,18 +17,13 @@ def message_key(tenant_id: str, provider: str, provider_message_id: str) -> byte
     return blake2b(text.encode(), digest_size=KEY_BYTES).digest()
 
 
-class MessageKeys:
-    """The keys of many messages of one tenant at one provider, at less than half the cost."""
+def begun_message_key(tenant_id: str, provider: str) -> blake2b:
+    """Return what the keys of all messages of one tenant at one provider begin with.
 
-    def __init__(self, tenant_id: str, provider: str) -> None:
-        """Prepare what they have in common."""
-        self._begun = blake2b(f"{tenant_id}\x00{provider}\x00".encode(), digest_size=KEY_BYTES)
-
-    def of(self, provider_message_id: bytes) -> bytes:
-        """Return the ``message_key`` of an id in its canonical form, given as UTF-8."""
-        state = self._begun.copy()
-        state.update(provider_message_id)
-        return state.digest()
+    A copy of it, updated with an id in its canonical form (UTF-8), digests to the ``message_key``
+    of that id, at less than half the cost.
+    """
+    return blake2b(f"{tenant_id}\x00{provider}\x00".encode(), digest_size=KEY_BYTES)
 
 
 def ref_key(tenant_id: str, message_ref: str) -> bytes:

@@ -10,8 +10,9 @@ from functools import partial
 import msgspec
 from bluetick.v1.event_pb2 import EventBatch
 
-from libs.runtime import logs, metrics
+from libs.runtime import logs
 from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker, BrokerUnavailable
+from libs.runtime.quick_metrics import QuickCounter, QuickHistogram
 from libs.runtime.sizes import message_bytes_max
 from services.ingest.adapters.message_pieces import PieceLimits, pieces_of
 from services.ingest.adapters.shared_message import Done, SharedMessage
@@ -21,19 +22,19 @@ from services.ingest.log_events import LogEvent
 _log = logs.get_logger()
 # What a broker message has beside its pieces: its id, and the broker's headers.
 _ENVELOPE_BYTES = 1_024
-_batches = metrics.counter("ingest_batches_total", "Broker messages published", ("outcome",))
-_batch_events = metrics.histogram(
+_batches = QuickCounter("ingest_batches_total", "Broker messages published", ("outcome",))
+_batch_events = QuickHistogram(
     "ingest_batch_events", "Events in one broker message", (), (1, 10, 30, 100, 300, 1000, 3000)
-)
-_batch_bytes = metrics.histogram(
+).of()
+_batch_bytes = QuickHistogram(
     "ingest_batch_bytes",
     "Bytes of one broker message",
     (),
     (1_000, 10_000, 100_000, 1_000_000, 10_000_000),
-)
-_publish_seconds = metrics.histogram(
+).of()
+_publish_seconds = QuickHistogram(
     "ingest_publish_seconds", "From sending a broker message to its acknowledgement or failure"
-)
+).of()
 
 
 class PublishLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,10 +178,10 @@ class EventPublisher:
                 stream=EVENTS_STREAM,
             )
         except BrokerUnavailable as error:
-            _batches.labels("failed").inc()
+            _batches.of("failed").value += 1
             share.settle(error)
         else:
-            _batches.labels("stored").inc()
+            _batches.of("stored").value += 1
             _batch_events.observe(share.event_count)
             _batch_bytes.observe(share.byte_count)
             share.settle(None)

@@ -37,13 +37,13 @@ def pack_statuses(
 ) -> list[Status]:
     """Add what ``add_status`` would of each that is plain, and return the others."""
     own, has_names = _own(around.own_address), around.has_names
-    others: list[Status] = []
+    add, others = packed.add, list[Status]()
     for status in statuses:
         message_id, address = status.id, status.recipient_id
-        fields = _PLAIN.get(status.status)
+        kind = _PLAIN.get(status.status)
         try:
             if (
-                fields is None
+                kind is None
                 or not message_id
                 or not address
                 or ("/" in message_id and not is_whole_id(message_id))
@@ -74,7 +74,7 @@ def pack_statuses(
             or status.biz_opaque_callback_data
         ):
             price += _more(status, around)
-        packed.add(message_id, address, time_us, (fields, told, price, own))
+        add(message_id, address, time_us, kind, told, price, own)
     return others
 
 
