@@ -219,6 +219,11 @@ class CellTransaction:
             await rows.start_campaigns(cells, when.now_us)
         await rows.add(cells, generations, when.now_us if is_shown else None)
 
+    async def start_campaigns(self, names: Sequence[CampaignName], now_us: int) -> None:
+        """Create campaigns that nobody created."""
+        rows = CellRows(self._connection, self._shard, self._families)
+        await rows.start_campaigns(names, now_us)
+
     async def _postpone(
         self, name: CampaignName, cells: Cells, generation: int, when: When, is_shown: bool
     ) -> None:

@@ -57,6 +57,11 @@ _EXPECTED = f"""
     WHERE tenant_id = $1 AND generation = coalesce(
       (SELECT shown FROM analytics.generations WHERE tenant_id = $1), {FIRST_GENERATION})
 """  # noqa: S608 constants
+# A campaign of which no change was ever folded is known by its messages from the switch on.
+_CAMPAIGNS = """
+    SELECT DISTINCT tenant_id, campaign_id FROM analytics.totals
+    WHERE tenant_id = $1 AND generation = $2
+"""
 _WAITING = "SELECT EXISTS (SELECT FROM analytics.postponed_cells WHERE tenant_id = $1)"
 _CLEAN = """
     DELETE FROM analytics.{table} cell USING analytics.generations g
@@ -171,6 +176,9 @@ class Generations:
             # Whoever folds for this tenant has finished, or sees what is shown from now on.
             await _lock(connection, tenant_id, building)
             await ledger_of_switch(connection, tenant_id, building, now_us)
+            names = await connection.fetch(_CAMPAIGNS, tenant_id, building.generation)
+            transaction = self._cells.transaction(connection)
+            await transaction.start_campaigns([(row[0], row[1]) for row in names], now_us)
             await connection.execute(_SWITCH, tenant_id, building.generation)
 
         await self._database.run(run)
