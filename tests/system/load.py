@@ -17,26 +17,40 @@ _PART = 50
 class Load:
     """Sends like a sender and a provider: again and again until it is answered OK."""
 
-    def __init__(self, outside: Outside, campaign_id: str) -> None:
+    def __init__(
+        self, outside: Outside, campaign_id: str, pause_s: float = 0.0, begin: int = 0
+    ) -> None:
+        """Tell a campaign; ``begin``: so many of its messages were told before."""
         self._outside = outside
-        self._campaign_id = campaign_id
-        self.message_count = 0
+        self._pause_s = pause_s
+        self._stopped = asyncio.Event()
+        self.campaign_id = campaign_id
+        self.message_count = begin
 
     async def run_for(self, seconds: float, workers: int = 4) -> None:
         """Send for some time."""
-        end = time.monotonic() + seconds
+        asyncio.get_running_loop().call_later(seconds, self.stop)
+        await self.until_stopped(workers)
+
+    def stop(self) -> None:
+        """Begin nothing more; what was begun is told to its end."""
+        self._stopped.set()
+
+    async def until_stopped(self, workers: int = 4) -> None:
+        """Send until ``stop``."""
 
         async def work() -> None:
-            while time.monotonic() < end:
+            while not self._stopped.is_set():
                 first = self.message_count
                 self.message_count += _PART
                 await self._part(range(first, first + _PART))
+                await asyncio.sleep(self._pause_s)
 
         await asyncio.gather(*(work() for _ in range(workers)))
 
     def wamid(self, number: int) -> str:
         """Return the provider's id of a message."""
-        return f"wamid.{self._campaign_id}.{number}"
+        return f"wamid.{self.campaign_id}.{number}"
 
     def counters(self) -> dict[str, int]:
         """Return what a report must say."""
@@ -73,8 +87,8 @@ class Load:
     async def _record(self, numbers: range) -> None:
         records = [
             ingest.MessageRecord(
-                message_ref=f"{self._campaign_id}-{number}",
-                campaign_id=self._campaign_id,
+                message_ref=f"{self.campaign_id}-{number}",
+                campaign_id=self.campaign_id,
                 contact_id=f"person-{number}",
                 address=f"+49170{number:07}",
                 channel=pb.CHANNEL_WHATSAPP,
