@@ -489,8 +489,6 @@ class MessageChanged(_message.Message):
     OLD_IMAGE_FIELD_NUMBER: _builtins.int
     NEW_IMAGE_FIELD_NUMBER: _builtins.int
     MOVED_BY_FIELD_NUMBER: _builtins.int
-    REGISTRATION_FIELD_NUMBER: _builtins.int
-    OLD_REGISTRATION_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
     CHANGE_TIME_US_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
@@ -537,14 +535,6 @@ class MessageChanged(_message.Message):
         """Kinds of the events that moved it, each once, ascending."""
 
     @_builtins.property
-    def registration(self) -> _event_pb2.Registration:
-        """What the sender said; absent: not yet."""
-
-    @_builtins.property
-    def old_registration(self) -> _event_pb2.Registration:
-        """What the sender had said before; present only when it changed."""
-
-    @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessageFact]:
         """Acts that this change counts, repeats or takes back."""
 
@@ -561,8 +551,6 @@ class MessageChanged(_message.Message):
         old_image: Global___MessageImage | None = ...,
         new_image: Global___MessageImage | None = ...,
         moved_by: _abc.Iterable[_common_pb2.EventKind.ValueType] | None = ...,
-        registration: _event_pb2.Registration | None = ...,
-        old_registration: _event_pb2.Registration | None = ...,
         facts: _abc.Iterable[Global___MessageFact] | None = ...,
         change_time_us: _builtins.int = ...,
         cause: Global___ChangeCause.ValueType = ...,
@@ -570,9 +558,9 @@ class MessageChanged(_message.Message):
         part: _builtins.int = ...,
         part_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["new_image", b"new_image", "old_image", b"old_image", "old_registration", b"old_registration", "registration", b"registration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["new_image", b"new_image", "old_image", b"old_image"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cause", b"cause", "change_time_us", b"change_time_us", "facts", b"facts", "is_state_moved", b"is_state_moved", "message_key", b"message_key", "message_ref", b"message_ref", "moved_by", b"moved_by", "new_image", b"new_image", "old_image", b"old_image", "old_registration", b"old_registration", "part", b"part", "part_count", b"part_count", "provider", b"provider", "provider_message_id", b"provider_message_id", "registration", b"registration", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cause", b"cause", "change_time_us", b"change_time_us", "facts", b"facts", "is_state_moved", b"is_state_moved", "message_key", b"message_key", "message_ref", b"message_ref", "moved_by", b"moved_by", "new_image", b"new_image", "old_image", b"old_image", "part", b"part", "part_count", b"part_count", "provider", b"provider", "provider_message_id", b"provider_message_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
