@@ -5,15 +5,13 @@ shapes; each change then looks at the times that matter and counts how often eac
 where.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from operator import add, attrgetter
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 from bluetick.v1.change_pb2 import MessageFact
 
 from services.analytics.domain.cells import CampaignName, Cells
-from services.analytics.domain.counters import STORED
 from services.analytics.domain.families.family import (
     Counted,
     Family,
@@ -24,34 +22,21 @@ from services.analytics.domain.families.family import (
 )
 from services.analytics.domain.frames import Frame, FrameBook, Seen, person_of
 from services.analytics.domain.links import joined, link_key, name_of
-from services.analytics.domain.moves import Plan, Planner, Vector, vector_of
+from services.analytics.domain.moves import Plan, Planner, vector_of
+from services.analytics.domain.places import (
+    Members,
+    Place,
+    add_people,
+    add_sums,
+    add_vector,
+    merge,
+    shift,
+)
 from services.analytics.domain.shape import CLICKED, DROPPED, UNADDRESSABLE, Shape, acts_of
 from services.analytics.domain.times import MINUTE_US, QUARTER_US, ClockName
 
 _EVENT, _COHORT = int(ClockName.EVENT_TIME), int(ClockName.SEND_COHORT)
 _ShapeKey = tuple[Any, ...]
-
-
-# Family name -> key -> sums, of one campaign and cause.
-_Members = dict[str, dict[Key, Sums]]
-
-
-class _Place:
-    """Sums under one frame and for one cause."""
-
-    __slots__ = ("cause", "cohort", "event", "frame", "members", "people", "versions")
-
-    def __init__(self, frame: Frame, cause: int, members: _Members) -> None:
-        self.frame = frame
-        self.cause = cause
-        # (minute since 1970, vector) -> how often; clock EVENT_TIME.
-        self.event: defaultdict[tuple[int, Vector], int] = defaultdict(int)
-        # (quarter since 1970, vector) -> how often; clock SEND_COHORT.
-        self.cohort: defaultdict[tuple[int, Vector], int] = defaultdict(int)
-        # Number of a plan -> the plan, and the people that it moves under these dimensions.
-        self.people: dict[int, tuple[Plan, list[bytes]]] = {}
-        self.versions = 0
-        self.members = members
 
 
 # One call for all fields is half the price of one for each.
@@ -98,10 +83,10 @@ class Folder:
         self._planner = planner
         self._book = book
         self._plans: dict[tuple[_ShapeKey | None, _ShapeKey | None], Plan] = {}
-        self._places: dict[tuple[Frame, int], _Place] = {}
-        self._members: dict[tuple[CampaignName, int], _Members] = {}
+        self._places: dict[tuple[Frame, int], Place] = {}
+        self._members: dict[tuple[CampaignName, int], Members] = {}
         # Cause -> scope -> place of messages without attributes, of the tenant in hand.
-        self._by_scope: dict[int, dict[bytes, _Place | None]] = {}
+        self._by_scope: dict[int, dict[bytes, Place | None]] = {}
         self._tenant_id = ""
         self._cells: dict[CampaignName, Cells] = {}
         self._by_act = tuple(
@@ -185,7 +170,7 @@ class Folder:
         for (name, cause), families in self._members.items():
             sets = self._cells_of(name).sets.setdefault(cause, {})
             for family, rows in families.items():
-                _merge(sets.setdefault(family, {}), rows)
+                merge(sets.setdefault(family, {}), rows)
         found = {name: cells.without_zeros() for name, cells in self._cells.items()}
         return {name: cells for name, cells in found.items() if not cells.is_empty}
 
@@ -194,7 +179,7 @@ class Folder:
         plan = self._plans[old, new] = self._planner.plan(*shapes)
         return plan
 
-    def _place(self, tenant_id: str, image: Any, cause: int) -> _Place | None:
+    def _place(self, tenant_id: str, image: Any, cause: int) -> Place | None:
         frame = self._book.frame(tenant_id, image)
         if frame is None:
             return None
@@ -202,7 +187,7 @@ class Folder:
         if place is None:
             name = frame.tenant_id, frame.campaign_id
             members = self._members.setdefault((name, cause), {})
-            place = self._places[frame, cause] = _Place(frame, cause, members)
+            place = self._places[frame, cause] = Place(frame, cause, members)
             if not frame.attributes and tenant_id == self._tenant_id:
                 self._by_scope.setdefault(cause, {})[image.scope] = place
         return place
@@ -213,7 +198,7 @@ class Folder:
             cells = self._cells[name] = Cells.empty()
         return cells
 
-    def _move(self, plan: Plan, place: _Place, old: Any, new: Any, change: Any) -> None:
+    def _move(self, plan: Plan, place: Place, old: Any, new: Any, change: Any) -> None:
         """Move a message from one shape to another under the same dimensions."""
         is_same_person = old.person_key == new.person_key
         place.versions += 1
@@ -232,8 +217,8 @@ class Folder:
 
     def _move_between(
         self,
-        was: _Place | None,
-        now: _Place | None,
+        was: Place | None,
+        now: Place | None,
         old_key: _ShapeKey | None,
         new_key: _ShapeKey | None,
         change: Any,
@@ -262,12 +247,12 @@ class Folder:
                 sides = (place, seen, None, None) if sign < 0 else (None, None, place, seen)
                 self._count(plan, *sides)
 
-    def _put(self, place: _Place | None, plan: Plan, old: Any, new: Any) -> None:
+    def _put(self, place: Place | None, plan: Plan, old: Any, new: Any) -> None:
         """Put the vectors of one move where the times say: each moment, and the send's quarter."""
         assert place is not None
         was = old.cohort_time_us // QUARTER_US if old is not None else 0
         now = new.cohort_time_us // QUARTER_US if new is not None else 0
-        _shift(place.cohort, plan.before, plan.after, plan.difference, was, now)
+        shift(place.cohort, plan.before, plan.after, plan.difference, was, now)
         event = place.event
         for step in plan.steps:
             before, after = step.before, step.after
@@ -275,10 +260,10 @@ class Folder:
             new_us = (step.field(new) or step.time_of(new)) if after else 0
             if step.difference or old_us != new_us:
                 was, now = old_us // MINUTE_US, new_us // MINUTE_US
-                _shift(event, before, after, step.difference, was, now)
+                shift(event, before, after, step.difference, was, now)
 
     def _shift_people(
-        self, plan: Plan, was: _Place, now: _Place, old: Any, new: Any, message_key: bytes
+        self, plan: Plan, was: Place, now: Place, old: Any, new: Any, message_key: bytes
     ) -> None:
         """Take the old person out of all sets, and put the new one in."""
         for move in plan.shaped:
@@ -289,14 +274,14 @@ class Folder:
                 if sums is not None:
                     moved = tuple(sign * n for n in sums)
                     for key in move.how.places(place.frame, person_of(image, message_key)):
-                        _add_sums(place.members, move.family.name, key, moved)
+                        add_sums(place.members, move.family.name, key, moved)
 
     def _count(
         self,
         plan: Plan,
-        was: _Place | None,
+        was: Place | None,
         before: Seen | None,
-        now: _Place | None,
+        now: Place | None,
         after: Seen | None,
     ) -> None:
         for family, how, is_before, is_after in plan.counted:
@@ -308,12 +293,12 @@ class Folder:
                     for key, sums in how.of_image(seen):
                         self._add_row(place, family, key, sums, sign)
 
-    def _add_row(self, place: _Place, family: Family, key: Key, sums: Sums, sign: int) -> None:
+    def _add_row(self, place: Place, family: Family, key: Key, sums: Sums, sign: int) -> None:
         name = place.frame.tenant_id, place.frame.campaign_id
         self._cells_of(name).add(family, place.cause, key, sums, sign)
 
     def _add_acts(
-        self, was: _Place | None, now: _Place | None, old: Any, new: Any, change: Any
+        self, was: Place | None, now: Place | None, old: Any, new: Any, change: Any
     ) -> None:
         """Place acts, each at its own time; take back those that left."""
         before, after = _seen(was, old, change), _seen(now, new, change)
@@ -324,7 +309,7 @@ class Folder:
             if not act.is_retracted and now is not None and after is not None:
                 self._add_act(now, after, act, +1)
 
-    def _add_act(self, place: _Place, seen: Seen, act: MessageFact, sign: int) -> None:
+    def _add_act(self, place: Place, seen: Seen, act: MessageFact, sign: int) -> None:
         minute = act.occur_time_us // MINUTE_US
         for index in acts_of(act):
             vector = vector_of(((index, 1),))
@@ -340,7 +325,7 @@ class Folder:
             known = names.get(link)
             names[link] = told if known is None else joined(known, told)
 
-    def _unfold(self, place: _Place) -> None:
+    def _unfold(self, place: Place) -> None:
         """Spread the sums of one place over the rows of all families that are placed by time."""
         frame = place.frame
         cells = self._cells_of((frame.tenant_id, frame.campaign_id))
@@ -348,7 +333,7 @@ class Folder:
             for move in plan.shaped:
                 if move.difference is not None:
                     sets = place.members.setdefault(move.family.name, {})
-                    _add_people(sets, move.how.places, frame, people, move.difference)
+                    add_people(sets, move.how.places, frame, people, move.difference)
         for family in self._planner.families:
             if isinstance(family.how, Versioned):
                 cells.add(family, place.cause, (), (place.versions,), 1)
@@ -361,54 +346,16 @@ class Folder:
             ):
                 for (at, vector), n in sums.items():
                     for key in family.how.places(frame, clock, at * unit) if n else ():
-                        _add_vector(rows, key, vector, n)
+                        add_vector(rows, key, vector, n)
         causes = cells.causes
         for (_, vector), n in place.cohort.items():
-            _add_vector(causes, place.cause, vector, n)
+            add_vector(causes, place.cause, vector, n)
 
 
-def _seen(place: _Place | None, image: Any, change: Any) -> Seen | None:
+def _seen(place: Place | None, image: Any, change: Any) -> Seen | None:
     if place is None:
         return None
     return Seen(image, place.frame, person_of(image, change.message_key))
-
-
-def _add_vector(rows: dict[Any, list[int]], key: Any, vector: Vector, n: int) -> None:
-    row = rows.get(key)
-    if row is None:
-        row = rows[key] = [0] * len(STORED)
-    for index, count in vector.counts:
-        row[index] += count * n
-
-
-def _merge(into: dict[Key, Sums], rows: dict[Key, Sums]) -> None:
-    if not into:
-        into.update(rows)
-        return
-    for key, sums in rows.items():
-        known = into.get(key)
-        into[key] = sums if known is None else tuple(map(add, known, sums))
-
-
-def _add_people(
-    rows: dict[Key, Sums],
-    places: Callable[[Frame, bytes], Iterable[Key]],
-    frame: Frame,
-    people: Iterable[bytes],
-    sums: Sums,
-) -> None:
-    for person in people:
-        for key in places(frame, person):
-            known = rows.get(key)
-            rows[key] = sums if known is None else tuple(map(add, known, sums))
-
-
-def _add_sums(members: _Members, name: str, key: Key, sums: Sums) -> None:
-    rows = members.get(name)
-    if rows is None:
-        rows = members[name] = {}
-    known = rows.get(key)
-    rows[key] = sums if known is None else tuple(map(add, known, sums))
 
 
 def _is_at_rest(plan: Plan, old: Any, new: Any) -> bool:
@@ -418,22 +365,3 @@ def _is_at_rest(plan: Plan, old: Any, new: Any) -> bool:
         if old_us != (step.field(new) or step.time_of(new)):
             return False
     return True
-
-
-def _shift(
-    sums: defaultdict[tuple[int, Vector], int],
-    before: Vector | None,
-    after: Vector | None,
-    difference: Vector | None,
-    was: int,
-    now: int,
-) -> None:
-    """Add one move: where both ends lie in one bucket only the difference is left."""
-    if before is not None and after is not None and was == now:
-        if difference is not None:
-            sums[now, difference] += 1
-        return
-    if before is not None:
-        sums[was, before] -= 1
-    if after is not None:
-        sums[now, after] += 1
