@@ -9,6 +9,8 @@ from services.gateway.domain.routes import Upstream
 from services.gateway.domain.upstream_states import UNKNOWN, Needs, UpstreamState, is_ready, reasons
 
 _log = logs.get_logger()
+# However often it is looked: a busy machine is not a service that is down.
+_ANSWER_S_MIN = 1.0
 
 _up = metrics.gauge(
     "gateway_upstream_up", "1 while the service's health check says SERVING", ("upstream",)
@@ -70,7 +72,8 @@ class UpstreamWatch:
 
     async def look(self, timeout_s: float) -> None:
         """Check all once, at the same time, and tell what changed."""
-        states = await asyncio.gather(*(self._checks.check(each, timeout_s) for each in Upstream))
+        limit_s = max(timeout_s, _ANSWER_S_MIN)
+        states = await asyncio.gather(*(self._checks.check(each, limit_s) for each in Upstream))
         for upstream, state in zip(Upstream, states, strict=True):
             before, self.states[upstream] = self.states[upstream], state
             if state.word != before.word:
