@@ -6,9 +6,12 @@ old lasted in the long runs.
 """
 
 import asyncio
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import pytest
@@ -235,3 +238,35 @@ async def last_change(site: Site) -> int:
             return now
         last = now
         await asyncio.sleep(1)
+
+
+async def test_a_database_that_is_set_back_to_an_older_state() -> None:
+    """A backup was put back: the streams still have all that came after it."""
+    async with running_site() as site:
+        before, after = Load(site.outside, "before-backup"), Load(site.outside, "after-backup")
+        await before.run_for(1, workers=1)
+        await check(site, before)
+        backup = site.folder / "backup"
+        await site.postgres.stop()
+        copied(site.folder / "postgres", backup)
+        await site.postgres.start()
+        await site.until_mended(before, limit_s=30)
+        await after.run_for(2, workers=1)
+        await check(site, after)
+        await asyncio.sleep(3)
+
+        await site.postgres.stop()
+        shutil.rmtree(site.folder / "postgres")
+        copied(backup, site.folder / "postgres")
+        await site.postgres.start()
+        print(f"set back: mended after {await site.until_mended(before):.1f} s")
+
+        code, said = await bluetick(site.machine, "rebuild")
+        assert code == 0, said
+        for load in (before, after):
+            await check(site, load)
+
+
+def copied(folder: Path, to: Path) -> None:
+    """Copy a stopped server's folder as it is, owners included."""
+    subprocess.run(["cp", "--archive", str(folder), str(to)], check=True)
