@@ -443,7 +443,9 @@ class MessageFact(_message.Message):
     IS_REPEATED_FIELD_NUMBER: _builtins.int
     IS_RETRACTED_FIELD_NUMBER: _builtins.int
     kind: _common_pb2.EventKind.ValueType
-    """What was done: CLICKED, REPLIED, UNSUBSCRIBED, RESUBSCRIBED or COMPLAINED."""
+    """What was done: CLICKED, REPLIED, UNSUBSCRIBED, RESUBSCRIBED or COMPLAINED; READ or PLAYED, where
+    a machine opened it.
+    """
     occur_time_us: _builtins.int
     """When, microseconds since 1970, UTC."""
     is_repeated: _builtins.bool

@@ -384,7 +384,7 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_ADMIN: _Role.ValueType  # 3
     """Everything of the tenant: accounts, keys, addresses in clear, erasure."""
     ROLE_OPERATOR: _Role.ValueType  # 4
-    """Run the installation: what was set aside for no tenant, rebuilds."""
+    """Run the installation: what was set aside for no tenant."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
     """What a caller may do. Each role may do what the ones before it may, but OPERATOR: it belongs to no
@@ -400,7 +400,7 @@ ROLE_SENDER: Role.ValueType  # 2
 ROLE_ADMIN: Role.ValueType  # 3
 """Everything of the tenant: accounts, keys, addresses in clear, erasure."""
 ROLE_OPERATOR: Role.ValueType  # 4
-"""Run the installation: what was set aside for no tenant, rebuilds."""
+"""Run the installation: what was set aside for no tenant."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 class _FileFormat:
