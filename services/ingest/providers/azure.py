@@ -19,8 +19,6 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 from bluetick.v1.common_pb2 import (
-    CHANNEL_SMS,
-    CHANNEL_WHATSAPP,
     EVENT_KIND_CLICKED,
     EVENT_KIND_DELIVERED,
     EVENT_KIND_DROPPED,
@@ -33,13 +31,18 @@ from bluetick.v1.common_pb2 import (
 from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.accounts import Account
-from services.ingest.domain.addresses import from_digits
 from services.ingest.domain.fields import Unreadable, identity, object_at, text, words
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.smtp_codes import smtp_codes
 from services.ingest.domain.times import iso_us
 from services.ingest.providers import email_events, static_credential
-from services.ingest.providers.bodies import add_report, add_unknown, read_list, read_whole
+from services.ingest.providers.azure_messages import (
+    add_advanced_message,
+    add_advanced_report,
+    add_sms,
+    add_sms_report,
+)
+from services.ingest.providers.bodies import add_unknown, read_list, read_whole
 from services.ingest.providers.decoding import json_object, without_mark
 from services.ingest.providers.email_events import (
     URL_CHARACTERS_MAX,
@@ -48,7 +51,6 @@ from services.ingest.providers.email_events import (
     set_open,
 )
 from services.ingest.providers.failures import STAGE_BY_KIND, explain
-from services.ingest.providers.inbound import Inbound, add_inbound
 from services.ingest.providers.provider import Answer, Authentic, Callback, Dialect, Names, Refused
 from services.ingest.providers.static_credential import check_static_credential
 from services.ingest.providers.unsigned_door import without_noise
@@ -70,20 +72,7 @@ KIND_BY_EMAIL_STATUS: Final = {
     "Suppressed": EVENT_KIND_DROPPED,
 }
 KIND_BY_ENGAGEMENT: Final = {"view": EVENT_KIND_READ, "click": EVENT_KIND_CLICKED}
-KIND_BY_SMS_STATUS: Final = {
-    "delivered": EVENT_KIND_DELIVERED,
-    "failed": EVENT_KIND_UNDELIVERED,
-}
-KIND_BY_ADVANCED_STATUS: Final = {
-    "sent": EVENT_KIND_SENT,
-    "delivered": EVENT_KIND_DELIVERED,
-    "read": EVENT_KIND_READ,
-    "failed": EVENT_KIND_UNDELIVERED,
-    "warning": EVENT_KIND_INFO,
-    "unknown": EVENT_KIND_INFO,
-}
 _SUBJECT_RECIPIENT: Final = re.compile(r"recipient/([^/\s]+@[^/\s]+)")
-_CODE: Final = re.compile(r"\b([0-9]{4})\b")
 # Event Grid sends a megabyte at most.
 _decode_events: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
 HANDSHAKE_BYTES_MAX: Final = 16_384
@@ -220,110 +209,11 @@ def _email(
     )
 
 
-def _add_sms_report(
-    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
-    raw: bytes,
-) -> None:  # fmt: skip
-    status = words(data, "deliveryStatus")
-    kind = KIND_BY_SMS_STATUS.get(status.lower())
-    message_id = identity(data, "messageId")
-    if not message_id:
-        raise Unreadable("STATUS_WITHOUT_ID", "data.messageId: missing or empty")
-    told_us = iso_us(data.get("receivedTimestamp"))
-    time_us = time_us if told_us is None else told_us
-    event = add_report(emails.reading, kind, status, time_us, message_id, raw)
-    event.address = from_digits(identity(data, "to"))
-    event.own_address = from_digits(identity(data, "from"))
-    event.channel = CHANNEL_SMS
-    event.message_ref = identity(data, "tag")[:256]
-    if kind in STAGE_BY_KIND:
-        details = words(data, "deliveryStatusDetails")
-        # "... (4001)" at the end, where there is a code.
-        codes = _CODE.findall(details)
-        explain(emails.reading, event, codes[-1:], details, known_as="failed")
-
-
-def _add_sms(
-    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
-    raw: bytes,
-) -> None:  # fmt: skip
-    _add_message(emails, data, time_us, CHANNEL_SMS, text(data, "message"))
-
-
-def _add_advanced_message(
-    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
-    raw: bytes,
-) -> None:  # fmt: skip
-    _add_message(emails, data, time_us, CHANNEL_WHATSAPP, text(data, "content"))
-
-
-def _add_message(
-    emails: EmailEvents, data: Mapping[str, Any], time_us: int | None, channel: int, written: str
-) -> None:
-    told_us = iso_us(data.get("receivedTimestamp"))
-    inbound_id = identity(data, "messageId", "MessageId") or identity(
-        object_at(data, "context"), "messageId"
-    )
-    if not inbound_id:
-        raise Unreadable("MESSAGE_WITHOUT_ID", "data.messageId: missing or empty")
-    button = object_at(data, "button")
-    choice = object_at(data, "interactive")
-    tapped = (
-        button
-        or object_at(choice, "buttonReply")
-        or object_at(choice, "listReply")
-    )  # fmt: skip
-    reaction = object_at(data, "reaction")
-    add_inbound(
-        emails.reading,
-        Inbound(
-            inbound_id=inbound_id,
-            word="received",
-            time_us=time_us if told_us is None else told_us,
-            person=from_digits(identity(data, "from")),
-            own_address=from_digits(identity(data, "to")),
-            channel=channel,
-            answered_id=identity(reaction, "messageId")
-            or identity(object_at(data, "context"), "id", "messageId"),
-            content_type=words(data, "messageType") or "text",
-            texts=(written.replace("\x00", ""),),
-            is_tap=bool(tapped),
-            button_id=words(tapped, "payload") or words(tapped, "id"),
-            button_title=words(tapped, "text") or words(tapped, "title"),
-            is_reaction=bool(reaction),
-            is_withdrawn=bool(reaction) and not text(reaction, "emoji"),
-        ),
-    )
-
-
-def _add_advanced_report(
-    emails: EmailEvents, item: Mapping[str, Any], data: Mapping[str, Any], time_us: int | None,
-    raw: bytes,
-) -> None:  # fmt: skip
-    status = words(data, "status")
-    kind = KIND_BY_ADVANCED_STATUS.get(status.lower())
-    message_id = identity(data, "messageId")
-    if not message_id:
-        raise Unreadable("STATUS_WITHOUT_ID", "data.messageId: missing or empty")
-    told_us = iso_us(data.get("receivedTimestamp"))
-    time_us = time_us if told_us is None else told_us
-    event = add_report(emails.reading, kind, status, time_us, message_id, raw)
-    event.address = from_digits(identity(data, "to"))
-    event.own_address = from_digits(identity(data, "from"))
-    event.channel = CHANNEL_WHATSAPP
-    if kind in STAGE_BY_KIND:
-        error = object_at(data, "error")
-        codes = [words(error, "channelCode"), words(error, "code")]
-        explain(
-            emails.reading, event, codes, words(error, "channelMessage") or words(error, "message")
-        )
-
-
 _READERS: Final = {
     "EmailDeliveryReportReceived": _add_email_report,
     "EmailEngagementTrackingReportReceived": _add_email_act,
-    "SMSDeliveryReportReceived": _add_sms_report,
-    "SMSReceived": _add_sms,
-    "AdvancedMessageReceived": _add_advanced_message,
-    "AdvancedMessageDeliveryStatusUpdated": _add_advanced_report,
+    "SMSDeliveryReportReceived": add_sms_report,
+    "SMSReceived": add_sms,
+    "AdvancedMessageReceived": add_advanced_message,
+    "AdvancedMessageDeliveryStatusUpdated": add_advanced_report,
 }

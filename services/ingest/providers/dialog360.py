@@ -18,8 +18,9 @@ from services.ingest.domain.fields import text
 from services.ingest.domain.reading import Reading
 from services.ingest.providers import inbound, meta_parts, meta_statuses
 from services.ingest.providers.bodies import read_whole
-from services.ingest.providers.meta_body import BodyReader, decode_object, read_statuses_only
+from services.ingest.providers.meta_body import BodyReader, decode_object
 from services.ingest.providers.meta_payload import decode_status, tolerant_status
+from services.ingest.providers.meta_quick_pass import read_statuses_only
 from services.ingest.providers.provider import Authentic, Callback, Dialect, Names, Refused
 from services.ingest.providers.static_credential import OPTIONS, SECRETS, check_static_credential
 from services.ingest.providers.unsigned_door import without_noise

@@ -13,7 +13,8 @@ from services.ingest.domain.keyed_hash import hmac_sha256_hex
 from services.ingest.domain.reading import Reading
 from services.ingest.providers import inbound, meta_parts
 from services.ingest.providers.bodies import empty_reading
-from services.ingest.providers.meta_body import BodyReader, read_statuses_only
+from services.ingest.providers.meta_body import BodyReader
+from services.ingest.providers.meta_quick_pass import read_statuses_only
 from services.ingest.providers.provider import (
     SECRET_NOT_CONFIGURED,
     SIGNED,

@@ -6,12 +6,10 @@ from typing import Any, Final
 from msgspec import MsgspecError
 
 from services.ingest.domain.fields import WORD_CHARACTERS_MAX, Unreadable
-from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading, holds_nul
 from services.ingest.providers import meta_inbound, meta_notices, meta_statuses
 from services.ingest.providers.decoding import ITEMS_MAX, check_density
 from services.ingest.providers.mended_json import mend
-from services.ingest.providers.meta_packed import pack_statuses
 from services.ingest.providers.meta_payload import (
     NOTHING_AROUND,
     WHATSAPP,
@@ -20,8 +18,6 @@ from services.ingest.providers.meta_payload import (
     decode_fields,
     decode_items,
     decode_status,
-    decode_statuses_body,
-    only_number,
     tolerant_status,
 )
 
@@ -35,42 +31,6 @@ _DETAILS: Final = {
 }
 # Meta sends 1,000 updates at most.
 PARTS_MAX: Final = 1_000
-
-
-def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | None = None) -> bool:
-    """Read a body of statuses in one pass; False if it holds anything else or anything odd.
-
-    With ``packed``, plain ones go there. After False, both hold a part of the body and must be
-    thrown away.
-    """
-    try:
-        check_density(body)
-        decoded = decode_statuses_body(body)
-    except _UNREADABLE:
-        return False
-    # One letter is found many times faster than six, and most bodies do not hold it.
-    if decoded.object != WHATSAPP or (b"\\" in body and _NUL in body):
-        return False
-    add_status, is_known = meta_statuses.add_status, meta_statuses.is_known
-    receive_time_us = reading.receive_time_us
-    items_left = ITEMS_MAX - len(decoded.entry)
-    for entry in decoded.entry:
-        for change in entry.changes:
-            if change.field != "messages":
-                return False
-            value = change.value
-            items_left -= 1 + len(value.statuses)
-            if items_left < 0:
-                return False
-            number = (value.metadata and value.metadata.display_phone_number) or ""
-            around = Around(number, value.contacts) if value.contacts else only_number(number)
-            statuses = value.statuses
-            if packed is not None:
-                statuses = pack_statuses(packed, statuses, receive_time_us, around)
-            for status in statuses:
-                if not is_known(status) or add_status(reading, status, around=around):
-                    return False
-    return True
 
 
 class BodyReader:
