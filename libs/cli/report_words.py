@@ -11,6 +11,7 @@ MISSING = "–"
 # They count acts, not messages: several may belong to one message.
 EVENT_COUNTERS = frozenset(
     {
+        "attempts",
         "clicks",
         "human_clicks",
         "machine_clicks",

@@ -19,7 +19,7 @@ from services.status.domain.attribution import HOUR_US, Touched
 from services.status.domain.change_bytes import by_state
 from services.status.domain.changes import Change
 from services.status.domain.due import DAY_US, Due, unrecorded
-from services.status.domain.gather import Gathered, gather
+from services.status.domain.gather import Gathered, Key, gather
 from services.status.domain.merging import repeat_facts, told_by
 from services.status.domain.silence import Patience, begun_to_wait
 from services.status.domain.states import word
@@ -27,6 +27,7 @@ from services.status.domain.unknown_words import unknown_words
 from services.status.move_messages import move_messages
 from services.status.ports import Outbox, OutboxEntry, Store, Transactions
 from services.status.resolve_refs import resolve_refs
+from services.status.settle_attempts import settle_attempts, unsettled
 
 _log = logs.get_logger()
 
@@ -45,6 +46,16 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     unrecorded_days: int = 30
     # How long a report on the end of a message is waited for.
     patience: Patience = Patience()
+
+
+class _Stored(msgspec.Struct):
+    """What a transaction leaves to be done."""
+
+    entries: list[OutboxEntry]
+    change_count: int
+    touched: Touched
+    # References whose attempts may compare differently now.
+    unsettled: set[Key] = set()
 
 
 class ApplyEvents:
@@ -88,15 +99,18 @@ class ApplyEvents:
             StoreRefused, RowsLocked, DatabaseUnavailable: nothing was applied.
         """
         start = perf_counter()
-        entries, change_count, touched = await transactions.run(
+        stored = await transactions.run(
             lambda store: self._transact(store, gathered, oldest_event_time_us)
         )
+        entries, touched = stored.entries, stored.touched
         measures.TRANSACTION_SECONDS.observe(perf_counter() - start)
         measures.EVENTS_APPLIED.inc(gathered.event_count)
-        measures.CHANGES_STORED.inc(change_count)
+        measures.CHANGES_STORED.inc(stored.change_count)
         measures.NOTICES_KEPT.inc(len(gathered.notices))
         for quarantined in gathered.quarantined.values():
             measures.QUARANTINED.labels(quarantined.reason).inc()
+        if stored.unsettled:
+            entries += await self._settle(stored.unsettled, touched, oldest_event_time_us)
         if touched and self._rules.reply_window_us:
             entries += await self._attribute(transactions, touched, oldest_event_time_us)
         return entries
@@ -115,6 +129,25 @@ class ApplyEvents:
         except BrokerUnavailable as error:
             _log.warning("changes.publish_failed", batches=len(entries), error=str(error))
             raise TryAgain("The broker does not take changes.") from error
+
+    async def _settle(
+        self, refs: set[Key], touched: Touched, oldest_event_time_us: int
+    ) -> list[OutboxEntry]:
+        """Let the attempt that got furthest stand for each reference; adds to ``touched``."""
+
+        async def transact(store: Store) -> _Stored:
+            await store.begin()
+            told, changes, unmoved = await settle_attempts(store, refs)
+            await _repeat_facts(store, changes)
+            found = await note_sends(store, told, changes, unmoved, self._rules.reply_window_us)
+            entries = await self._tell(store, changes, oldest_event_time_us)
+            return _Stored(entries, len(changes), found)
+
+        # On the pool, where such rare statements are planned for what is there.
+        stored = await self._transactions.run(transact)
+        measures.CHANGES_STORED.inc(stored.change_count)
+        touched.join(stored.touched)
+        return stored.entries
 
     async def _attribute(
         self, transactions: Transactions, touched: Touched, oldest_event_time_us: int
@@ -142,7 +175,7 @@ class ApplyEvents:
 
     async def _transact(
         self, store: Store, gathered: Gathered, oldest_event_time_us: int
-    ) -> tuple[list[OutboxEntry], int, Touched]:
+    ) -> _Stored:
         await store.begin()
         if gathered.address_acts:
             await store.add_address_acts(gathered.address_acts)
@@ -157,7 +190,8 @@ class ApplyEvents:
         touched.add_acts(gathered.address_acts.items())
         await self._keep(store, gathered, changes)
         entries = await self._tell(store, changes, oldest_event_time_us)
-        return entries, sum(change.is_moved for change in changes), touched
+        change_count = sum(change.is_moved for change in changes)
+        return _Stored(entries, change_count, touched, unsettled(told, changes, unmoved))
 
     async def _keep(self, store: Store, gathered: Gathered, changes: Sequence[Change]) -> None:
         if spilled := {change.key: change.spilled for change in changes if change.spilled}:

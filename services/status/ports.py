@@ -21,11 +21,12 @@ from services.status.domain.gather import (
     Notice,
     Telling,
 )
+from services.status.domain.refs import Claims
 from services.status.domain.unknown_words import UnknownWord
 
 ResultT = TypeVar("ResultT")
-# (tenant_id, ref_key, message_key that stands for it or empty, acts are parked for it)
-Ref = tuple[str, bytes, bytes, bool]
+# (tenant_id, ref_key, who claims it)
+Ref = tuple[str, bytes, Claims]
 # (message, the telling of an act that stood, the one that stands now); None: none.
 Standing = tuple[Key, Fact | None, Fact | None]
 # (tenant_id, address_key, accept_time_us, message_key, where it went out)
@@ -58,8 +59,8 @@ class Store(Protocol):
         New or not, nobody else can insert them until the transaction ends.
         """
 
-    async def lock_refs(self, keys: Iterable[Key]) -> dict[Key, tuple[bytes, bool]]:
-        """Lock references that exist; return who stands for each and whether acts are parked."""
+    async def lock_refs(self, keys: Iterable[Key]) -> dict[Key, Claims]:
+        """Lock references that exist; return who claims each."""
 
     async def update_refs(self, refs: Iterable[Ref]) -> None:
         """Overwrite references that are locked."""

@@ -1,8 +1,8 @@
-"""Finds which messages stand for the references of a batch, under a lock on each reference."""
+"""Notes which messages claim the references of a batch, under a lock on each reference."""
 
 from services.status.domain.gather import Gathered, Key
 from services.status.domain.merging import Told
-from services.status.domain.refs import stand
+from services.status.domain.refs import Claims, Contest, claim
 from services.status.ports import Ref, Store
 
 
@@ -11,52 +11,85 @@ async def resolve_refs(store: Store, gathered: Gathered, told: Told) -> None:
 
     The lock makes a record and an act of the same reference wait for one another, so that the
     later one sees the earlier one, whichever came first and on whichever replica. The acts of a
-    reference are counted on the message that stands for it, and on no other: one that loses it
-    loses them, too.
+    reference are counted on the message that stands for it, and on no other. Which of several
+    attempts stands depends on how far each got, so that is settled afterwards
+    (``settle_attempts``): ``told.unsettled`` says for which references.
     """
     wanted = dict.fromkeys(gathered.claims, False)
     wanted |= {(tenant_id, ref): True for tenant_id, ref, _ in gathered.ref_facts}
     if not wanted:
         return
-    standing = {key: _settle(told, key, b"", gathered) for key in wanted}
+    claims = {
+        key: claim(key[1], Claims(has_facts=has_facts), gathered.claims.get(key, ()))
+        for key, has_facts in wanted.items()
+    }
     moved: dict[Key, bytes] = {}
-    if not await store.add_refs([(*key, standing[key], wanted[key]) for key in wanted]):
-        # Those that were new are settled once more, which changes nothing.
-        moved = await _settle_known(store, gathered, told, standing, wanted)
+    if not await store.add_refs([(*key, claims[key]) for key in wanted]):
+        # Those that were new are looked at once more, which changes nothing.
+        moved = await _claim_known(store, gathered, told, wanted, claims)
+    for key, found in claims.items():
+        _note(told, key, found, gathered.claims.get(key, set()))
     if gathered.ref_facts:
         await store.park_facts(gathered.ref_facts)
     for (tenant_id, ref, _), fact in gathered.ref_facts.items():
-        if message_key := standing[tenant_id, ref]:
+        if message_key := claims[tenant_id, ref].standing:
             told.attribute((tenant_id, message_key), fact)
     if moved:
-        await _move_facts(store, told, standing, moved)
+        await move_parked(store, told, {key: claims[key].standing for key in moved}, moved)
 
 
-async def _settle_known(
+async def _claim_known(
     store: Store,
     gathered: Gathered,
     told: Told,
-    standing: dict[Key, bytes],
-    known: dict[Key, bool],
+    wanted: dict[Key, bool],
+    claims: dict[Key, Claims],
 ) -> dict[Key, bytes]:
-    """Settle references as stored; return those whose acts move on, with who had them."""
+    """Claim references as stored; return those whose acts move on, with who had them."""
     updates: list[Ref] = []
     moved: dict[Key, bytes] = {}
-    for key, (stood, had_facts) in (await store.lock_refs(known)).items():
-        now = standing[key] = _settle(told, key, stood, gathered)
-        has_facts = had_facts or known[key]
-        if (now, has_facts) != (stood, had_facts):
-            updates.append((*key, now, has_facts))
-        if now != stood and had_facts:
-            moved[key] = stood
+    for key, known in (await store.lock_refs(wanted)).items():
+        now = claim(key[1], known, gathered.claims.get(key, ()))
+        if wanted[key] and not now.has_facts:
+            now = Claims(now.standing, now.others, True)
+        claims[key] = now
+        if now != known:
+            updates.append((*key, now))
+        if now.standing != known.standing:
+            if known.standing:
+                # What was queued under its reference loses it to the first attempt.
+                told.superseded.add((key[0], known.standing))
+            if known.has_facts:
+                moved[key] = known.standing
     if updates:
         await store.update_refs(updates)
     return moved
 
 
-async def _move_facts(
+def _note(told: Told, key: Key, claims: Claims, claimants: set[bytes]) -> None:
+    tenant_id, ref = key
+    attempts = claims.attempts(ref)
+    if attempts and ref in claimants:
+        told.superseded.add((tenant_id, ref))
+    if len(attempts) > 1 and claimants:
+        told.unsettled.add(key)
+        for message_key in attempts:
+            told.contested[tenant_id, message_key] = Contest(
+                ref, message_key == claims.standing, len(attempts)
+            )
+
+
+async def move_parked(
     store: Store, told: Told, standing: dict[Key, bytes], moved: dict[Key, bytes]
 ) -> None:
+    """Add to ``told`` that acts by reference leave the messages that stood.
+
+    Args:
+        store: the transaction.
+        told: what it says.
+        standing: by reference, the message that stands now.
+        moved: by reference, the message that stood before; empty: none.
+    """
     places = []
     for key, facts in (await store.read_parked_facts(moved)).items():
         for fact in facts:
@@ -67,10 +100,3 @@ async def _move_facts(
     if places:
         for message, before, after in await store.take_facts(places):
             told.replace_fact(message, before, after)
-
-
-def _settle(told: Told, key: Key, stood: bytes, gathered: Gathered) -> bytes:
-    winner, losers = stand(key[1], stood, gathered.claims.get(key, set()))
-    for loser in losers:
-        told.superseded.add((key[0], loser))
-    return winner

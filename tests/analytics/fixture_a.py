@@ -13,14 +13,15 @@ EXPECTED = {
     "people_read": 4,
     "people_clicked": 3, "dropped_unaddressable": 1, "human_clicked": 3, "human_clicks": 5,
     "machine_clicks": 0, "human_read": 4, "machine_reads": 0, "opted_out_before": 0,
-    "complained_before": 0,
+    "complained_before": 0, "attempts": 11,
 }  # fmt: skip
 
 SENT, DELIVERED, READ, ACT = T0, T0 + 5 * MINUTE, T0 + 70 * MINUTE, T0 + 130 * MINUTE
 
 
 def _final(name: str) -> Step:
-    at = {"accept_time_us": SENT}
+    # One of them needed a second attempt.
+    at = {"accept_time_us": SENT, "attempt_count": 2 if name == "P6" else 1}
     reached = at | {"deliver_time_us": DELIVERED}
     seen = reached | {"read_time_us": READ, "evidence_time_us": READ}
     who = registration(name.split("/")[0])

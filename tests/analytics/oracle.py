@@ -134,6 +134,7 @@ def _counted(step: Step) -> list[tuple[str, int, int]]:
         ("complained", delivered and one.complain_time_us > 0, one.complain_time_us),
     ]
     told = [(name, 1, time_us) for name, is_so, time_us in found if is_so]
+    told += [("attempts", 1, at)] * one.attempt_count
     for act in step.facts:
         when = act.occur_time_us
         if act.kind == common_pb2.EVENT_KIND_CLICKED:

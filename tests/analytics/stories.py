@@ -105,6 +105,7 @@ def _image(
         tap_count=len(taps),
         tap_time_us=min(taps, default=0),
         tapped_button_ids=draw(st.lists(st.sampled_from("uvw"), max_size=2, unique=True)),
+        attempt_count=draw(st.sampled_from([0, 1, 1, 3])),
         reached_goals=draw(st.sampled_from([[], [], ["order"]])),
     )
 

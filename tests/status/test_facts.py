@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from tests.status.machine import (
 from tests.status.test_transaction import a_click_by_ref
 
 T = builders.TIME_US
-# Two accepted messages with one reference: a contradiction, and the smaller key stands.
+# Two attempts for one reference: where both got equally far, the smaller key stands.
 WINNER, LOSER = sorted(
     ("wamid.A", "wamid.B"),
     key=lambda own_id: message_key(builders.TENANT, builders.PROVIDER, own_id),
@@ -43,15 +44,15 @@ def a_retold_click(time_us: int, url: str = "https://example.com/", **fields: An
 
 
 async def told_in_every_order(
-    bench: Bench, database: Database, events: list[Event]
+    bench: Bench, database: Database, events: Sequence[Event | tuple[Event, ...]]
 ) -> list[tuple[dict[str, Any], list[change_pb2.MessageChanged]]]:
-    """Rows and changes for each order of telling."""
+    """Rows and changes for each order of telling; events of a tuple are told together."""
     found = []
     for order in itertools.permutations(events):
         await empty(database)
         one = make_bench(database, CollectingOutbox(database), bench.clock)
         for event in order:
-            await one.apply(event)
+            await one.apply(*event if isinstance(event, tuple) else (event,))
         found.append((await one.snapshot(), one.outbox.changes))
     return found
 
@@ -128,10 +129,13 @@ async def test_a_choice_that_may_be_made_again_counts_as_it_was_made_last(
 async def test_acts_by_reference_leave_a_message_that_another_supersedes(
     bench: Bench, database: Database
 ) -> None:
-    """Whichever of two accepted messages came first, acts are counted on the one that stands."""
+    """Whichever of two attempts came first, acts are counted on the one that got furthest."""
     events = [
         builders.a_registered(provider_message_id=LOSER),
-        builders.a_registered(provider_message_id=WINNER, occur_time_us=T + 1),
+        (
+            builders.a_registered(provider_message_id=WINNER, occur_time_us=T + 1),
+            builders.an_event(words.EVENT_KIND_READ, provider_message_id=WINNER),
+        ),
         a_click_by_ref(occur_time_us=T + 2),
         builders.a_click("own", provider_message_id=LOSER, occur_time_us=T + 3),
     ]
@@ -154,7 +158,10 @@ async def test_an_act_told_by_both_names_stays_with_the_message_that_it_names(
     """Of an act by reference only the telling by reference moves on."""
     events = [
         builders.a_registered(provider_message_id=LOSER),
-        builders.a_registered(provider_message_id=WINNER),
+        (
+            builders.a_registered(provider_message_id=WINNER),
+            builders.an_event(words.EVENT_KIND_READ, provider_message_id=WINNER),
+        ),
         a_click_by_ref("click-1", occur_time_us=T + 2),
         builders.a_click("click-1", provider_message_id=LOSER, occur_time_us=T + 3),
     ]

@@ -136,6 +136,11 @@ STORED: tuple[Counter, ...] = (
         "Messages that failed because the person had complained before.",
         Moment.COMPLAIN_BEFORE,
     ),
+    _stored(
+        "attempts",
+        "Hand-overs to a provider, each retry and each further channel of a message included.",
+        Moment.SEND,
+    ),
 )
 
 DERIVED: tuple[Counter, ...] = (

@@ -44,7 +44,7 @@ _read = attrgetter(
     "is_counted", "state", "is_recovered", "evidence_time_us", "click_count", "reply_count",
     "tap_count", "unsubscribe_time_us", "complain_time_us", "machine_click_count", "reached_goals",
     "machine_read_count", "human_read_time_us", "opted_out_before_time_us",
-    "complained_before_time_us",
+    "complained_before_time_us", "attempt_count",
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def _shape_key(image: Any) -> _ShapeKey | None:
     (
         is_counted, state, is_recovered, evidence_us, clicks, replies, taps, unsubscribe_us,
         complain_us, machine_clicks, goals, machine_reads, human_read_us, opted_out_before_us,
-        complained_before_us,
+        complained_before_us, attempts,
     ) = _read(image)  # fmt: skip
     if not is_counted:
         return None
@@ -73,6 +73,7 @@ def _shape_key(image: Any) -> _ShapeKey | None:
         machine_reads > 0 and human_read_us == 0,
         opted_out_before_us != 0,
         complained_before_us != 0,
+        attempts,
     )
 
 

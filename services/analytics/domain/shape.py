@@ -43,6 +43,7 @@ class Shape(NamedTuple):
     is_read_by_machines_only: bool
     was_opted_out: bool
     had_complained: bool
+    attempt_count: int
 
 
 def shape_of(image: Any) -> Shape | None:
@@ -69,6 +70,7 @@ def shape_of(image: Any) -> Shape | None:
         image.machine_read_count > 0 and image.human_read_time_us == 0,
         image.opted_out_before_time_us != 0,
         image.complained_before_time_us != 0,
+        image.attempt_count,
     )
 
 
@@ -105,6 +107,7 @@ def counts_of(shape: Shape) -> Counts:
         "machine_reads": shape.machine_read_count,
         "opted_out_before": shape.was_opted_out,
         "complained_before": shape.had_complained,
+        "attempts": shape.attempt_count,
     }
     return tuple(sorted((INDEX[name], int(count)) for name, count in counts.items() if count))
 

@@ -19,6 +19,7 @@ from services.status.domain.gather import (
     Key,
 )
 from services.status.domain.packing import pack, pack_record, unpack
+from services.status.domain.refs import Claims
 from services.status.ports import Ref, Send, Standing
 
 _KEY_BYTES = 16
@@ -46,23 +47,23 @@ class MessageStore(KeptStore):
     # -- references --------------------------------------------------------------------------------
 
     async def add_refs(self, refs: Iterable[Ref]) -> bool:
-        """Insert (tenant, ref_key, message_key or empty, has_facts); return if all were new.
+        """Insert references; return if all were new.
 
         New or not, nobody else can insert them until the transaction ends.
         """
-        rows = sorted((ref[1], ref[0], *ref[2:]) for ref in refs)
+        rows = sorted(map(_ref_row, refs))
         # "INSERT 0 n": the number says enough, and costs less than rows.
         return _count(await self._connection.execute(sql.ADD_REFS, rows)) == len(rows)
 
-    async def lock_refs(self, keys: Iterable[Key]) -> dict[Key, tuple[bytes, bool]]:
-        """Lock references that exist; return who stands for each and whether acts are parked."""
+    async def lock_refs(self, keys: Iterable[Key]) -> dict[Key, Claims]:
+        """Lock references that exist; return who claims each."""
         ordered = sorted(keys, key=lambda key: (key[1], key[0]))
         rows = await self._connection.fetch(sql.LOCK_REFS, *columns_of(ordered))
-        return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+        return {(row[0], row[1]): Claims(*row[2:]) for row in rows}
 
     async def update_refs(self, refs: Iterable[Ref]) -> None:
         """Overwrite references that are locked."""
-        rows = sorted((ref[1], ref[0], *ref[2:]) for ref in refs)
+        rows = sorted(map(_ref_row, refs))
         await self._connection.execute(sql.UPDATE_REFS, rows)
 
     # -- acts --------------------------------------------------------------------------------------
@@ -224,6 +225,11 @@ class MessageStore(KeptStore):
         stored = await self._connection.fetch(message_sql.STORED_MESSAGES, *columns)
         free = await self._connection.fetch(message_sql.FREE_MESSAGES, *columns)
         return {keys[row[0] - 1] for row in stored} - {keys[row[0] - 1] for row in free}
+
+
+def _ref_row(ref: Ref) -> tuple[bytes, str, bytes, bytes, bool]:
+    tenant_id, key, claims = ref
+    return (key, tenant_id, claims.standing, claims.others, claims.has_facts)
 
 
 def _count(done: str) -> int:

@@ -10,6 +10,7 @@ from services.status.adapters.message_store import MessageStore
 from services.status.domain.changes import Known
 from services.status.domain.gather import HistoryEntry, fingerprint, occur_time
 from services.status.domain.history import entries
+from services.status.domain.refs import Claims
 from services.status.get_message import Found
 from services.status.list_quarantine import QuarantineRow
 
@@ -20,17 +21,22 @@ class MessageRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def standing_key(self, tenant_id: str, ref: bytes) -> bytes | None:
+    async def claims(self, tenant_id: str, ref: bytes) -> Claims | None:
         """Look the reference up."""
         async with self._database.transaction() as connection:
-            key: bytes | None = await connection.fetchval(sql.STANDING_KEY, tenant_id, ref)
-            return key
+            row = await connection.fetchrow(sql.READ_CLAIMS, tenant_id, ref)
+        return Claims(*row) if row is not None else None
 
-    async def message(self, tenant_id: str, key: bytes) -> Found | None:
-        """Look the message up; of one with nothing but a history nothing is known."""
+    async def messages(self, tenant_id: str, keys: list[bytes]) -> dict[bytes, Found]:
+        """Look messages up; of one with nothing but a history nothing is known."""
+        wanted = [(tenant_id, key) for key in sorted(keys)]
         async with self._database.transaction() as connection:
-            (known,) = await MessageStore(connection).read_messages([(tenant_id, key)])
-        return Found(known.version, known.message) if known is not None and known.version else None
+            found = await MessageStore(connection).read_messages(wanted)
+        return {
+            key: Found(known.version, known.message)
+            for (_, key), known in zip(wanted, found, strict=True)
+            if known is not None and known.version
+        }
 
     async def history(
         self, tenant_id: str, keys: list[bytes], limit: int

@@ -95,14 +95,14 @@ ADD_REFS = f"{insert_rows(tables.refs)} {conflict(tables.refs)} DO NOTHING"
 _REFS = "unnest($1::text[], $2::bytea[]) AS k(tenant_id, ref_key)"
 # Keys come sorted, so rows are locked in one order everywhere.
 LOCK_REFS = f"""
-SELECT k.tenant_id, k.ref_key, t.message_key, t.has_facts
+SELECT k.tenant_id, k.ref_key, t.message_key, t.others, t.has_facts
 FROM {_REFS} {look_up(tables.refs, "t.*", "ref_key", "tenant_id", locking="FOR UPDATE")}
 """
 
 UPDATE_REFS = f"""
 {insert_rows(tables.refs, "r")}
 {conflict(tables.refs)} DO UPDATE
-SET message_key = excluded.message_key, has_facts = excluded.has_facts
+SET message_key = excluded.message_key, others = excluded.others, has_facts = excluded.has_facts
 """
 
 # Of each act, told of the message and told by reference, the smaller telling stays. Returned is
@@ -291,8 +291,9 @@ ADD_RECEIPTS = (
     f"{insert(tables.quarantine_receipts)} {conflict(tables.quarantine_receipts)} DO NOTHING"
 )
 
-STANDING_KEY = f"""
-SELECT message_key FROM {tables.refs.fullname} WHERE tenant_id = $1 AND ref_key = $2
+READ_CLAIMS = f"""
+SELECT message_key, others, has_facts
+FROM {tables.refs.fullname} WHERE tenant_id = $1 AND ref_key = $2
 """
 
 # What the rows of the messages have no room for, and what came by address.

@@ -96,11 +96,13 @@ messages = Table(
 )
 
 # Which message stands for a sender's reference; ``message_key`` empty: only acts so far.
+# ``others``: keys of the attempts that do not stand, sorted, one behind the other; hardly ever any.
 refs = Table(
     "refs",
     metadata,
     *_key("ref_key", "tenant_id"),
     _column("message_key", LargeBinary),
+    _column("others", LargeBinary),
     _column("has_facts", Boolean),
 )
 

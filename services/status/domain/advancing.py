@@ -4,15 +4,20 @@ from typing import Final
 
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_DROPPED,
+    EVENT_KIND_RESUBSCRIBED,
     EVENT_KIND_UNDELIVERED,
     FAILURE_REASON_DELIVERY_REPORT_MISSING,
 )
-from bluetick.v1.event_pb2 import Event
+from bluetick.v1.event_pb2 import Engagement, Event
 
 from libs.catalogue.failures import is_passing, reason_after_hand_over
+from services.status.domain.facts import FACT_KINDS
 from services.status.domain.gather import Telling
 from services.status.domain.message import (
     HUMAN_TIMES_OF,
+    MACHINE,
+    NOBODY,
+    PERSON,
     TIMES_OF,
     Message,
     Record,
@@ -25,6 +30,8 @@ from services.status.domain.message import (
 )
 from services.status.domain.parts import END_KINDS, PART_KINDS, tell_part
 
+# Consent given again says nothing about this message.
+_PROVING: Final = FACT_KINDS - {EVENT_KIND_RESUBSCRIBED}
 _NO_TIMES: Final[tuple[str, ...]] = ()
 # The tag with which a price begins; looking for it is cheaper than asking, and nearly as good.
 _PRICING: Final = bytes((Event.PRICING_FIELD_NUMBER << 3 | 2,))
@@ -48,6 +55,8 @@ def advance(message: Message, telling: Telling) -> None:
             known_us = getattr(message, name)
             if not known_us or time_us < known_us:
                 setattr(message, name, time_us)
+    if kind in _PROVING:
+        message.proven_by = max(message.proven_by, _proves(event.engagement))
     if kind == EVENT_KIND_UNDELIVERED:
         fail(message, time_us, clean(event.provider_code), event.reason)
         if is_of_whole and _is_final(event):
@@ -75,6 +84,12 @@ def _is_final(event: Event) -> bool:
     if event.reason == FAILURE_REASON_DELIVERY_REPORT_MISSING:
         return False
     return not is_passing(event.provider, event.provider_code)
+
+
+def _proves(told: Engagement) -> int:
+    if told.by_failure or told.is_withdrawn:
+        return NOBODY
+    return MACHINE if told.is_machine else PERSON
 
 
 def _drop_reason(event: Event, own_id: str, record: Record | None) -> int:

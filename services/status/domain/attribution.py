@@ -58,6 +58,12 @@ class Touched(msgspec.Struct):
         self.to_us = max(self.to_us, to_us)
         self.addresses.add(address)
 
+    def join(self, other: "Touched") -> None:
+        """Add the acts of another."""
+        for address in other.addresses:
+            self.add(address, other.from_us, other.to_us)
+        self.messages |= other.messages
+
     def add_message(self, key: Key, message: Message, send: Sent | None, window_us: int) -> None:
         """Add the acts that a message may win by ``send``, and those that it has and may lose."""
         if send is not None:

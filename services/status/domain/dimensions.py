@@ -12,7 +12,7 @@ from bluetick.v1.change_pb2 import MessageImage, Scope
 from bluetick.v1.event_pb2 import Registration
 
 from services.status.domain.message import Message
-from services.status.domain.wire import tag, varint
+from services.status.domain.wire import VARINT, tag, varint
 
 # What record and scope call alike. Provider and account are the message's own.
 _IN_SCOPE: Final = tuple(
@@ -22,7 +22,7 @@ _IN_SCOPE: Final = tuple(
 )
 _OWN_ID: Final = tag(MessageImage.PROVIDER_MESSAGE_ID_FIELD_NUMBER)
 _REF: Final = tag(MessageImage.MESSAGE_REF_FIELD_NUMBER)
-_ONE_ATTEMPT: Final = MessageImage(attempt_count=1).SerializeToString()
+_ATTEMPTS: Final = tag(MessageImage.ATTEMPT_COUNT_FIELD_NUMBER, VARINT)
 _OF_ONE: Final = ("contact_id", "person_key", "attributes")
 
 
@@ -32,7 +32,8 @@ def dimension_bytes(message: Message) -> bytes:
     own_id = message.provider_message_id.encode()
     parts: list[bytes] = []
     if own_id:
-        parts += (_OWN_ID, varint(len(own_id)), own_id, _ONE_ATTEMPT)
+        parts += (_OWN_ID, varint(len(own_id)), own_id)
+        parts += (_ATTEMPTS, varint(attempts_shown(message)))
     if record is None:
         if ref := message.message_ref.encode():
             parts += (_REF, varint(len(ref)), ref)
@@ -59,6 +60,11 @@ def _scope_bytes(registration: bytes, provider: str, account: str) -> bytes:
     return MessageImage(scope=scope).SerializeToString()
 
 
+def attempts_shown(message: Message) -> int:
+    """Return how many attempts there were to get it to the person; 0: never handed over."""
+    return max(message.attempt_count, 1) if message.provider_message_id else 0
+
+
 def same_dimensions(one: Message, other: Message) -> bool:
     """Return whether two states of a message have the same dimensions."""
     return (
@@ -67,4 +73,9 @@ def same_dimensions(one: Message, other: Message) -> bool:
         and one.account == other.account
         and one.provider_message_id == other.provider_message_id
         and one.message_ref == other.message_ref
+        and (one.attempt_count == other.attempt_count or _as_many(one, other))
     )
+
+
+def _as_many(one: Message, other: Message) -> bool:
+    return attempts_shown(one) == attempts_shown(other)

@@ -14,6 +14,7 @@ from services.status.domain.changes import LATE_AFTER_US, Change, Known
 from services.status.domain.facts import Fact, add_act, recount, standing
 from services.status.domain.gather import FactPlace, Gathered, Key, Telling
 from services.status.domain.message import Message
+from services.status.domain.refs import Contest, Settled, own_ref
 
 _NOTHING = Message()
 _UNTOLD: tuple[Telling, ...] = ()
@@ -26,8 +27,14 @@ class Told(msgspec.Struct):
 
     # What was told of each message, in no particular order.
     tellings: Mapping[Key, Sequence[Telling]] = {}
-    # Messages that lose a reference to another one.
+    # Messages that were queued under a reference and lose it to one that was handed over.
     superseded: set[Key] = set()
+    # Attempts for a reference that has several, and the references whose attempts may now compare
+    # differently.
+    contested: dict[Key, Contest] = {}
+    unsettled: set[Key] = set()
+    # What comparing the attempts made of them.
+    settled: dict[Key, Settled] = {}
     # Acts told of a message itself, and by a reference that it stands for.
     facts: dict[FactPlace, Fact] = {}
     ref_facts: dict[FactPlace, Fact] = {}
@@ -43,7 +50,10 @@ class Told(msgspec.Struct):
 
     def keys(self) -> list[Key]:
         """Return the messages that anything is told of, sorted by key."""
-        others = (self.superseded, self.new_facts, self.lost_facts, self.gained, self.left)
+        others = (
+            *(self.superseded, self.contested, self.settled),
+            *(self.new_facts, self.lost_facts, self.gained, self.left),
+        )
         if not any(others):
             return sorted(self.tellings, key=_KEY)
         # By tenant, too: of equal keys a set has no order.
@@ -77,7 +87,12 @@ class Told(msgspec.Struct):
 
     def may_move_send(self, key: Key, message: Message) -> bool:
         """Return whether what was told can change where and when ``message`` was sent."""
-        if message.failure_time_us or key in self.superseded:
+        if (
+            message.failure_time_us
+            or key in self.superseded
+            or key in self.contested
+            or key in self.settled
+        ):
             return True
         for telling in self.tellings.get(key, _UNTOLD):
             if telling[0] == EVENT_KIND_ACCEPTED or telling[7] is not None:
@@ -110,8 +125,7 @@ def move(
     new: Message = stored.__copy__()  # type: ignore[attr-defined]
     change = Change(key, known, new, stored if known is not None and known.version else None)
     _tell(change, told.tellings.get(key, _UNTOLD))
-    if key in told.superseded:
-        new.is_superseded = True
+    _stand(new, key, told)
     if attributed is not None:
         attribute(new, attributed)
         change.new_facts = told.gained.get(key, ())
@@ -143,6 +157,19 @@ def _tell(change: Change, tellings: Sequence[Telling]) -> None:
         else:
             kept = added
     change.history = kept
+
+
+def _stand(new: Message, key: Key, told: Told) -> None:
+    if key in told.superseded:
+        new.is_superseded = True
+    if not new.attempt_count and (contest := told.contested.get(key)) is not None:
+        # From here on the attempts are compared: this is what holds until then.
+        new.attempt_count = contest.attempt_count if contest.is_standing else 1
+        if own_ref(key[0], new) == contest.ref:
+            new.is_superseded = not contest.is_standing
+    if (settled := told.settled.get(key)) is not None:
+        new.is_superseded = settled.is_superseded
+        new.attempt_count = settled.attempt_count
 
 
 def _act(change: Change, told: Told, all_facts: Iterable[Fact] | None) -> None:

@@ -37,6 +37,10 @@ from services.status.domain.fields import Field, Merge, by_kind, fields_of, name
 FAILURE_CODES_MAX: Final = 32
 # Buttons kept per message, likewise.
 TAPPED_BUTTONS_MAX: Final = 20
+# Whose act proves that a message arrived, from the weakest proof to the strongest.
+NOBODY: Final = 0
+MACHINE: Final = 1
+PERSON: Final = 2
 # Unit separator: no provider's code or button holds it (it is replaced on the way in).
 _SEPARATOR: Final = "\x1f"
 
@@ -131,7 +135,7 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     pricing_time_us: Annotated[int, Field(Merge.PRICE, (EVENT_KIND_PRICED,))] = 0
     pricing: Annotated[bytes, Field(Merge.PRICE)] = b""  # bluetick.v1.Pricing
     # Another message stands for the same reference.
-    is_superseded: Annotated[bool, Field(Merge.EITHER)] = False
+    is_superseded: Annotated[bool, Field(Merge.ATTEMPTS)] = False
     # As proof_time_us, by an act that named no message.
     attributed_proof_time_us: Annotated[
         int, Field(Merge.ADDRESS_ACTS, proves=MESSAGE_STATE_DELIVERED)
@@ -163,6 +167,10 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     part_loss_time_us: Annotated[int, Field(Merge.PARTS)] = 0
     is_part_awaited: Annotated[bool, Field(Merge.PARTS)] = False
     parts_report_time_us: Annotated[int, Field(Merge.PARTS)] = 0
+    # 0: nobody else claims its reference. Else, of the one that stands, how many do; of others, 1.
+    attempt_count: Annotated[int, Field(Merge.ATTEMPTS)] = 0
+    # Whose acts that name the message itself prove that it arrived.
+    proven_by: Annotated[int, Field(Merge.STRONGEST)] = NOBODY
     record: Annotated[Record | None, Field(Merge.RECORD)] = None
 
     @property

@@ -28,6 +28,7 @@ def varint(number: int) -> bytes:
     return _SMALL[number] if number < _SMALL_MAX else _varint(number)
 
 
+VARINT: Final = 0
 LENGTH_DELIMITED: Final = 2
 
 

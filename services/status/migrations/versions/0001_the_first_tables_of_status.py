@@ -292,6 +292,7 @@ def upgrade() -> None:
         sa.Column("ref_key", sa.LargeBinary(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("message_key", sa.LargeBinary(), nullable=False),
+        sa.Column("others", sa.LargeBinary(), nullable=False),
         sa.Column("has_facts", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("ref_key", "tenant_id", name=op.f("refs_pkey")),
         schema="status",
@@ -337,6 +338,7 @@ def upgrade() -> None:
             ref_key bytea,
             tenant_id text,
             message_key bytea,
+            others bytea,
             has_facts boolean)"""
     )
     op.execute(
