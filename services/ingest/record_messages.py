@@ -62,6 +62,10 @@ _COPIED: Final = (
 )  # fmt: skip
 
 
+# What two records of one message must agree in.
+_OF_ONE_MESSAGE: Final = ("message_ref", "campaign_id", "contact_id")
+
+
 async def record_messages(
     request: RecordMessagesRequest,
     *,
@@ -82,9 +86,16 @@ async def record_messages(
     """
 
     names = MessageNames(tenant_id, accounts)
+    told: dict[bytes, MessageRecord] = {}
 
     def add(batch: EventBatch, record: MessageRecord) -> None:
         _add_record(batch, record, names, now_us)
+        if record.provider_message_id:
+            try:
+                _check_agreement(record, told.setdefault(batch.events[-1].message_key, record))
+            except Faulty:
+                del batch.events[-1]
+                raise
 
     batch, rejections = read_each("messages", request.messages, add)
     if batch.events:
@@ -149,6 +160,24 @@ def _add_record(batch: EventBatch, record: MessageRecord, names: MessageNames, n
     if outcome == "dropped":
         _add_failure(event, record)
     _add_registration(event, record)
+
+
+def _check_agreement(record: MessageRecord, earlier: MessageRecord) -> None:
+    """Compare two records of one request that name the same message.
+
+    Those of different requests are compared where messages are stored, and counted there.
+
+    Raises:
+        Faulty: they cannot both be right.
+    """
+    for field in _OF_ONE_MESSAGE:
+        if getattr(record, field) != getattr(earlier, field):
+            raise Faulty(
+                "RECORD_CONFLICT",
+                f"{field}: an earlier record of this request names the same message with another "
+                "one; an id belongs to one message. Where the provider gives one id for several "
+                'people, send "id/recipient".',
+            )
 
 
 def _check(record: MessageRecord) -> tuple[str, str]:

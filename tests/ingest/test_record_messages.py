@@ -200,7 +200,10 @@ async def test_a_record_that_cannot_work_is_rejected_with_the_cure_and_the_other
     kept = KeptEvents()
 
     response = await _record(
-        an_accepted(message_ref="a"), record, an_accepted(message_ref="b"), events=kept
+        an_accepted(message_ref="a", provider_message_id="a"),
+        record,
+        an_accepted(message_ref="b", provider_message_id="b"),
+        events=kept,
     )
 
     (rejection,) = response.rejections
@@ -244,3 +247,42 @@ async def test_rejections_alone_need_no_broker() -> None:
     response = await _record(a_record(message_ref=""), events=KeptEvents(is_away=True))
 
     assert response.recorded_count == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("message_ref", "ref-2"), ("campaign_id", "camp-2"), ("contact_id", "contact-2")],
+)
+async def test_a_record_that_contradicts_an_earlier_one_is_rejected_by_field(
+    field: str, value: str
+) -> None:
+    """It would be swallowed: the earlier one stands, and nobody is told."""
+    kept = KeptEvents()
+
+    response = await _record(
+        an_accepted(), an_accepted(**{field: value}), an_accepted(), events=kept
+    )
+
+    (rejection,) = response.rejections
+    assert (rejection.index, rejection.reason) == (1, "RECORD_CONFLICT")
+    assert rejection.detail.startswith(f"{field}: ")
+    assert response.recorded_count == len(kept.batch.events) == 2
+
+
+async def test_one_request_to_many_mailboxes_contradicts_nothing() -> None:
+    """An email is keyed by its id and its recipient."""
+    response = await _record(
+        *(
+            an_accepted(
+                provider="sendgrid",
+                channel=pb.CHANNEL_EMAIL,
+                provider_message_id="x-1",
+                message_ref=f"ref-{n}",
+                contact_id=f"contact-{n}",
+                address=f"p{n}@mail.example",
+            )
+            for n in range(3)
+        )
+    )
+
+    assert (response.recorded_count, len(response.rejections)) == (3, 0)
