@@ -1,8 +1,9 @@
 """pytest on several cores: whole files to each worker, long ones first, a failure repeatable.
 
 Tests of one file stay together, since they share what is dear to start; those of tests/system share
-one machine. Each worker takes files in the one shuffled order, so what it ran can be run again by
-naming its files: the summary of a failed run says which.
+one machine, and each file of tests/faults has one of its own, which it hurts. Each worker takes
+files in the one shuffled order, so what it ran can be run again by naming its files: the summary of
+a failed run says which.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 _TOGETHER = "tests/system/"
+_WORKERS_MAX = 4
 _PR_SET_PDEATHSIG = 1
 
 
@@ -30,6 +32,12 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist tells no types
 
     def _split_scope(self, nodeid: str) -> str:
         return _TOGETHER if nodeid.startswith(_TOGETHER) else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more worker than cores: tests that wait for a fault to heal leave a core idle."""
+    return min((os.cpu_count() or 1) + 1, _WORKERS_MAX)
 
 
 @pytest.hookimpl(optionalhook=True)

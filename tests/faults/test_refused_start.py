@@ -9,6 +9,8 @@ import pytest
 
 from libs.runtime.settings import RuntimeSettings
 
+pytestmark = pytest.mark.early
+
 _PATIENCE_S = 30
 
 

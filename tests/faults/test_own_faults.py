@@ -29,6 +29,8 @@ from services.analytics.wiring import build as build_analytics
 from services.status.settings import StatusSettings
 from services.status.wiring import build as build_status
 
+pytestmark = pytest.mark.early
+
 MENDED_S = 15
 SERVICES = {"status": EVENTS_STREAM, "analytics": CHANGES_STREAM}
 _TOKEN = "a-token-for-tests"

@@ -18,10 +18,10 @@ import pytest
 from bluetick.v1 import common_pb2 as pb
 from bluetick.v1 import ingest_service_pb2 as ingest
 
-from tests.system.commands import bluetick
+from tests.faults.commands import bluetick
+from tests.faults.site import Site, check, running_site, under_load
 from tests.system.load import START, Load
 from tests.system.outside import envelope, status
-from tests.system.site import Site, check, running_site, under_load
 
 pytestmark = pytest.mark.early
 

@@ -15,8 +15,8 @@ from libs.embedded.demo_accounts import signing_secret
 from libs.simulator.registry import every_channel
 from libs.simulator.run import Simulation, Verdict, simulate
 from libs.testkit.up import running_up
-from tests.system.commands import bluetick
-from tests.system.killing import MARKS, kill_again_and_again
+from tests.faults.commands import bluetick
+from tests.faults.killing import MARKS, kill_again_and_again
 
 pytestmark = pytest.mark.early
 

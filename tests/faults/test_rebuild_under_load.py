@@ -10,8 +10,8 @@ from bluetick.v1 import rebuild_service_pb2 as pb
 from bluetick.v1.rebuild_service_pb2_grpc import RebuildServiceStub
 
 from libs.testkit.up import running_up
-from tests.system.commands import bluetick, started
-from tests.system.killing import find
+from tests.faults.commands import bluetick, started
+from tests.faults.killing import find
 from tests.system.load import Load
 from tests.system.outside import Outside
 
