@@ -150,8 +150,13 @@ class Database:
                 raw = (await pooled.get_raw_connection()).driver_connection
                 assert raw is not None
                 is_connected = True
-                async with raw.transaction():
-                    yield raw
+                try:
+                    async with raw.transaction():
+                        yield raw
+                finally:
+                    # Cancelled twice, it may not have been rolled back. The pool would not look.
+                    if raw.is_in_transaction():
+                        raw.terminate()
         except (
             PoolTimeoutError,
             DBAPIError,

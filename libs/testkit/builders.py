@@ -148,6 +148,12 @@ def an_image(
 ) -> change_pb2.MessageImage:
     """A message as it stands; counted, with the milestones that ``state`` needs at the least."""
     fields.setdefault("is_counted", True)
+    told = a_registration()
+    scope = change_pb2.Scope(provider=PROVIDER, account=ACCOUNT)
+    for name in ("campaign_id", "channel", "sender", "template", "language", "category", "country"):
+        setattr(scope, name, getattr(told, name))
+    fields.setdefault("scope", scope)
+    fields.setdefault("person_key", told.person_key)
     if state in _MILESTONE_OF:
         fields.setdefault(_MILESTONE_OF[state], TIME_US)
     return change_pb2.MessageImage(state=state, **fields)
@@ -160,13 +166,12 @@ def a_change(
     provider_message_id: str = PROVIDER_MESSAGE_ID,
     **fields: Any,
 ) -> change_pb2.MessageChanged:
-    """One move of one message; registered in ``campaign-1``, seen for the first time."""
+    """One move of one message; counted in ``campaign-1``, seen for the first time."""
     fields.setdefault("message_key", message_key(TENANT, PROVIDER, provider_message_id))
     fields.setdefault("tenant_id", TENANT)
     fields.setdefault("message_ref", "ref-1")
     fields.setdefault("provider", PROVIDER)
     fields.setdefault("account", ACCOUNT)
-    fields.setdefault("registration", a_registration())
     fields.setdefault("change_time_us", TIME_US)
     return change_pb2.MessageChanged(
         new_image=new_image or an_image(),

@@ -90,6 +90,7 @@ async def test_rows_that_somebody_has_locked_delay_their_own_campaign_only(
     locker = await asyncpg.connect(database_url)
     async with running(broker_settings, database_url) as call:
         await publish(broker, batches_of(first, 12, prefix="first"))
+        await consumed(broker)
         before = await report_when(call, lambda it: it.counters["targeted"] == 12)
         async with locker.transaction():
             for table in ("totals", "people", "quarters", "campaigns"):

@@ -1,9 +1,11 @@
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import grpc
 from bluetick.v1 import analytics_service_pb2 as pb
 from bluetick.v1 import change_pb2
+from nats.js.errors import NotFoundError
 
 from libs.runtime import progress, set_aside
 from libs.runtime.broker import CHANGES_STREAM, SET_ASIDE_STREAM, Broker, changes_subject
@@ -105,9 +107,11 @@ async def test_a_restart_neither_loses_nor_repeats(
 async def consumed(broker: Broker) -> None:
     async with asyncio.timeout(_LIMIT_S):
         while True:
-            found = await broker.jetstream.consumer_info(CHANGES_STREAM, "analytics")
-            if found.num_pending == 0 and found.num_ack_pending == 0:
-                return
+            # It is made a moment after the service has opened.
+            with contextlib.suppress(NotFoundError):
+                found = await broker.jetstream.consumer_info(CHANGES_STREAM, "analytics")
+                if found.num_pending == 0 and found.num_ack_pending == 0:
+                    return
             await asyncio.sleep(0.02)
 
 

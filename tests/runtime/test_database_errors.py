@@ -110,3 +110,28 @@ async def test_a_missing_column_keeps_its_own_name(empty_database_url: str) -> N
     finally:
         await database.close()
         await asyncio.sleep(0)
+
+
+async def test_a_connection_whose_work_was_cut_twice_is_not_given_to_another(
+    empty_database_url: str,
+) -> None:
+    """Cancelled in its rollback, too, it would stay in a transaction that is nobody's."""
+    database = await Database.connect(empty_database_url, pool_size=1)
+
+    async def work() -> None:
+        async with database.transaction() as connection:
+            await connection.execute("SELECT pg_sleep(60)")
+
+    for pause_s in (0.0, 0.001, 0.003, 0.01):
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.sleep(pause_s)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        async with database.transaction() as connection:
+            # Refused in a subtransaction.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+    await database.close()
