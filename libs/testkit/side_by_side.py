@@ -34,7 +34,7 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist tells no types
         return _TOGETHER if nodeid.startswith(_TOGETHER) else nodeid.partition("::")[0]
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more worker than cores: tests that wait for a fault to heal leave a core idle."""
     return min((os.cpu_count() or 1) + 1, _WORKERS_MAX)
