@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # buf keeps its cache at home otherwise, where not everybody may write.
 export BUF_CACHE_DIR := $(CURDIR)/.buf_cache
 # A worker a core, of which each has a broker and a database of its own.
-SIDE_BY_SIDE := --numprocesses auto
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4
 CODE := libs services tests tools
 
 help: ## Say what can be made

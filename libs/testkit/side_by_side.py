@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 _TOGETHER = "tests/system/"
-_WORKERS_MAX = 4
 _PR_SET_PDEATHSIG = 1
 
 
@@ -32,12 +31,6 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist tells no types
 
     def _split_scope(self, nodeid: str) -> str:
         return _TOGETHER if nodeid.startswith(_TOGETHER) else nodeid.partition("::")[0]
-
-
-@pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more worker than cores: tests that wait for a fault to heal leave a core idle."""
-    return min((os.cpu_count() or 1) + 1, _WORKERS_MAX)
 
 
 @pytest.hookimpl(optionalhook=True)
