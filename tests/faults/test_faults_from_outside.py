@@ -174,6 +174,10 @@ async def test_changes_that_were_deleted_on_the_broker_are_a_gap_until_a_rebuild
 
 async def test_a_stream_of_changes_that_was_deleted(site: Site) -> None:
     """What it held uncounted is shown as a gap, or comes back; work goes on at once."""
+    # Which stream it was is known from the first fold on.
+    before = Load(site.outside, "before-stream-deleted")
+    await before.run_for(0.3, workers=1)
+    await site.until_mended(before)
     load = Load(site.outside, "stream-deleted")
     async with site.renamed("analytics.totals", "delivered"):
         await load.run_for(0.5, workers=1)
