@@ -150,12 +150,15 @@ class Database:
                 raw = (await pooled.get_raw_connection()).driver_connection
                 assert raw is not None
                 is_connected = True
+                is_begun = False
                 try:
                     async with raw.transaction():
+                        is_begun = True
                         yield raw
                 finally:
-                    # Cancelled twice, it may not have been rolled back. The pool would not look.
-                    if raw.is_in_transaction():
+                    # Cancelled as it began, nobody knows whether it did; cancelled twice, it may
+                    # not have been rolled back. The pool would not look.
+                    if not is_begun or raw.is_in_transaction():
                         raw.terminate()
         except (
             PoolTimeoutError,

@@ -135,3 +135,26 @@ async def test_a_connection_whose_work_was_cut_twice_is_not_given_to_another(
             # Refused in a subtransaction.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
     await database.close()
+
+
+async def test_a_connection_whose_work_was_cut_as_it_began_is_not_given_to_another(
+    empty_database_url: str,
+) -> None:
+    """What the next one commits would be part of a transaction that nobody ends."""
+    database = await Database.connect(empty_database_url, pool_size=1)
+
+    async def work() -> None:
+        async with database.transaction() as connection:
+            await connection.execute("SELECT 1")
+
+    for steps in range(60):
+        task = asyncio.create_task(work())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+        async with database.transaction() as connection:
+            # Refused in a subtransaction.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+    await database.close()

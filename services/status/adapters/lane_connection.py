@@ -115,6 +115,11 @@ class LaneConnection:
                     raise DatabaseUnavailable(str(error)) from error
                 await asyncio.sleep(0.01 * 2**attempt)
                 attempt += 1
+            except asyncio.CancelledError:
+                # Cut anywhere, also as a transaction began: what is open on it, nobody knows.
+                if self._connection is not None:
+                    self._connection.terminate()
+                raise
             except Exception as error:
                 self._drop_if_broken()
                 told = self._sorted(error)
