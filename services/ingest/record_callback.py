@@ -82,7 +82,7 @@ async def record_callback(
     outcome = read_callback(callback, account, provider)
     if not isinstance(outcome, Reading):
         return outcome
-    if outcome.batch.events or outcome.batch.quarantined:
+    if not outcome.is_empty:
         await events.submit(outcome.batch)
     return note_stored(outcome, account, provider, doors)
 

@@ -90,6 +90,13 @@ def test_a_batch_is_read_item_by_item() -> None:
     assert [part.reason for part in reading.batch.quarantined] == ["EVENT_MISSING"]
 
 
+def test_an_event_with_items_is_an_event() -> None:
+    """What it is about (an order's goods) must not hide it."""
+    event = OPEN.event(told("delivered") | {"items": []})
+
+    assert event.kind == pb.EVENT_KIND_DELIVERED
+
+
 def test_an_inbound_email_answers_the_message_of_its_header() -> None:
     """Its text may be a choice, above what it quotes."""
     item = {

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httptools
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -137,9 +138,38 @@ async def test_both_ways_answer_and_store_the_same(
         assert door.door.desk.bodies.bytes_in_flight == 0
 
 
-def _post(body: bytes = BODY, **headers: Any) -> bytes:
+@pytest.mark.parametrize(
+    ("provider", "body"),
+    [
+        ("meta", b'{"object":"whatsapp_business_account","entry":[]}'),
+        ("infobip", b'{"results":[]}'),
+        ("brevo", b"[]"),
+        ("brevo", b'{"items":[],"\\u0000":"\\u0000"}'),
+        ("azure", b"[]"),
+    ],
+)
+async def test_what_holds_nothing_needs_no_broker_on_both_ways(
+    doors: TwoDoors, provider: str, body: bytes
+) -> None:
+    """An empty list cannot be lost; a 503 would have it told again for days."""
+    target = targets()[provider]
+    callback = target.signed(random.Random(1), body)
+    callback = callback or msgspec.structs.replace(target.seeds[0], body=body)
+    path = f"/callbacks/{provider}/{target.account.account}"
+    for door in doors.both():
+        door.forget(is_away=True)
+
+    request = _post(body, path, **callback.headers)
+    answers = [await door.send([request, LAST]) for door in doors.both()]
+
+    assert answers[0] == answers[1]
+    assert answers[0].startswith(b"HTTP/1.1 200 OK")
+    assert doors.short.book.lines == doors.long.book.lines
+
+
+def _post(body: bytes = BODY, path: str = PATH, **headers: Any) -> bytes:
     given = {"Host": "x", "Content-Length": str(len(body)), **signature(body), **headers}
-    lines = [f"POST {PATH} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 

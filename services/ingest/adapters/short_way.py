@@ -94,6 +94,10 @@ class ShortWay:
                 taken.end(self._desk.reply(doorway, outcome))
                 return
             taken.reading = outcome
+            if outcome.is_empty:
+                # Nothing can be lost, so nobody has to wait for a broker that is away.
+                taken.settled(None)
+                return
             batch = None if outcome.is_all_packed else outcome.batch
             self._events.submit_soon(batch, taken.settled, outcome.packed)
         except Exception as error:

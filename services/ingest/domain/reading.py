@@ -85,6 +85,14 @@ class Reading:
         return self.packed
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to store: the body held an empty list, and nothing odd."""
+        batch = self._batch
+        if batch is not None and (batch.events or batch.quarantined):
+            return False
+        return self.packed is None or not self.packed.count
+
+    @property
     def event_count(self) -> int:
         """Events of both kinds."""
         packed_count = self.packed.count if self.packed is not None else 0

@@ -127,7 +127,8 @@ def _read(callback: Callback, account: Account, reading: Reading) -> None:
         read_list(reading, body, partial(_add_item, emails))
         return
     fields = json_object(body)
-    if "items" in fields:
+    # What tells an event is one, whatever else is in it.
+    if "items" in fields and "event" not in fields:
         items = json_fields(body)["items"]
         read_list(reading, bytes(items), partial(_add_item, emails), whole=body)
     else:
