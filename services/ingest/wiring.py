@@ -58,6 +58,8 @@ async def build(
     broker = await open_broker(scope, settings, "ingest", needs=_largest_messages(settings))
     publisher = EventPublisher(broker, _publish_limits(settings))
     scope.defer(publisher.close)
+    scope.readiness.need("events", lambda: publisher.fault)
+    scope.spawn(publisher.ask_while_refused(scope.stopping), "refused_events")
     await serve_replays(broker, accounts, publisher)
     doors = open_reports(scope, settings, publisher, clock)
     links = open_links(scope, settings)

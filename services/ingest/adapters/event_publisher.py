@@ -1,6 +1,7 @@
 """Events to the broker: many callbacks in one broker message, and nobody waits for ever."""
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections import deque
@@ -22,6 +23,9 @@ from services.ingest.log_events import LogEvent
 _log = logs.get_logger()
 # What a broker message has beside its pieces: its id, and the broker's headers.
 _ENVELOPE_BYTES = 1_024
+# A single refusal is no state; and while it lasts, how often the broker is asked anew.
+_REFUSED_MIN_S = 1.0
+_ASK_EVERY_S = 1.0
 _batches = QuickCounter("ingest_batches_total", "Broker messages published", ("outcome",))
 _batch_events = QuickHistogram(
     "ingest_batch_events", "Events in one broker message", (), (1, 10, 30, 100, 300, 1000, 3000)
@@ -66,6 +70,8 @@ class EventPublisher:
         self._sealed: deque[SharedMessage] = deque()
         self._sending: set[asyncio.Task[None]] = set()
         self._pending_bytes = 0
+        # When the broker began to take nothing, and why.
+        self._refused: tuple[float, str] | None = None
         # Unique ids without asking for randomness each time.
         self._id_prefix = uuid.uuid4().hex
         self._id_number = 0
@@ -109,6 +115,24 @@ class EventPublisher:
             done = _after(len(pieces), done)
         for piece, count in pieces:
             self._add(piece, count, loop).waiting.append(done)
+
+    @property
+    def fault(self) -> str:
+        """Why the broker takes no events now; "" while it takes them."""
+        if self._refused is None or time.monotonic() - self._refused[0] < _REFUSED_MIN_S:
+            return ""
+        return self._refused[1]
+
+    async def ask_while_refused(self, stopping: asyncio.Event) -> None:
+        """Notice that the broker takes events again, also when nobody sends any to a door that is
+        not ready: a message without events asks for it.
+        """
+        loop = asyncio.get_running_loop()
+        while not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _ASK_EVERY_S)
+            if self._refused is not None and self._broker.healthy and not self._sending:
+                self._add(b"", 0, loop)
 
     async def close(self) -> None:
         """Publish what waits and return; bounded by the broker's own time-outs."""
@@ -179,9 +203,12 @@ class EventPublisher:
             )
         except BrokerUnavailable as error:
             _batches.of("failed").value += 1
+            since = self._refused[0] if self._refused else time.monotonic()
+            self._refused = (since, str(error))
             share.settle(error)
         else:
             _batches.of("stored").value += 1
+            self._refused = None
             _batch_events.observe(share.event_count)
             _batch_bytes.observe(share.byte_count)
             share.settle(None)
