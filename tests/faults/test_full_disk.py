@@ -1,4 +1,4 @@
-"""The broker's disk is full for a while: the machine refuses, loses nothing, and goes on by itself."""
+"""The broker's disk is full for a while: callbacks are refused, none is lost."""
 
 import asyncio
 import time
