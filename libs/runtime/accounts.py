@@ -6,6 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+# Why a door turns requests away that are too many or too large for their account.
+REQUESTS_OVER_LIMIT = "REQUESTS_OVER_LIMIT"
+BODY_OVER_LIMIT = "BODY_OVER_LIMIT"
+LIMIT_REASONS = frozenset({REQUESTS_OVER_LIMIT, BODY_OVER_LIMIT})
+
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

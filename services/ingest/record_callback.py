@@ -60,8 +60,10 @@ class DoorBook(Protocol):
     def took(self, account: Account, receive_time_us: int, occur_time_us: int) -> None:
         """Note a callback that is stored; ``occur_time_us`` is 0 if it told no time."""
 
-    def refused(self, account: Account, reason: str = "", cure: str = "") -> None:
-        """Note a request that nothing proved to be the provider's, and why not."""
+    def refused(
+        self, account: Account, reason: str = "", cure: str = "", *, is_unproven: bool = True
+    ) -> None:
+        """Note a refused request; most are because nothing proved it to be the provider's."""
 
 
 async def record_callback(

@@ -74,10 +74,12 @@ class DoorReports:
         if occur_time_us and len(door.lags_us) < LAGS_MAX:
             door.lags_us.append(receive_time_us - occur_time_us)
 
-    def refused(self, account: Account, reason: str = "", cure: str = "") -> None:
-        """Note a request that nothing proved to be the provider's, and why not."""
+    def refused(
+        self, account: Account, reason: str = "", cure: str = "", *, is_unproven: bool = True
+    ) -> None:
+        """Note a refused request; most are because nothing proved it to be the provider's."""
         door = self._door(account)
-        door.refused_count += 1
+        door.refused_count += is_unproven
         if reason:
             door.refusals[reason, cure] += 1
 

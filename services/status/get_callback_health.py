@@ -16,6 +16,7 @@ SILENT_HOURS_MAX: Final = 168
 WINDOW_HOURS: Final = 168
 DOOR_WINDOW_HOURS: Final = 24
 WORDS_MAX: Final = 20
+REASONS_MAX: Final = 20
 
 
 class HealthReader(Protocol):
@@ -30,6 +31,7 @@ class HealthReader(Protocol):
         first_hour: int,
         silent_before_hour: int,
         doors_since_us: int,
+        doors_lately_us: int,
     ) -> list[Vitals]:
         """Return the accounts of which anything is known, by provider and account.
 
@@ -40,6 +42,7 @@ class HealthReader(Protocol):
             first_hour: first hour of acceptance that counts, from 1970.
             silent_before_hour: messages accepted before this hour should have been heard of.
             doors_since_us: from when on callbacks count.
+            doors_lately_us: from when on refusals are what happens now.
         """
 
 
@@ -77,6 +80,7 @@ async def get_callback_health(
         # The hour in which the limit lies is left out: some of its messages are younger.
         silent_before_hour=this_hour - hours,
         doors_since_us=now_us - DOOR_WINDOW_HOURS * HOUR_US,
+        doors_lately_us=now_us - HOUR_US,
     )
     return GetCallbackHealthResponse(accounts=[_health(vitals) for vitals in found])
 
@@ -102,6 +106,13 @@ def _health(vitals: Vitals) -> CallbackHealth:
         health.lag.FromMicroseconds(vitals.lag_us)
     for word, count in vitals.unknown_words[:WORDS_MAX]:
         health.unknown_words.add(word=word, count=count)
+    for refused in vitals.refusals[:REASONS_MAX]:
+        health.refusals.add(
+            reason=refused.reason,
+            cure=refused.cure,
+            count=refused.count,
+            last_hour_count=refused.last_hour_count,
+        )
     for finding in findings(vitals):
         health.findings.add(
             code=finding.code, severity=finding.severity, what=finding.what, cure=finding.cure

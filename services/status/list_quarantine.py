@@ -26,6 +26,7 @@ class QuarantineRow(msgspec.Struct, frozen=True):
     receive_time_us: int
     body_bytes: int
     receive_count: int
+    proof: int  # CallbackProof
 
 
 class QuarantineReader(Protocol):
@@ -93,4 +94,5 @@ def _callback(row: QuarantineRow, body: bytes) -> ingest_service_pb2.Quarantined
         body_bytes=row.body_bytes,
         body=body,
         receive_count=row.receive_count,
+        proof=row.proof,  # type: ignore[arg-type]
     )

@@ -80,8 +80,10 @@ class Book:
     def took(self, account: Account, receive_time_us: int, occur_time_us: int) -> None:
         self.lines.append(("took", account.account, receive_time_us, occur_time_us))
 
-    def refused(self, account: Account, reason: str = "", cure: str = "") -> None:
-        self.lines.append(("refused", account.account, reason, cure))
+    def refused(
+        self, account: Account, reason: str = "", cure: str = "", *, is_unproven: bool = True
+    ) -> None:
+        self.lines.append(("refused", account.account, reason, cure, is_unproven))
 
 
 @dataclass

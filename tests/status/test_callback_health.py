@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from bluetick.v1 import common_pb2 as words
-from bluetick.v1.event_pb2 import DoorReport, Event, EventBatch
+from bluetick.v1.event_pb2 import DoorRefusals, DoorReport, Event, EventBatch
 from bluetick.v1.ingest_service_pb2 import (
     FINDING_SEVERITY_ERROR,
     FINDING_SEVERITY_WARNING,
@@ -100,6 +100,58 @@ async def test_an_account_that_only_refuses_is_there_and_is_an_error(bench: Benc
         ("CALLBACKS_REFUSED", FINDING_SEVERITY_ERROR)
     ]
     assert "BLUETICK_PUBLIC_URL" in found.findings[0].cure
+
+
+def why(reason: str, count: int, cure: str = "Do this.") -> DoorRefusals:
+    return DoorRefusals(reason=reason, count=count, cure=cure)
+
+
+async def test_each_reason_of_a_refusal_is_told_with_its_numbers_and_its_cure(
+    bench: Bench,
+) -> None:
+    """One cure for all reasons sends people to look at the wrong thing."""
+    old = T - 3 * HOUR_US
+    reports = [
+        a_report(1, refused_count=340, refusals=[why("SIGNATURE_WRONG", 340, "Compare it.")]),
+        a_report(
+            2,
+            refused_count=60,
+            report_time_us=old,
+            refusals=[why("SIGNATURE_WRONG", 40, "An older advice."), why("SIGNATURE_OLD", 20)],
+        ),
+        a_report(3, refusals=[why("REQUESTS_OVER_LIMIT", 7, "Raise it.")]),
+    ]
+    await report(bench, *reports)
+    await report(bench, *reports[::-1])
+
+    found = await one(bench)
+
+    assert [(r.reason, r.count, r.last_hour_count) for r in found.refusals] == [
+        ("SIGNATURE_WRONG", 380, 340), ("SIGNATURE_OLD", 20, 0), ("REQUESTS_OVER_LIMIT", 7, 7),
+    ]  # fmt: skip
+    assert found.refused_count == 400
+    assert [f.code for f in found.findings] == [
+        "CALLBACKS_REFUSED", "CALLBACKS_REFUSED", "CALLBACKS_LIMITED",
+    ]  # fmt: skip
+    wrong, _, limited = found.findings
+    assert "380 requests in 24 h, 340 of them in the last hour" in wrong.what
+    # Others were proven before: the secret was changed.
+    assert "changed at the provider" in wrong.cure
+    assert wrong.cure.endswith("Compare it.")
+    assert limited.cure == "Raise it."
+
+
+async def test_a_refusal_by_our_own_set_up_is_an_error_with_its_cure(bench: Bench) -> None:
+    """An account without its secret answers 503 for days, and nobody looks into the log."""
+    asked = [why("SECRET_NOT_CONFIGURED", 9, "Give it.")]
+    await report(bench, a_report(callback_count=0, last_receive_time_us=0, refusals=asked))
+
+    (finding,) = (await one(bench)).findings
+
+    assert (finding.code, finding.severity) == ("CALLBACKS_REFUSED", FINDING_SEVERITY_ERROR)
+    assert finding.cure == "Give it."
+    await HealthRows(bench.database).forget(T + 61 * 24 * HOUR_US)
+    assert await bench.rows("SELECT 1 FROM status.door_refusals") == []
 
 
 async def test_accepted_messages_without_a_callback_are_silent_after_their_hours(

@@ -202,6 +202,7 @@ def many_quarantined(count: int) -> list[event_pb2.Quarantined]:
             receive_time_us=T + n // 2,
             body=b"body %d" % n,
             account="acct_1" if n % 3 else "acct_2",
+            proof=event_pb2.CALLBACK_PROOF_CREDENTIAL,
         )
         for n in range(count)
     ]
@@ -239,6 +240,8 @@ async def test_quarantined_bodies_are_for_admins_only(
     assert (sender_sees.body, sender_sees.body_bytes) == (b"", 6)
     assert (admin_sees.body, admin_sees.receive_count) == (b"body 0", 1)
     assert sender_sees.reason == "STATUS_WITHOUT_ID"
+    # Whether anybody but the provider can have put it there.
+    assert sender_sees.proof == event_pb2.CALLBACK_PROOF_CREDENTIAL
 
 
 async def test_a_page_token_belongs_to_its_filter_and_its_tenant(

@@ -171,8 +171,9 @@ class CallbackDesk:
         doorway.seconds.observe(time.perf_counter() - began)
 
     def _refused(self, account: Account, outcome: Refused) -> Reply:
-        if outcome.http_status == 401 and self.doors is not None:
-            self.doors.refused(account, outcome.reason, outcome.cure)
+        if self.doors is not None:
+            is_unproven = outcome.http_status == 401
+            self.doors.refused(account, outcome.reason, outcome.cure, is_unproven=is_unproven)
         refused: LogEvent = "callback.refused"
         self._seldom.warning(
             refused,

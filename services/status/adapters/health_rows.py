@@ -5,7 +5,7 @@ from typing import Any
 from libs.runtime.database import Database
 from services.status.adapters import health_sql
 from services.status.domain.account_hours import HOUR_US
-from services.status.domain.callback_findings import Vitals
+from services.status.domain.callback_findings import Refusals, Vitals
 
 _REPORTS_KEPT_H = 48
 _WORDS_KEPT_H = 30 * 24
@@ -27,8 +27,9 @@ class HealthRows:
         first_hour: int,
         silent_before_hour: int,
         doors_since_us: int,
+        doors_lately_us: int,
     ) -> list[Vitals]:
-        """Read seven tables, each by the beginning of its key."""
+        """Read eight tables, each by the beginning of its key."""
         whose = (tenant_id, provider, account)
         found: dict[tuple[str, str], Vitals] = {}
 
@@ -42,6 +43,11 @@ class HealthRows:
             for row in reports:
                 vitals = of(row)
                 vitals.callback_count, vitals.refused_count, vitals.lag_us = row[2:]
+            refusals = await connection.fetch(
+                health_sql.READ_DOOR_REFUSALS, *whose, doors_since_us, doors_lately_us
+            )
+            for row in refusals:
+                of(row).refusals.append(Refusals(*row[2:]))
             for row in await connection.fetch(health_sql.COUNT_QUARANTINE, *whose):
                 of(row).quarantined_count = row[2]
             since_us = first_hour * HOUR_US
@@ -59,6 +65,7 @@ class HealthRows:
     async def forget(self, now_us: int) -> None:
         """Delete what is older than anybody asks for."""
         limits = (
+            now_us - _REPORTS_KEPT_H * HOUR_US,
             now_us - _REPORTS_KEPT_H * HOUR_US,
             now_us - _WORDS_KEPT_H * HOUR_US,
             now_us // HOUR_US - _HOURS_KEPT_H,

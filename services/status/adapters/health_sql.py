@@ -20,6 +20,8 @@ SET {", ".join(f"{name} = h.{name} + excluded.{name}" for name in _SUMS)}
 
 ADD_DOOR_REPORTS = f"{insert(tables.door_reports)} {conflict(tables.door_reports)} DO NOTHING"
 
+ADD_DOOR_REFUSALS = f"{insert(tables.door_refusals)} {conflict(tables.door_refusals)} DO NOTHING"
+
 MOVE_ACCOUNTS = f"""
 {insert(tables.callback_accounts, "a")}
 {conflict(tables.callback_accounts)} DO UPDATE
@@ -43,6 +45,16 @@ SELECT provider, account, sum(callback_count)::bigint, sum(refused_count)::bigin
        percentile_disc(0.5) WITHIN GROUP (ORDER BY lag_us)
 FROM {tables.door_reports.fullname} {_OF_THE_ACCOUNTS} AND report_time_us >= $4
 GROUP BY provider, account
+"""
+
+# $4: from when on; $5: the last hour of it. Of several cures the newest.
+READ_DOOR_REFUSALS = f"""
+SELECT provider, account, reason, sum(refused_count)::bigint,
+       COALESCE(sum(refused_count) FILTER (WHERE report_time_us >= $5), 0)::bigint,
+       (array_agg(cure ORDER BY report_time_us DESC))[1]
+FROM {tables.door_refusals.fullname} {_OF_THE_ACCOUNTS} AND report_time_us >= $4
+GROUP BY provider, account, reason
+ORDER BY 4 DESC, reason
 """
 
 READ_UNKNOWN_WORDS = f"""
@@ -81,6 +93,7 @@ GROUP BY provider, account
 
 FORGET = (
     f"DELETE FROM {tables.door_reports.fullname} WHERE report_time_us < $1",
+    f"DELETE FROM {tables.door_refusals.fullname} WHERE report_time_us < $1",
     f"DELETE FROM {tables.unknown_words.fullname} WHERE receive_time_us < $1",
     f"DELETE FROM {tables.account_hours.fullname} WHERE hour < $1",
 )
@@ -98,6 +111,27 @@ def report_row(report: DoorReport) -> tuple[Any, ...]:
         report.refused_count,
         report.lag_us if report.HasField("lag_us") else None,
     )
+
+
+def refusal_rows(report: DoorReport) -> list[tuple[Any, ...]]:
+    """Return why requests were refused as rows of ``door_refusals``, a reason once."""
+    found: dict[str, tuple[int, str]] = {}
+    for refused in report.refusals:
+        count, _ = found.get(refused.reason, (0, ""))
+        found[refused.reason] = count + refused.count, refused.cure
+    return [
+        (
+            report.tenant_id,
+            report.report_id,
+            reason,
+            report.provider,
+            report.account,
+            report.report_time_us,
+            count,
+            cure,
+        )
+        for reason, (count, cure) in sorted(found.items())
+    ]
 
 
 def account_rows(reports: Iterable[DoorReport]) -> list[tuple[str, str, str, int]]:

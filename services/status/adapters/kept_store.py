@@ -78,6 +78,7 @@ class KeptStore:
                 q.body,
                 q.is_part,
                 q.receive_time_us,
+                q.proof,
             )
             for key, q in sorted(gathered.quarantined.items(), key=_by_key)
         ]
@@ -94,6 +95,9 @@ class KeptStore:
         await self._connection.execute(
             health_sql.ADD_DOOR_REPORTS, *columns_of(map(health_sql.report_row, told))
         )
+        refusals = [row for report in told for row in health_sql.refusal_rows(report)]
+        if refusals:
+            await self._connection.execute(health_sql.ADD_DOOR_REFUSALS, *columns_of(refusals))
         await self._connection.execute(
             health_sql.MOVE_ACCOUNTS, *columns_of(health_sql.account_rows(told))
         )

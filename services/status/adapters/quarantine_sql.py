@@ -9,7 +9,7 @@ LIST_QUARANTINE = f"""
 SELECT q.quarantine_key, q.provider, q.account, q.reason, q.detail, q.receive_time_us,
        octet_length(q.body),
        (SELECT count(*) FROM {tables.quarantine_receipts.fullname} AS r
-        WHERE r.tenant_id = q.tenant_id AND r.quarantine_key = q.quarantine_key)
+        WHERE r.tenant_id = q.tenant_id AND r.quarantine_key = q.quarantine_key), q.proof
 FROM {tables.quarantine.fullname} AS q
 WHERE q.tenant_id = $1
   AND ($2::text = '' OR q.provider = $2)

@@ -51,6 +51,7 @@ def _key(*names: str) -> list[Column[Any]]:
         "hour": BigInteger,
         "shard": SmallInteger,
         "fact_id": Text,
+        "reason": Text,
         "outbox_id": Uuid,
         "due_id": Uuid,
         "due_time_us": BigInteger,
@@ -197,6 +198,7 @@ quarantine = Table(
     _column("body", LargeBinary),
     _column("is_part", Boolean),
     _column("receive_time_us", BigInteger),
+    _column("proof", SmallInteger),  # bluetick.v1.CallbackProof
     Index(None, "tenant_id", "receive_time_us", "quarantine_key"),
 )
 
@@ -244,6 +246,19 @@ door_reports = Table(
     _column("callback_count", BigInteger),
     _column("refused_count", BigInteger),
     Column("lag_us", BigInteger),  # null: no event told a time
+    Index(None, "tenant_id", "report_time_us"),
+)
+
+# Why the requests of a report were refused, a row for each reason; kept as long as the report.
+door_refusals = Table(
+    "door_refusals",
+    metadata,
+    *_key("tenant_id", "report_id", "reason"),
+    _column("provider", Text),
+    _column("account", Text),
+    _column("report_time_us", BigInteger),
+    _column("refused_count", BigInteger),
+    _column("cure", Text),
     Index(None, "tenant_id", "report_time_us"),
 )
 

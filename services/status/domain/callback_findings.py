@@ -11,6 +11,8 @@ from bluetick.v1.ingest_service_pb2 import (
     FindingSeverity,
 )
 
+from libs.runtime.accounts import LIMIT_REASONS
+
 # Below so many reads a share says nothing.
 FAST_READS_FROM: Final = 50
 _FAST_SHARE_MAX: Final = 0.5
@@ -20,6 +22,35 @@ _REFUSED_SHARE_MAX: Final = 0.01
 _LAG_MAX_US: Final = 600_000_000
 # A provider's clock may be a little ahead of ours.
 _LEAD_MAX_US: Final = 60_000_000
+
+
+# Callbacks with a right signature came before, and now they have a wrong one.
+_ROTATED: Final = frozenset({"SIGNATURE_WRONG", "CREDENTIAL_WRONG"})
+_COMPARE_CURE: Final = (
+    "Compare the account's secret with the provider's console; while it is rotated, list both. If "
+    "the provider signs the address, set BLUETICK_PUBLIC_URL to the one that it calls. A proxy "
+    "must not rewrite bodies."
+)
+_ROTATION_CURE: Final = (
+    "Callbacks were proven before, so the secret was probably changed at the provider: add the new "
+    "one beside the old one (`bluetick accounts rotate`)."
+)
+# Reasons that get a finding each; the rarer ones are in the list of refusals.
+_REASONS_TOLD: Final = 3
+
+
+class Refusals(msgspec.Struct, frozen=True):
+    """Requests that were refused for one reason; ``count`` in 24 h, some of it in the last one."""
+
+    reason: str
+    count: int
+    last_hour_count: int
+    cure: str
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether the account's own limits refused them."""
+        return self.reason in LIMIT_REASONS
 
 
 class Vitals(msgspec.Struct):
@@ -41,6 +72,7 @@ class Vitals(msgspec.Struct):
     fast_read_count: int = 0
     lone_opt_out_count: int = 0
     unknown_words: list[tuple[str, int]] = []
+    refusals: list[Refusals] = []  # most frequent first
 
     @property
     def fast_read_share(self) -> float | None:
@@ -73,22 +105,37 @@ def findings(vitals: Vitals) -> list[Finding]:
 
 
 def _doors(vitals: Vitals) -> Iterator[Finding]:
-    refused, taken = vitals.refused_count, vitals.callback_count
-    if not refused:
-        return
+    unproven = [one for one in vitals.refusals if not one.is_limit]
+    if vitals.refused_count and not unproven:
+        # Their reasons were more than a report holds.
+        told = f"{vitals.refused_count:,} requests in 24 h had no valid signature or credential"
+        yield _refused(vitals, vitals.refused_count, told, _COMPARE_CURE)
+    for one in unproven[:_REASONS_TOLD]:
+        told = f"{one.count:,} requests in 24 h, {one.last_hour_count:,} of them in the last hour, "
+        told += f"were refused: {one.reason}"
+        cure = one.cure or _COMPARE_CURE
+        if one.reason in _ROTATED and vitals.last_receive_time_us:
+            cure = f"{_ROTATION_CURE} {cure}"
+        yield _refused(vitals, one.count, told, cure)
+    for one in vitals.refusals:
+        if one.is_limit:
+            yield Finding(
+                "CALLBACKS_LIMITED",
+                FINDING_SEVERITY_WARNING,
+                f"{one.count:,} requests in 24 h, {one.last_hour_count:,} of them in the last "
+                f"hour, were turned away by the account's limits: {one.reason}.",
+                one.cure,
+            )
+
+
+def _refused(vitals: Vitals, count: int, told: str, cure: str) -> Finding:
+    taken = vitals.callback_count
     severity: FindingSeverity.ValueType = FINDING_SEVERITY_INFO
     if not taken:
         severity = FINDING_SEVERITY_ERROR
-    elif refused > _REFUSED_SHARE_MAX * taken:
+    elif count > _REFUSED_SHARE_MAX * taken:
         severity = FINDING_SEVERITY_WARNING
-    yield Finding(
-        "CALLBACKS_REFUSED",
-        severity,
-        f"{refused:,} requests in 24 h had no valid signature or credential; {taken:,} were taken.",
-        "Compare the account's secret in the accounts file with the provider's console; while it "
-        "is rotated, list both. If the provider signs the address, set BLUETICK_PUBLIC_URL to the "
-        "one that it calls. A proxy must not rewrite bodies.",
-    )
+    return Finding("CALLBACKS_REFUSED", severity, f"{told}; {taken:,} were taken.", cure)
 
 
 def _opt_outs(vitals: Vitals) -> Iterator[Finding]:

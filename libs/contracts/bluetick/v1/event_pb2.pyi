@@ -568,7 +568,9 @@ class DoorReport(_message.Message):
     """
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___DoorRefusals]:
-        """Why requests were refused, most frequent first, at most 8 reasons."""
+        """Why requests were refused, most frequent first, at most 8 reasons: also those that an account's
+        limits refused, or that came before its secret was set, which `refused_count` leaves out.
+        """
 
     def __init__(
         self,

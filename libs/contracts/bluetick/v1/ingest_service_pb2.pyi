@@ -1157,6 +1157,7 @@ class QuarantinedCallback(_message.Message):
     SERVICE_FIELD_NUMBER: _builtins.int
     STREAM_FIELD_NUMBER: _builtins.int
     STREAM_SEQUENCE_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     quarantine_id: _builtins.str
     """Identity, hexadecimal."""
     provider: _builtins.str
@@ -1179,6 +1180,8 @@ class QuarantinedCallback(_message.Message):
     """Stream that it came from; only on the shelf SET_ASIDE."""
     stream_sequence: _builtins.int
     """Its sequence on that stream; only on the shelf SET_ASIDE."""
+    proof: _event_pb2.CallbackProof.ValueType
+    """What proved that the provider had sent it."""
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
         """When it was received first."""
@@ -1198,10 +1201,11 @@ class QuarantinedCallback(_message.Message):
         service: _builtins.str = ...,
         stream: _builtins.str = ...,
         stream_sequence: _builtins.int = ...,
+        proof: _event_pb2.CallbackProof.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "body_bytes", b"body_bytes", "detail", b"detail", "provider", b"provider", "quarantine_id", b"quarantine_id", "reason", b"reason", "receive_count", b"receive_count", "receive_time", b"receive_time", "service", b"service", "stream", b"stream", "stream_sequence", b"stream_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "body", b"body", "body_bytes", b"body_bytes", "detail", b"detail", "proof", b"proof", "provider", b"provider", "quarantine_id", b"quarantine_id", "reason", b"reason", "receive_count", b"receive_count", "receive_time", b"receive_time", "service", b"service", "stream", b"stream", "stream_sequence", b"stream_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1389,7 +1393,8 @@ class HealthFinding(_message.Message):
     CURE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable word: `CALLBACKS_REFUSED`, `MESSAGES_SILENT`, `CALLBACKS_LATE`, `CALLBACKS_QUARANTINED`,
-    `WORDS_UNKNOWN`, `ENGAGEMENT_ZERO`, `READS_TOO_FAST`, `OPT_OUTS_WITHOUT_MESSAGE`.
+    `WORDS_UNKNOWN`, `ENGAGEMENT_ZERO`, `READS_TOO_FAST`, `OPT_OUTS_WITHOUT_MESSAGE`,
+    `CALLBACKS_LIMITED`.
     """
     severity: Global___FindingSeverity.ValueType
     """How urgent."""
@@ -1440,6 +1445,40 @@ class UnknownWord(_message.Message):
 Global___UnknownWord: _TypeAlias = UnknownWord  # noqa: Y015
 
 @_typing.final
+class CallbackRefusals(_message.Message):
+    """Requests that one account's door refused for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    CURE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    LAST_HOUR_COUNT_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Stable word ("SIGNATURE_WRONG"); the same as `TestCallback` gives."""
+    cure: _builtins.str
+    """What to do about it; never a value of a request."""
+    count: _builtins.int
+    """How many, last 24 hours."""
+    last_hour_count: _builtins.int
+    """How many, last hour."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        cure: _builtins.str = ...,
+        count: _builtins.int = ...,
+        last_hour_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "cure", b"cure", "last_hour_count", b"last_hour_count", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallbackRefusals: _TypeAlias = CallbackRefusals  # noqa: Y015
+
+@_typing.final
 class CallbackHealth(_message.Message):
     """Health of one account's callbacks. Messages are counted by the hour in which they were accepted."""
 
@@ -1460,6 +1499,7 @@ class CallbackHealth(_message.Message):
     ENGAGED_COUNT_FIELD_NUMBER: _builtins.int
     FAST_READ_SHARE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Provider."""
     account: _builtins.str
@@ -1500,6 +1540,12 @@ class CallbackHealth(_message.Message):
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___HealthFinding]:
         """What is wrong, most urgent first."""
 
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallbackRefusals]:
+        """Why requests were refused, most frequent first, at most 20 reasons. Those that came too fast or
+        were too large for the account's limits are here, and not in `refused_count`.
+        """
+
     def __init__(
         self,
         *,
@@ -1518,10 +1564,11 @@ class CallbackHealth(_message.Message):
         engaged_count: _builtins.int = ...,
         fast_read_share: _builtins.float | None = ...,
         findings: _abc.Iterable[Global___HealthFinding] | None = ...,
+        refusals: _abc.Iterable[Global___CallbackRefusals] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share", "callback_time", b"callback_time", "fast_read_share", b"fast_read_share", "lag", b"lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share", "accepted_count", b"accepted_count", "account", b"account", "callback_count", b"callback_count", "callback_time", b"callback_time", "delivered_count", b"delivered_count", "engaged_count", b"engaged_count", "fast_read_share", b"fast_read_share", "findings", b"findings", "lag", b"lag", "provider", b"provider", "quarantined_count", b"quarantined_count", "read_count", b"read_count", "refused_count", b"refused_count", "silent_count", b"silent_count", "unknown_words", b"unknown_words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share", "accepted_count", b"accepted_count", "account", b"account", "callback_count", b"callback_count", "callback_time", b"callback_time", "delivered_count", b"delivered_count", "engaged_count", b"engaged_count", "fast_read_share", b"fast_read_share", "findings", b"findings", "lag", b"lag", "provider", b"provider", "quarantined_count", b"quarantined_count", "read_count", b"read_count", "refusals", b"refusals", "refused_count", b"refused_count", "silent_count", b"silent_count", "unknown_words", b"unknown_words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fast_read_share: _TypeAlias = _typing.Literal["fast_read_share"]  # noqa: Y015
     _WhichOneofArgType__fast_read_share: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share"]  # noqa: Y015

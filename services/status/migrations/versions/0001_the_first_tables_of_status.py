@@ -105,6 +105,28 @@ def upgrade() -> None:
         schema="status",
     )
     op.create_table(
+        "door_refusals",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("report_id", sa.LargeBinary(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("report_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("refused_count", sa.BigInteger(), nullable=False),
+        sa.Column("cure", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "tenant_id", "report_id", "reason", name=op.f("door_refusals_pkey")
+        ),
+        schema="status",
+    )
+    op.create_index(
+        op.f("door_refusals_by_tenant_id_report_time_us"),
+        "door_refusals",
+        ["tenant_id", "report_time_us"],
+        unique=False,
+        schema="status",
+    )
+    op.create_table(
         "door_reports",
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("report_id", sa.LargeBinary(), nullable=False),
@@ -257,6 +279,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("is_part", sa.Boolean(), nullable=False),
         sa.Column("receive_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("proof", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "quarantine_key", name=op.f("quarantine_pkey")),
         schema="status",
     )
@@ -403,6 +426,7 @@ def downgrade() -> None:
     op.drop_table("facts", schema="status")
     op.drop_table("due", schema="status")
     op.drop_table("door_reports", schema="status")
+    op.drop_table("door_refusals", schema="status")
     op.drop_table("checkpoints", schema="status")
     op.drop_table("callback_accounts", schema="status")
     op.drop_table("address_sends", schema="status")
