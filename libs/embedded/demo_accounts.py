@@ -50,6 +50,8 @@ _SECRETS: dict[str, _Secrets] = {
     "generic": {},
 }
 
+# Their older interfaces sign nothing; with public test secrets there is nothing to protect.
+_UNSIGNED = frozenset({"vonage", "messagebird", "sinch"})
 
 # What simulated callbacks are signed with, where it is not the account's one secret.
 _SIGNING_FILES = {
@@ -74,12 +76,18 @@ def demo_accounts() -> dict[str, Any]:
                     name: value if isinstance(value, list) else [value]
                     for name, value in values.items()
                 },
-                # An account without a secret takes what nothing proves only if it says so.
-                "options": {} if values else {"unproven": "accept"},
+                "options": _options(provider, values),
             }
             for provider, values in sorted(secrets.items())
         ]
     }
+
+
+def _options(provider: str, secrets: _Secrets) -> dict[str, str]:
+    """What nothing proves is taken only where the account says so."""
+    if not secrets:
+        return {"unproven": "accept"}
+    return {"unsigned": "accept"} if provider in _UNSIGNED else {}
 
 
 def signing_secret(provider: str) -> str:

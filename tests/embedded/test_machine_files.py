@@ -36,8 +36,12 @@ def test_every_provider_has_a_demo_account_that_the_services_can_read(tmp_path: 
     assert all(account and account.tenant == "demo" for account in found)
     # These send nothing that could prove them, and their accounts say that it is taken.
     bare = {account.provider for account in found if account and not account.secrets}
-    unproven = {account.provider for account in found if account and account.options}
-    assert bare == unproven == {"gupshup", "generic"}
+    said = {
+        name: {account.provider for account in found if account and name in account.options}
+        for name in ("unproven", "unsigned")
+    }
+    assert bare == said["unproven"] == {"gupshup", "generic"}
+    assert said["unsigned"] == {"vonage", "messagebird", "sinch"}
 
 
 def test_the_simulator_signs_with_keys_that_the_demo_accounts_trust() -> None:

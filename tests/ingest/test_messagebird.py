@@ -21,7 +21,11 @@ from tests.ingest.security_suite import NOW_S, NOW_US, SignedProviderSuite
 URL = "https://hooks.example.com/v1/callbacks/messagebird/acct_1"
 KEYS = ["a-signing-key-of-messagebird-32-characters", "an-older-signing-key-32-characters!"]
 ACCOUNT = Account(
-    provider="messagebird", account="acct_1", tenant="demo", secrets={"signing_key": KEYS}
+    provider="messagebird",
+    account="acct_1",
+    tenant="demo",
+    secrets={"signing_key": KEYS},
+    options={"unsigned": "accept"},
 )
 ID = "aa11bb22cc33dd44"
 PHONE = "31612300000"
@@ -232,14 +236,20 @@ def test_an_inbound_sms_may_come_unsigned_and_its_stop_counts(name: str) -> None
     assert reply.occur_time_us == AT_US
 
 
-def test_an_operator_can_shut_the_unsigned_side() -> None:
-    """Who forwards no SMS needs no open side."""
+def test_the_unsigned_side_is_open_to_who_says_so_or_brings_a_credential() -> None:
+    """MessageBird signs no forwarded SMS, but calls the address that it is given."""
     form = urlencode({"originator": PHONE, "body": "STOP", "id": "in-1"}).encode()
-    shut = msgspec.structs.replace(ACCOUNT, options={"unsigned": "refuse"})
+    shut = msgspec.structs.replace(ACCOUNT, options={})
 
     verdict = MessageBird().authenticate(post(form, headers={}), shut)
+    asking = msgspec.structs.replace(shut, secrets={**shut.secrets, "query_token": ["t1"]})
+    proven = msgspec.structs.replace(post(form, headers={}), query="token=t1")
 
-    assert verdict == Refused("SIGNATURE_MISSING")
+    assert verdict == Refused("INTERFACE_UNSIGNED")
+    assert isinstance(verdict, Refused)
+    assert "query_token" in verdict.cure
+    assert MessageBird().authenticate(proven, asking) == CREDENTIAL
+    assert isinstance(MessageBird().authenticate(post(form, headers={}), asking), Refused)
 
 
 def test_an_account_with_a_static_credential_and_no_key_asks_for_that() -> None:

@@ -19,7 +19,13 @@ from tests.ingest.security_suite import NOW_S, NOW_US, SignedProviderSuite
 
 URL = "https://hooks.example.com/v1/callbacks/sinch/acct_1"
 SECRETS = ["a-webhook-secret", "an-older-secret"]
-ACCOUNT = Account(provider="sinch", account="acct_1", tenant="demo", secrets={"secret": SECRETS})
+ACCOUNT = Account(
+    provider="sinch",
+    account="acct_1",
+    tenant="demo",
+    secrets={"secret": SECRETS},
+    options={"unsigned": "accept"},
+)
 ID = "01MESSAGE"
 PHONE = "46700000001"
 AT = "2026-08-05T03:19:00.250Z"

@@ -139,15 +139,15 @@ def test_reports_come_unsigned_and_conversations_do_not() -> None:
     assert Sinch().authenticate(conversation, ACCOUNT) == Refused("SIGNATURE_MISSING")
 
 
-def test_an_operator_can_shut_the_unsigned_side_or_ask_for_a_credential() -> None:
+def test_the_unsigned_side_is_open_to_who_says_so_or_brings_a_credential() -> None:
     """Sinch can be given a user and a password in the address."""
     bare = callback(recipient_report("Delivered"), headers={})
-    shut = msgspec.structs.replace(ACCOUNT, options={"unsigned": "refuse"})
+    shut = msgspec.structs.replace(ACCOUNT, options={})
     asking = msgspec.structs.replace(
         ACCOUNT, secrets={**ACCOUNT.secrets, "basic_user": ["u"], "basic_pass": ["p"]}
     )
 
-    assert Sinch().authenticate(bare, shut) == Refused("SIGNATURE_MISSING")
+    assert Sinch().authenticate(bare, shut) == Refused("INTERFACE_UNSIGNED")
     assert Sinch().authenticate(bare, asking) == Refused("CREDENTIAL_MISSING")
     proven = msgspec.structs.replace(bare, headers={"authorization": "Basic dTpw"})
     assert Sinch().authenticate(proven, asking) == CREDENTIAL

@@ -22,7 +22,11 @@ UUID = "11111111-2222-4333-8444-555555555555"
 INBOUND = "99999999-2222-4333-8444-555555555555"
 SECRETS = ["a-secret-of-vonage-with-32-characters", "an-older-secret-with-32-characters!!"]
 ACCOUNT = Account(
-    provider="vonage", account="acct_1", tenant="demo", secrets={"signature_secret": SECRETS}
+    provider="vonage",
+    account="acct_1",
+    tenant="demo",
+    secrets={"signature_secret": SECRETS},
+    options={"unsigned": "accept"},
 )
 AT = "2026-08-05T03:19:00.250Z"
 AT_US = (NOW_S - 60) * 1_000_000 + 250_000

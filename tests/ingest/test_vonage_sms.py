@@ -148,7 +148,9 @@ def test_a_signed_receipt_is_checked_by_any_live_secret(method: str) -> None:
 
 def test_a_pinned_method_is_the_only_one() -> None:
     """An operator who chose SHA-256 need not trust MD5."""
-    pinned = msgspec.structs.replace(ACCOUNT, options={"sms_signature_method": "sha256"})
+    pinned = msgspec.structs.replace(
+        ACCOUNT, options={"sms_signature_method": "sha256", "unsigned": "accept"}
+    )
 
     for method, verdict in (("sha256", Authentic()), ("md5hash", Refused("SIGNATURE_WRONG"))):
         callback = sent_as("form", _signed(receipt(), method, SECRETS[0]))
@@ -170,13 +172,13 @@ def test_an_unsigned_receipt_cannot_speak_for_the_messages_api() -> None:
         assert verdict == Refused("SIGNATURE_MISSING")
 
 
-def test_an_operator_can_shut_the_unsigned_side_or_ask_for_a_credential() -> None:
-    """Who signs everything, or uses no SMS API, needs no open side."""
+def test_the_unsigned_side_is_open_to_who_says_so_or_brings_a_credential() -> None:
+    """An account with a secret believes nothing unproven by itself."""
     callback = sent_as("form", receipt())
-    shut = msgspec.structs.replace(ACCOUNT, options={"unsigned": "refuse"})
+    shut = msgspec.structs.replace(ACCOUNT, options={})
     asking = msgspec.structs.replace(ACCOUNT, secrets={**ACCOUNT.secrets, "query_token": ["t1"]})
 
-    assert Vonage().authenticate(callback, shut) == Refused("SIGNATURE_MISSING")
+    assert Vonage().authenticate(callback, shut) == Refused("INTERFACE_UNSIGNED")
     assert isinstance(Vonage().authenticate(callback, asking), Refused)
     with_token = sent_as("query", receipt(token="t1"))
     assert Vonage().authenticate(with_token, asking) == CREDENTIAL

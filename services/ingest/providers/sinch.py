@@ -117,6 +117,9 @@ SIGNATURE_CURE: Final = (
     "Compare the account's secret with the one of the webhook in Sinch's dashboard; while it is "
     "changed, list both. A proxy must not rewrite bodies."
 )
+SIGN_SMS_CURE: Final = (
+    "Have Sinch's support sign the SMS callbacks of the service plan with the account's secret."
+)
 
 
 class Sinch(Dialect):
@@ -139,7 +142,7 @@ class Sinch(Dialect):
         given = callback.headers.get(SIGNATURE_HEADER, "").strip()
         if not given:
             if _is_unsigned_by_nature(callback) or (not secrets and has_static_credential(account)):
-                return admit_unsigned(callback, account)
+                return admit_unsigned(callback, account, SIGN_SMS_CURE)
             missing = Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE)
             return missing if secrets else SECRET_NOT_CONFIGURED
         if not secrets:

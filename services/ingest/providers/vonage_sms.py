@@ -74,6 +74,10 @@ SIGNATURE_CURE: Final = (
     "both. "
     "A proxy must not rewrite bodies."
 )
+SIGN_SMS_CURE: Final = (
+    "Turn on signed webhooks for the SMS API in Vonage's dashboard (API settings), with the "
+    "account's signature_secret."
+)
 _SCTS: Final = re.compile(r"[0-9]{10}")
 
 
@@ -108,7 +112,7 @@ def authenticate_sms(
     if not given:
         if _MESSAGE_UUID.fullmatch(text(fields, "messageId").strip()):
             return Refused("SIGNATURE_MISSING", cure=SIGNATURE_CURE)
-        return admit_unsigned(callback, account)
+        return admit_unsigned(callback, account, SIGN_SMS_CURE)
     if not secrets:
         return SECRET_NOT_CONFIGURED
     methods = _methods_of(given, account.options.get(SIGNATURE_METHOD, ""))
