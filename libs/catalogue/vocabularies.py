@@ -8,7 +8,7 @@ VOCABULARIES: dict[str, tuple[str, ...]] = {
     # Gupshup passes WhatsApp's codes on, also those of the old On-Premises hosting.
     "gupshup": ("gupshup", "whatsapp_cloud", "whatsapp_onprem"),
     "twilio": ("twilio",),
-    "infobip": ("infobip_error", "infobip_status"),
+    "infobip": ("infobip_error", "infobip_status", "smtp_enhanced"),
     "vonage": ("vonage_messages", "vonage_dlr", "vonage_sms"),
     # Conversations pass WhatsApp's own codes through; SMS codes are the network's (3GPP 29.002).
     "messagebird": ("messagebird", "whatsapp_cloud", "whatsapp_onprem"),

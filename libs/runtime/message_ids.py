@@ -43,6 +43,8 @@ _WHATSAPP_IDS: Final = frozenset({"dialog360", "meta"})
 # What SendGrid's servers append to the id that a send is answered with: their own names.
 _SENDGRID_ROUTE: Final = re.compile(r"\.(?:filter|recvd|ismtpd|geopod|sendgrid)[^/@]*", re.I)
 _SENDGRID_ID: Final = re.compile(r"([A-Za-z0-9_-]{22})\..*", re.DOTALL)
+# SendGrid's older ids: a time, and two names behind it that some senders leave out.
+_SENDGRID_OLD_ID: Final = re.compile(r"([0-9a-f]{11})\.[a-z0-9]{1,8}\.[0-9a-f]{1,12}(?:\..*)?")
 # Mail hosts that a provider appends to its own id to make a Message-ID of it.
 _HOSTS: Final = {
     "postmark": re.compile(r"@mtasv\.net", re.I),
@@ -104,6 +106,8 @@ def names_of(
     if provider in PER_ACCOUNT:
         scope = f"{provider}/{account}" if account else provider
         canonical = _as_number(shown_id, ID_FORMATS.get(id_format, (0, 0))[side == REPORTED])
+    elif provider == "sendgrid" and (found := _SENDGRID_OLD_ID.fullmatch(shown_id)):
+        canonical = found.group(1)
     elif provider not in _WHATSAPP_IDS and (found := _UUID.fullmatch(shown_id)):
         canonical = (found.group(1) or "").upper() + found.group(2).lower()
     mailbox = "" if told or "@" not in recipient else bare_mailbox(recipient)

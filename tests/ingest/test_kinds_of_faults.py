@@ -281,6 +281,44 @@ def test_an_opt_out_behind_the_accounts_keyword_counts_in_every_source(source: s
     assert len(inbound(source, "SHOP hello", keywords="shop")) == 1
 
 
+CAPTIONS: dict[str, tuple[Provider, Any]] = {
+    "meta": (Meta(), lambda text: _meta("", type="image", image={"id": "1", "caption": text})),
+    "gupshup": (Gupshup(), lambda text: _gupshup("", type="image", payload={
+        "url": "https://x", "caption": text})),
+    "infobip": (Infobip(), lambda text: _infobip("", message={
+        "type": "VIDEO", "url": "https://x", "caption": text})),
+    "vonage": (Vonage(), lambda text: {
+        "channel": "whatsapp", "message_uuid": "in", "from": PERSON, "to": OURS,
+        "timestamp": ISO, "message_type": "image", "image": {"url": "x", "caption": text}}),
+    "vonage mms": (Vonage(), lambda text: {
+        "channel": "mms", "message_uuid": "in", "from": PERSON, "to": OURS, "timestamp": ISO,
+        "message_type": "content", "content": [{"type": "image", "url": "x"},
+                                               {"type": "text", "text": text}]}),
+    "messagebird conversations": (MessageBird(), lambda text: {
+        "type": "message.created", "contact": {"msisdn": PERSON},
+        "message": {"id": "in", "direction": "received", "type": "image",
+                    "content": {"image": {"url": "x", "caption": text}},
+                    "createdDatetime": ISO}}),
+    "bird": (MessageBird(), lambda text: {
+        **_bird(""), "payload": {**_bird("")["payload"],
+                                 "body": {"type": "image", "image": {"caption": text}}}}),
+    "sinch": (Sinch(), lambda text: {"event_time": ISO, "message": {
+        **_sinch("")["message"],
+        "contact_message": {"media_card_message": {"url": "x", "caption": text}}}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", CAPTIONS)
+def test_an_opt_out_beside_a_picture_counts(source: str) -> None:
+    """Whoever answers by a picture writes beneath it."""
+    provider, body = CAPTIONS[source]
+
+    kinds = [event.kind for event in events(provider, body("STOP"))]
+
+    assert kinds == [pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED]
+    assert len(events(provider, body("my receipt"))) == 1
+
+
 def test_the_keyword_that_a_provider_names_is_taken_off() -> None:
     """Infobip and Clickatell know the account's keywords themselves."""
     named = _infobip("SHOP STOP", cleanText="STOP", keyword="SHOP")
@@ -304,6 +342,15 @@ def test_the_keyword_that_a_provider_names_is_taken_off() -> None:
         (Sinch(), _sinch("hi", referral={"source_id": "1"})),
         (Twilio(), form(MessageSid="SM1", SmsStatus="received", From=f"whatsapp:+{PERSON}",
                         To=f"whatsapp:+{OURS}", Body="hi", ReferralSourceId="1")),
+        (Vonage(), {"channel": "whatsapp", "message_uuid": "in", "from": PERSON, "to": OURS,
+                    "timestamp": ISO, "message_type": "text", "text": "hi",
+                    "referral": {"source_type": "ad"}}),
+        (Twilio(), form(MessageSid="SM1", SmsStatus="received", From=f"whatsapp:+{PERSON}",
+                        To=f"whatsapp:+{OURS}", Body="hi", ReferralCtwaClid="c")),
+        (MessageBird(), {"type": "message.created", "contact": {"msisdn": PERSON},
+                         "message": {"id": "in", "direction": "received", "type": "text",
+                                     "content": {"text": "hi"}, "createdDatetime": ISO,
+                                     "referral": {"sourceType": "ad"}}}),
         (Meta(), _meta("hi", group_id="Y2FwaV9ncm91cDox")),
         (Vonage(), {"channel": "whatsapp", "message_uuid": "in", "from": PERSON, "to": OURS,
                     "timestamp": ISO, "message_type": "text", "text": "hi",
@@ -347,6 +394,10 @@ def test_what_nobody_wrote_is_information() -> None:
         },
     }
 
+    passed_on = _infobip("", message={"type": "INTERACTIVE_CALL_PERMISSION_REPLY",
+                                      "responseSource": "AUTOMATIC"})  # fmt: skip
+
+    assert events(Infobip(), passed_on)[0].kind == pb.EVENT_KIND_INFO
     assert events(Meta(), _meta("", **granted))[0].kind == pb.EVENT_KIND_INFO
     assert events(Meta(), _meta("", **by_hand))[0].kind == pb.EVENT_KIND_REPLIED
 
@@ -365,6 +416,14 @@ REACTIONS: dict[str, tuple[Provider, Any]] = {
         "channel": "whatsapp", "message_uuid": f"in{n}", "from": PERSON, "to": OURS,
         "timestamp": ISO, "message_type": "reaction", "context": {"message_uuid": "out"},
         "reaction": {"action": "react" if emoji else "unreact", "emoji": emoji}}),
+    "messagebird": (MessageBird(), lambda emoji, n: {
+        "type": "message.created", "contact": {"msisdn": PERSON},
+        "message": {"id": f"in{n}", "direction": "received", "type": "reaction",
+                    "content": {"reaction": {"messageId": "out", "emoji": emoji}},
+                    "createdDatetime": ISO}}),
+    "bird": (MessageBird(), lambda emoji, n: {
+        **_bird(""), "payload": {**_bird("")["payload"], "id": f"in{n}", "replyTo": {"id": "out"},
+                                 "body": {"type": "reaction", "reaction": {"emoji": emoji}}}}),
     "sinch": (Sinch(), lambda emoji, n: {"event_time": ISO, "event": {
         "id": f"in{n}", "channel_identity": {"channel": "WHATSAPP", "identity": PERSON},
         "contact_event": {"reaction_event": {
@@ -465,6 +524,13 @@ def test_a_click_told_under_two_ids_is_one_act(source: str) -> None:
             "bounce": {"type": "Transient", "message": "550 5.1.1 unknown user"}}}, "5.1.1"),
         (BY_NAME["brevo"], {"event": "soft_bounce", "email": "a@b.c", "message-id": "<i@x>",
                             "ts_epoch": AT * 1_000, "reason": "550 5.1.1 unknown"}, "5.1.1"),
+        (Infobip(), {"results": [{
+            "messageId": "i", "to": "a@b.c", "channel": "EMAIL", "doneAt": ISO,
+            "status": {"groupName": "UNDELIVERABLE", "id": 4},
+            "error": {"id": 6010, "name": "EC_SOFT_BOUNCE", "description": "550 5.1.1 no"}}]},
+         "5.1.1"),
+        (Infobip(), {"notificationType": "LATE_BOUNCE", "messageId": "i", "recipient": "a@b.c",
+                     "sendDateTime": AT * 1_000, "reason": "550 5.1.1 no such user"}, "5.1.1"),
     ],
 )  # fmt: skip
 def test_a_final_code_of_the_mail_server_outranks_a_soft_label(
@@ -639,6 +705,14 @@ def test_a_byte_order_mark_is_no_part_of_a_json_body(source: str) -> None:
          pb.EVENT_KIND_UNKNOWN),
         (Generic(), {"receipt": "id:a sub:001 done date:2608050319 UNDELIV err:001 Text:"},
          pb.EVENT_KIND_UNDELIVERED),
+        (Generic(), {"receipt": "id:a done date:20260805031900 state:DELIVRD err:000"},
+         pb.EVENT_KIND_DELIVERED),
+        (Generic(), {"data": {"event_type": "message.finalized", "occurred_at": ISO, "payload": {
+            "id": "t", "to": [{"phone_number": "+1555", "status": "read"}]}}},
+         pb.EVENT_KIND_READ),
+        (Infobip(), {"results": [{"messageId": "m", "to": PERSON, "doneAt": ISO,
+                                  "status": {"groupName": "Delivered"}}]},
+         pb.EVENT_KIND_DELIVERED),
         (Generic(), form(id="a", message_status="DELIVRD", level="2", donedate="2608050319"),
          pb.EVENT_KIND_DELIVERED),
         (Gupshup(), {"response": json.dumps([{"externalId": "a", "eventType": "DELIVERED",
@@ -724,6 +798,46 @@ def codes_of(provider: str, codes: Sequence[str]) -> list[int]:
              "payload": {"gsId": "g", "type": "failed", "payload": {"code": code}}}
             for code in codes]  # fmt: skip
     return [events(BY_NAME[provider], body)[0].reason for body in told]
+
+
+def test_a_receipt_without_a_text_tells_its_state_as_a_number() -> None:
+    """SMPP has optional parameters for it, and some bridges pass on nothing else."""
+    told = {"receipted_message_id": "a", "message_state": 5, "short_message": ""}
+    (event,) = events(Generic(), told, preset="smpp")
+
+    assert (event.provider_message_id, event.kind) == ("a", pb.EVENT_KIND_UNDELIVERED)
+
+
+def test_a_number_of_another_list_is_not_read_as_whatsapps() -> None:
+    """Gupshup Enterprise counts its causes from one, and WhatsApp has codes like those."""
+    report = {"externalId": "a", "eventType": "FAILED", "destAddr": PERSON, "eventTs": AT}
+    odd, known = (
+        events(Gupshup(), {"response": [{**report, "errorCode": "200", "cause": cause}]})[0]
+        for cause in ("SOMETHING_NEW", "UNKNOWN_SUBSCRIBER")
+    )
+
+    assert (odd.provider_code, odd.reason) == ("200", pb.FAILURE_REASON_UNMAPPED)
+    assert known.provider_code == "UNKNOWN_SUBSCRIBER"
+    assert known.reason == pb.FAILURE_REASON_RECIPIENT_RELATED_ERRORS
+
+
+def test_a_person_is_who_the_header_names_and_not_the_envelope() -> None:
+    """A mail server may put an address of its own there, for bounces."""
+    mail = {"recipient": "desk@shop.example", "sender": "bounce-1@relay.example",
+            "from": "Pat <pat@mail.example>", "subject": "Re: sale", "stripped-text": "hello",
+            "In-Reply-To": "<out@mg.example>", "Message-Id": "<in@mail.example>",
+            "timestamp": str(AT)}  # fmt: skip
+
+    assert events(Mailgun(), urlencode(mail).encode())[0].address == "pat@mail.example"
+
+
+@pytest.mark.parametrize("flag", [True, "true", False, "false", None])
+def test_a_machines_open_is_one_in_whatever_type_its_flag_comes(flag: Any) -> None:
+    """Relays between SendGrid and us turn it into a text."""
+    told = {"email": "a@b.c", "event": "open", "timestamp": AT, "sg_message_id": "i",
+            "sg_machine_open": flag}  # fmt: skip
+
+    assert events(SendGrid(), [told])[0].engagement.is_machine == (flag in (True, "true"))
 
 
 def test_the_codes_of_the_field_have_reasons() -> None:

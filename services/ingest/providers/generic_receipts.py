@@ -165,7 +165,10 @@ class _Receipts:
             event.raw = raw
         elif kind in STAGE_BY_KIND:
             code, detail = self._text(item, dialect.error), self._text(item, dialect.detail)
-            explain(self._reading, event, [code], detail, vocabulary=dialect.vocabulary)
+            explain(
+                self._reading, event, [code], detail,
+                known_as=status, vocabulary=dialect.vocabulary,
+            )  # fmt: skip
         elif kind in _CONSENT:
             event.engagement.fact_id = act_id(status, recipient, time_us if is_told else None)
 

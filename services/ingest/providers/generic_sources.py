@@ -28,13 +28,23 @@ SMPP: Final = Dialect(
             "REJECTED": "undelivered",
             "FAILED": "undelivered",
             "SKIPPED": "undelivered",
+            # `message_state` of a receipt that comes without a text (SMPP 3.4, 5.2.28).
+            "1": "sent",
+            "2": "delivered",
+            "3": "undelivered",
+            "4": "canceled",
+            "5": "undelivered",
+            "6": "sent",
+            "7": "info",
+            "8": "undelivered",
+            "9": "undelivered",
         }
     ),
     # The bridge's own field before the receipt's: some centres write the one in hexadecimal and
     # the other in decimal.
     id=paths_of("provider_message_id|receipted_message_id|message_id|messageId|id|receipt.id"),
     receipt=paths_of("receipt|short_message|message|text|body|content|dlr"),
-    status=paths_of("receipt.stat"),
+    status=paths_of("receipt.stat|message_state"),
     recipient=paths_of("recipient|source_addr|msisdn|to|from"),
     # In minutes, some centres in seconds, and in the centre's own zone.
     time=paths_of("receipt.done_date"),
@@ -230,6 +240,8 @@ TELNYX: Final = Dialect(
             "sending": "queued",
             "sent": "sent",
             "delivered": "delivered",
+            # Of WhatsApp and RCS.
+            "read": "read",
             "sending_failed": "failed",
             "delivery_failed": "undelivered",
             "expired": "undelivered",

@@ -18,15 +18,18 @@ TOP: Final = "^"
 TIME_FORMATS: Final = ("s", "ms", "iso", "YYMMDDhhmm", "YYYY-MM-DD HH:MM:SS")
 # SMPP 3.4, appendix B. What follows "text:" is the message's own text.
 _RECEIPT: Final = re.compile(
-    r"\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us)?|err|text):[ ]?(\S*)", re.IGNORECASE
+    r"\b(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us|e)?|err|text):[ ]?(\S*)",
+    re.IGNORECASE,
 )
 # Some centres leave "stat:" out and write the state alone.
 _STATE: Final = re.compile(
     r"(?<![\w:])(DELIVRD|UNDELIV|EXPIRED|DELETED|REJECTD|ACCEPTD|ENROUTE|UNKNOWN)(?![\w:])"
 )
 _RECEIPT_NAMES: Final = {
-    "status": "stat", "submitdate": "submit_date", "donedate": "done_date",
+    "state": "stat", "status": "stat", "submitdate": "submit_date", "donedate": "done_date",
 }  # fmt: skip
+# By the number of digits: some centres write seconds, some the whole year.
+_CENTRE_FORMS: Final = {12: "%y%m%d%H%M%S", 14: "%Y%m%d%H%M%S"}
 _RECEIPT_CHARACTERS_MAX: Final = 1_000
 _ZONE_AT_END: Final = re.compile(r"(?:[Zz]|UTC|GMT|[+-][0-9]{2}:?(?:[0-9]{2})?)$")
 _OFFSET: Final = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
@@ -105,7 +108,9 @@ def receipt_fields(text: str) -> dict[str, str]:
     text = text[:_RECEIPT_CHARACTERS_MAX]
     lower = text.lower()
     # Every text of a body is asked, and the search for all fields is slow.
-    if "stat:" not in lower and not ("id:" in lower and ("date:" in lower or "status:" in lower)):
+    if "stat:" not in lower and not (
+        "id:" in lower and ("date:" in lower or "status:" in lower or "state:" in lower)
+    ):
         return {}
     fields: dict[str, str] = {}
     end = len(text)
@@ -155,7 +160,7 @@ def _time_us(value: Any, name: str, zone: tzinfo) -> int | None:
         return None if time_us is None else time_us // 1_000
     text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     if name == "YYMMDDhhmm":
-        return _local_us(text, "%y%m%d%H%M%S" if len(text) == 12 else "%y%m%d%H%M", zone)
+        return _local_us(text, _CENTRE_FORMS.get(len(text), "%y%m%d%H%M"), zone)
     if name == "iso" and _ZONE_AT_END.search(text[10:]):
         return iso_us(text)
     return _local_us(text.replace("T", " ").partition(".")[0], "%Y-%m-%d %H:%M:%S", zone)

@@ -20,7 +20,9 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
 )
+from bluetick.v1.event_pb2 import Event
 
+from libs.catalogue.failures import lookup
 from services.ingest.domain.addresses import from_digits
 from services.ingest.domain.fields import Unreadable, first_text, needed_id, optional_id, text, word
 from services.ingest.domain.reading import Reading
@@ -45,6 +47,8 @@ KIND_BY_TYPE: Final = {
 }
 CHANNELS: Final = {"WHATSAPP": CHANNEL_WHATSAPP, "SMS": CHANNEL_SMS}
 RESPONSE: Final = "response"
+# Of its numbers, of which none is in the catalogue.
+VOCABULARY: Final = "gupshup_enterprise"
 _FORM_NAMES: Final = (b"response=", b"externalId=", b"waNumber=")
 # Gupshup sends a thousand at most.
 REPORTS_MAX: Final = 10_000
@@ -104,7 +108,15 @@ def _add_report(reading: Reading, report: Any, body: bytes) -> None:
     channel = CHANNELS.get(text(report, "channel").upper(), CHANNEL_UNSPECIFIED)
     event.channel = channel
     if kind in STAGE_BY_KIND:
-        explain(reading, event, [word(report, "errorCode")], text(report, "cause"))
+        _explain(reading, event, word(report, "errorCode"), word(report, "cause"))
+
+
+def _explain(reading: Reading, event: Event, code: str, cause: str) -> None:
+    """Take the cause where it is known: the numbers beside it are other ones than WhatsApp's."""
+    if lookup("gupshup", cause, STAGE_BY_KIND[event.kind]):
+        explain(reading, event, [cause], cause)
+    else:
+        explain(reading, event, [code or cause], cause, vocabulary=VOCABULARY)
 
 
 def _add_inbound(reading: Reading, fields: Mapping[str, Any]) -> None:
@@ -125,7 +137,7 @@ def _add_inbound(reading: Reading, fields: Mapping[str, Any]) -> None:
             channel=CHANNEL_WHATSAPP,
             answered_id=optional_id(fields, "replyId"),
             content_type=kind,
-            texts=(text(fields, "text"),),
+            texts=(text(fields, "text"), text(fields, "caption")),
             is_tap=kind == "button" or bool(text(tapped, "payload")),
             button_id=text(tapped, "payload"),
             button_title=text(tapped, "text"),

@@ -207,7 +207,7 @@ def _add_inbound(
             channel=CHANNEL_WHATSAPP,
             answered_id=answered_id,
             content_type=kind,
-            texts=(text(inner, "text"),),
+            texts=(text(inner, "text"), text(inner, "caption")),
             is_tap=is_tap or text(inner, "type") == "button",
             button_id=_first_title(inner, "id", "postbackText", "payload"),
             button_title=_first_title(inner, "title", "text"),

@@ -42,6 +42,7 @@ from services.ingest.domain.fields import (
 )
 from services.ingest.domain.machine_agents import machine_rule
 from services.ingest.domain.reading import Reading
+from services.ingest.domain.smtp_codes import smtp_codes
 from services.ingest.domain.times import iso_us, milliseconds_or_seconds_us
 from services.ingest.providers import inbound, static_credential
 from services.ingest.providers.bodies import add_report, read_list, read_whole
@@ -142,8 +143,9 @@ def _add_tracking(reading: Reading, fields: dict[str, Any], body: bytes) -> None
     event.channel = CHANNEL_EMAIL
     event.message_ref = reference(fields, "callbackData")
     if kind == EVENT_KIND_UNDELIVERED:
-        codes = [first_text(fields, "bounceCode", "errorCode"), text(fields, "error", "id")]
-        explain(reading, event, codes, first_text(fields, "reason", "description"))
+        detail = first_text(fields, "reason", "description")
+        own = [first_text(fields, "bounceCode", "errorCode"), text(fields, "error", "id")]
+        explain(reading, event, [*smtp_codes(*own, detail).exact, *own], detail)
     elif kind is not None:
         _add_act(event, fields, time_us)
 

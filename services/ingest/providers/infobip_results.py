@@ -46,10 +46,17 @@ from services.ingest.domain.fields import (
 )
 from services.ingest.domain.prices import set_price
 from services.ingest.domain.reading import Reading
+from services.ingest.domain.smtp_codes import smtp_codes
 from services.ingest.domain.times import iso_us
 from services.ingest.providers.bodies import add_report
 from services.ingest.providers.failures import STAGE_BY_KIND, explain
-from services.ingest.providers.inbound import FROM_ADVERT, IN_GROUP, Inbound, add_inbound
+from services.ingest.providers.inbound import (
+    AUTOMATIC,
+    FROM_ADVERT,
+    IN_GROUP,
+    Inbound,
+    add_inbound,
+)
 
 KIND_BY_GROUP: Final = {
     "ACCEPTED": EVENT_KIND_ACCEPTED,
@@ -121,7 +128,7 @@ def _add_report(reading: Reading, item: dict[str, Any], raw: bytes) -> None:
     message_id = needed_id(item, "messageId", reason="REPORT_WITHOUT_ID")
     status = object_at(item, "status")
     name = word(status, "name")
-    group = word(status, "groupName") or GROUP_BY_ID.get(text(status, "groupId"), "")
+    group = word(status, "groupName").upper() or GROUP_BY_ID.get(text(status, "groupId"), "")
     kind = KIND_BY_GROUP.get(group, EVENT_KIND_UNKNOWN)
     if kind == EVENT_KIND_QUEUED and name in SENT_NAMES:
         kind = EVENT_KIND_SENT
@@ -147,6 +154,12 @@ def _add_failure(
     has_error = text(error, "name") != "NO_ERROR" and text(error, "id") not in ("", "0")
     blamed, vocabulary = (error, "infobip_error") if has_error else (status, "infobip_status")
     parts = (text(blamed, "name"), text(blamed, "description"))
+    if event.channel == CHANNEL_EMAIL and event.kind == EVENT_KIND_UNDELIVERED:
+        # What the mail server said is more exact than the kind of bounce that it was taken for.
+        exact = smtp_codes(parts[1]).exact
+        if exact:
+            explain(reading, event, exact, ": ".join(filter(None, parts)))
+            return
     code = word(blamed, "id") or word(blamed, "name")
     explain(reading, event, [code], ": ".join(filter(None, parts)), vocabulary=vocabulary)
 
@@ -212,12 +225,17 @@ def _add_inbound(reading: Reading, item: dict[str, Any]) -> None:
             is_reaction=is_reaction,
             is_withdrawn=is_reaction
             and (not text(content, "emoji") or word(content, "action").upper() == "REMOVED"),
-            answers_nothing="" if answered_id else _answers_nothing(item, content),
+            answers_nothing=_answers_nothing(item, content, answered_id),
         ),
     )
 
 
-def _answers_nothing(item: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+def _answers_nothing(item: Mapping[str, Any], content: Mapping[str, Any], answered_id: str) -> str:
+    # A permission that WhatsApp gives by itself.
+    if first_text(content, "responseSource", "response_source").upper() == "AUTOMATIC":
+        return AUTOMATIC
+    if answered_id:
+        return ""
     if object_at(content, "referral") or object_at(item, "referral"):
         return FROM_ADVERT
     return IN_GROUP if text(item, "groupId") or text(content, "groupId") else ""
@@ -240,7 +258,7 @@ def _contents(item: dict[str, Any]) -> list[Mapping[str, Any]]:
 def _written(content: Mapping[str, Any]) -> str:
     if text(content, "contentType").lower().startswith("text/"):
         return text(content, "value")
-    return first_text(content, "cleanText", "text")
+    return first_text(content, "cleanText", "text", "caption")
 
 
 def _channel(item: Mapping[str, Any]) -> int:

@@ -134,6 +134,8 @@ def _of_form(pairs: list[tuple[str, str]]) -> Body:
         return Body([signature], _of_raw_email(first, signature["timestamp"]))
     headers = {
         "message-id": first.get("Message-Id") or first.get("message-id", ""),
+        # `sender` is the envelope's, where a mail server may write an address of its own.
+        "from": first.get("from") or first.get("From", ""),
         "to": first.get("To", ""),
         "subject": first.get("subject", ""),
         "in-reply-to": first.get("In-Reply-To", ""),

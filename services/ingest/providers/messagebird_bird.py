@@ -152,6 +152,7 @@ def _add_received(reading: Reading, payload: Mapping[str, Any], channel: int) ->
     person, *others = _names(object_at(payload, "sender")) or [""]
     answered = object_at(payload, "replyTo") or object_at(payload, "context")
     answered_id = optional_id(answered, "id", "messageId") or optional_id(payload, "replyToId")
+    is_advert = any(object_at(part, "referral") for part in (payload, body, object_at(body, kind)))
     tapped = object_at(object_at(body, kind), "reply") or object_at(body, "postback")
     add_inbound(
         reading,
@@ -165,11 +166,17 @@ def _add_received(reading: Reading, payload: Mapping[str, Any], channel: int) ->
             channel=channel,
             answered_id=answered_id,
             content_type=kind,
-            texts=(text(body, kind, "text"), text(body, "text", "text")),
+            texts=(
+                text(body, kind, "text"),
+                text(body, kind, "caption"),
+                text(body, "text", "text"),
+            ),
             is_tap=bool(tapped),
             button_id=first_text(tapped, "payload", "id"),
             button_title=first_text(tapped, "text", "title"),
-            answers_nothing=FROM_ADVERT if object_at(payload, "referral") else "",
+            is_reaction=kind == "reaction",
+            is_withdrawn=kind == "reaction" and not text(body, kind, "emoji"),
+            answers_nothing=FROM_ADVERT if is_advert and not answered_id else "",
         ),
     )
 

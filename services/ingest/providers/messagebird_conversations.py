@@ -40,7 +40,7 @@ from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import iso_us
 from services.ingest.providers.bodies import add_report, add_unknown
 from services.ingest.providers.failures import STAGE_BY_KIND, explain
-from services.ingest.providers.inbound import Inbound, add_inbound
+from services.ingest.providers.inbound import FROM_ADVERT, Inbound, add_inbound
 
 KIND_BY_STATUS: Final = {
     "accepted": EVENT_KIND_ACCEPTED,
@@ -138,6 +138,14 @@ def _add_received(reading: Reading, fields: Mapping[str, Any], message: Mapping[
     tapped = object_at(interactive, "reply") or object_at(content, "button")
     contact = object_at(fields, "contact")
     kind = word(message, "type")
+    reaction = object_at(content, "reaction")
+    answered_id = optional_id(answered, "id", "messageId") or optional_id(
+        reaction, "messageId", "message_id", "id"
+    )
+    # Where WhatsApp's own fields stand differs by the age of the channel.
+    is_advert = any(
+        object_at(part, "referral") for part in (message, content, object_at(content, kind))
+    )
     add_inbound(
         reading,
         Inbound(
@@ -148,12 +156,19 @@ def _add_received(reading: Reading, fields: Mapping[str, Any], message: Mapping[
             # is right.
             person=from_digits(optional_id(contact, "msisdn") or optional_id(message, "from")),
             channel=_channel(message),
-            answered_id=optional_id(answered, "id", "messageId"),
+            answered_id=answered_id,
             content_type=kind,
-            texts=(text(content, "text"), text(content, "email", "content", "text")),
+            texts=(
+                text(content, "text"),
+                text(content, kind, "caption"),
+                text(content, "email", "content", "text"),
+            ),
             is_tap=bool(tapped),
             button_id=first_text(tapped, "payload", "id"),
             button_title=first_text(tapped, "text", "title"),
+            is_reaction=kind == "reaction",
+            is_withdrawn=kind == "reaction" and not text(content, "reaction", "emoji"),
+            answers_nothing=FROM_ADVERT if is_advert and not answered_id else "",
         ),
     )
 

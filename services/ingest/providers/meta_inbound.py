@@ -134,7 +134,7 @@ def _add_reply(
         channel=CHANNEL_WHATSAPP,
         answered_id=answered_id,
         content_type=kind,
-        texts=(text(message, "text", "body"),),
+        texts=(text(message, "text", "body"), text(message, kind, "caption")),
         answers_nothing=_answers_nothing(message, answered_id),
     )
     if kind == "button":

@@ -188,9 +188,9 @@ def _add_event(emails: EmailEvents, item: dict[str, Any], raw: bytes) -> None:
     elif kind == EVENT_KIND_INFO:
         event.detail = words(item, "type")
     elif kind == EVENT_KIND_READ:
-        set_open(
-            event, time_us, agent, MACHINE_OPEN_RULE if item.get("sg_machine_open") is True else ""
-        )
+        # A flag, which some relays turn into a text.
+        is_machine = str(item.get("sg_machine_open")).lower() == "true"
+        set_open(event, time_us, agent, MACHINE_OPEN_RULE if is_machine else "")
     elif kind == EVENT_KIND_CLICKED:
         set_click(event, time_us, words(item, "url", characters_max=URL_CHARACTERS_MAX), agent)
     elif kind in ACTS:

@@ -75,6 +75,7 @@ def add_message(
             texts=(
                 text(content, "text_message", "text"),
                 text(content, "media_message", "caption"),
+                text(content, "media_card_message", "caption"),
             ),
             is_tap=bool(choice),
             button_id=title(choice, "postback_data"),

@@ -230,7 +230,8 @@ def _add_inbound(reading: Reading, fields: dict[str, str]) -> None:
     button_id = first_text(fields, "ButtonPayload", "ListId")
     label = first_text(fields, "ButtonText", "ListTitle")
     opt_out_type = text(fields, "OptOutType").upper()
-    is_advert = bool(first_text(fields, "ReferralSourceId", "ReferralSourceUrl", "ReferralBody"))
+    # Twilio passes on what WhatsApp tells of the advert, now this and now that.
+    is_advert = any(name.startswith("Referral") and value for name, value in fields.items())
     add_inbound(reading, Inbound(
         inbound_id=needed_id(
             fields, "MessageSid", "SmsSid", "SmsMessageSid", reason="MESSAGE_WITHOUT_ID"

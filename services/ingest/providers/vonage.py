@@ -26,6 +26,7 @@ from services.ingest.domain.addresses import from_digits
 from services.ingest.domain.fields import (
     Unreadable,
     first_text,
+    list_at,
     needed_id,
     object_at,
     optional_id,
@@ -79,7 +80,9 @@ KIND_BY_STATUS: Final = {
     "undeliverable": EVENT_KIND_DROPPED,
 }
 # Authentic and understood, but nobody answered anything.
-NOTICE_TYPES: Final = frozenset({"unsupported"})
+NOTICE_TYPES: Final = frozenset({"system", "unsupported"})
+# Parts of one message that are looked at.
+CONTENTS_MAX: Final = 20
 # An amount of zero before the end means that nothing is charged yet.
 UNFINISHED: Final = frozenset({EVENT_KIND_SENT})
 
@@ -223,7 +226,7 @@ def _add_inbound(reading: Reading, fields: dict[str, object]) -> None:
         channel=CHANNELS.get(text(fields, "channel"), CHANNEL_UNSPECIFIED),
         answered_id=answered_id,
         content_type=kind,
-        texts=(text(fields, "text"),),
+        texts=_written(fields, kind),
         # A form that was filled in is an answer, and no tap.
         is_tap=bool(tapped) and text(tapped, "subtype") != "flow",
         button_id=title(tapped, "payload") or title(tapped, "id"),
@@ -239,6 +242,12 @@ def _add_inbound(reading: Reading, fields: dict[str, object]) -> None:
     add_inbound(reading, told)
 
 
+def _written(fields: dict[str, object], kind: str) -> tuple[str, ...]:
+    """Return all that was written: the text, a picture's caption, the texts of an MMS."""
+    parts = [part for part in list_at(fields, "content")[:CONTENTS_MAX] if isinstance(part, dict)]
+    return (text(fields, "text"), text(fields, kind, "caption"), *(text(p, "text") for p in parts))
+
+
 def _is_withdrawn(reaction: Mapping[str, object]) -> bool:
     is_removed = text(reaction, "action") in {"unreact", "removed"}
     return is_removed or not first_text(reaction, "emoji", "action")
@@ -246,6 +255,6 @@ def _is_withdrawn(reaction: Mapping[str, object]) -> bool:
 
 def _answers_nothing(fields: dict[str, object]) -> str:
     whatsapp = object_at(fields, "whatsapp")
-    if object_at(whatsapp, "referral"):
+    if object_at(whatsapp, "referral") or object_at(fields, "referral"):
         return FROM_ADVERT
     return IN_GROUP if text(whatsapp, "group_id") else ""
