@@ -20,10 +20,18 @@ from services.status.domain.change_bytes import by_state
 from services.status.domain.changes import Change
 from services.status.domain.due import DAY_US, Due, unrecorded
 from services.status.domain.gather import Gathered, Key, gather
-from services.status.domain.merging import repeat_facts, told_by
+from services.status.domain.merging import Told, repeat_facts, told_by
 from services.status.domain.silence import Patience, begun_to_wait
 from services.status.domain.states import word
 from services.status.domain.unknown_words import unknown_words
+from services.status.join_names import (
+    EVER_US,
+    MESSAGES_MAX,
+    Unsettled,
+    find_unsettled,
+    join_names,
+    people_of_records,
+)
 from services.status.move_messages import move_messages
 from services.status.ports import Outbox, OutboxEntry, Store, Transactions
 from services.status.resolve_refs import resolve_refs
@@ -76,6 +84,8 @@ class ApplyEvents:
         self._outbox = outbox
         self._clock = clock
         self._rules = rules or Rules()
+        # Tenants of which names were joined here; a hint, see ``people_of_records``.
+        self._joined: set[str] = set()
 
     async def apply(self, batches: Sequence[EventBatch], oldest_event_time_us: int) -> None:
         """Apply decoded batches in one transaction and publish its changes. Uses them up.
@@ -111,8 +121,9 @@ class ApplyEvents:
             measures.QUARANTINED.labels(quarantined.reason).inc()
         if stored.unsettled:
             entries += await self._settle(stored.unsettled, touched, oldest_event_time_us)
-        if touched and self._rules.reply_window_us:
-            entries += await self._attribute(transactions, touched, oldest_event_time_us)
+        joined = await self._join(transactions, gathered) if gathered.joins else set()
+        if joined or touched:
+            entries += await self._follow(transactions, touched, joined, oldest_event_time_us)
         return entries
 
     async def publish(self, entries: Sequence[OutboxEntry]) -> None:
@@ -149,19 +160,67 @@ class ApplyEvents:
         touched.join(stored.touched)
         return stored.entries
 
-    async def _attribute(
-        self, transactions: Transactions, touched: Touched, oldest_event_time_us: int
+    async def _join(self, transactions: Transactions, gathered: Gathered) -> set[Key]:
+        """Join the names that one person has; return those of which something is to be done."""
+        self._joined.update(tenant_id for tenant_id, _ in gathered.joins)
+        return await join_names(transactions, self._transactions, gathered.joins)
+
+    async def _follow(
+        self,
+        transactions: Transactions,
+        touched: Touched,
+        joined: set[Key],
+        oldest_event_time_us: int,
     ) -> list[OutboxEntry]:
-        """Move acts that were told by an address to where they belong now.
+        """Let messages count for the right people, and acts told by a name for the right messages.
 
-        A transaction of its own, since only what is committed is seen by everybody: of a send and
-        an act that come at one moment on two replicas, the later one finds the other. A crash in
-        between costs a redelivery, which comes through here again. Nearly always nothing was told
-        by these addresses, which one look shows.
+        Transactions of their own, since only what is committed is seen by everybody: of a send and
+        an act (or two names) that come at one moment on two replicas, the later one finds the
+        other. A crash in between costs a redelivery, which comes through here again. Nearly always
+        nothing was told by these names, which one look shows.
         """
-        if not await transactions.look(lambda store: store.has_acts(touched)):
-            return []
+        has_acts, strangers = False, set[Key]()
+        if touched:
+            has_acts, strangers = await transactions.look(lambda store: store.find_touched(touched))
+        entries: list[OutboxEntry] = []
+        unsettled = Unsettled()
+        if joined or strangers:
+            self._joined.update(tenant_id for tenant_id, _ in strangers)
+            unsettled = await self._transactions.run(
+                lambda store: find_unsettled(store, joined | strangers)
+            )
+            entries += await self._rename(unsettled, oldest_event_time_us)
+            if unsettled.names:
+                has_acts = True
+                for name in unsettled.people:
+                    touched.add(name, 0, EVER_US)
+        if has_acts and self._rules.reply_window_us:
+            entries += await self._attribute(touched, oldest_event_time_us)
+        if unsettled.names:
+            await self._transactions.run(lambda store: store.settle_names(unsettled.names))
+        return entries
 
+    async def _rename(self, unsettled: Unsettled, oldest_event_time_us: int) -> list[OutboxEntry]:
+        """Let messages count for the people whose names are joined with their addresses."""
+        entries: list[OutboxEntry] = []
+        for start in range(0, len(unsettled.messages), MESSAGES_MAX):
+            some = unsettled.messages[start : start + MESSAGES_MAX]
+
+            async def transact(store: Store) -> tuple[list[OutboxEntry], int]:
+                await store.begin()
+                told = Told(people=unsettled.people, named=some)  # noqa: B023 awaited at once
+                changes, _ = await move_messages(store, told)
+                for change in changes:
+                    change.is_corrected = True
+                await _repeat_facts(store, changes)
+                return await self._tell(store, changes, oldest_event_time_us), len(changes)
+
+            found, change_count = await self._transactions.run(transact)
+            measures.CHANGES_STORED.inc(change_count)
+            entries += found
+        return entries
+
+    async def _attribute(self, touched: Touched, oldest_event_time_us: int) -> list[OutboxEntry]:
         async def transact(store: Store) -> tuple[list[OutboxEntry], int]:
             await store.begin()
             changes = await attribute_acts(store, touched, self._rules.reply_window_us)
@@ -180,6 +239,8 @@ class ApplyEvents:
         if gathered.address_acts:
             await store.add_address_acts(gathered.address_acts)
         told = told_by(gathered)
+        if self._joined:
+            told.people = await people_of_records(store, gathered, self._joined)
         await resolve_refs(store, gathered, told)
         if told.facts or told.ref_facts:
             for standing in await store.add_facts(told.facts, told.ref_facts):

@@ -41,6 +41,7 @@ async def note_sends(
         before = send_of(key[0], old) if old is not None else None
         after = send_of(key[0], new)
         touched.add_message(key, new, after, window_us)
+        touched.add_person(key, new)
         if before == after:
             continue
         if before is not None:
@@ -51,6 +52,7 @@ async def note_sends(
     for key, message in unmoved.items():
         if told.may_move_send(key, message):
             touched.add_message(key, message, send_of(key[0], message), window_us)
+            touched.add_person(key, message)
     if gone or come:
         await store.move_sends(gone, come)
     return touched

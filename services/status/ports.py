@@ -21,6 +21,7 @@ from services.status.domain.gather import (
     Notice,
     Telling,
 )
+from services.status.domain.people import NamedPerson
 from services.status.domain.refs import Claims
 from services.status.domain.unknown_words import UnknownWord
 
@@ -91,14 +92,14 @@ class Store(Protocol):
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
         """Note which messages can be answered from which address."""
 
-    async def has_acts(self, touched: Touched) -> bool:
-        """Return whether ``lock_acts`` would find any."""
+    async def find_touched(self, touched: Touched) -> tuple[bool, set[Key]]:
+        """Return whether ``lock_acts`` would find any, and the addresses of others than it says."""
 
     async def lock_acts(self, touched: Touched) -> list[Act]:
-        """Lock acts told by an address, in every way in which each was told."""
+        """Lock acts told by a name of a person, in every way in which each was told."""
 
     async def last_sends(self, acts: Iterable[Act], window_us: int) -> dict[FactPlace, bytes]:
-        """Return the message sent last to the address at or before each act, within the window.
+        """Return the message sent last to the person at or before each act, within the window.
 
         Sees what was committed until now: read it under the locks. By (tenant_id, address_key,
         fact_id).
@@ -109,6 +110,27 @@ class Store(Protocol):
 
     async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts told by an address that are counted on these messages."""
+
+    async def read_names(self, names: Iterable[Key]) -> dict[Key, NamedPerson]:
+        """Return whose these names are; those that are joined with no other are left out."""
+
+    async def read_people(self, names: Iterable[Key]) -> dict[Key, NamedPerson]:
+        """Return all names of the people whose names these are."""
+
+    async def lock_people(self, tenant_ids: Iterable[str]) -> None:
+        """Let nobody else join names of these tenants until the transaction ends."""
+
+    async def add_names(self, names: Mapping[Key, bytes]) -> None:
+        """Insert names, each with its own key of a person, unsettled; those that are there stay."""
+
+    async def rename_people(self, people: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """Call people (tenant_id, before, after) otherwise; their names are unsettled then."""
+
+    async def settle_names(self, names: Mapping[Key, bytes]) -> None:
+        """Note that names are settled, where their people are still called so."""
+
+    async def messages_to(self, names: Iterable[Key]) -> list[Key]:
+        """Return the recorded messages to these addresses."""
 
     async def read_messages(
         self, keys: Sequence[Key], *, is_locking: bool = False

@@ -20,6 +20,12 @@ def columns_of(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
+def key_columns(keys: Iterable[Key]) -> list[list[Any]]:
+    """Return keys as two columns, sorted, also if there are none."""
+    ordered = sorted(keys)
+    return [[key[0] for key in ordered], [key[1] for key in ordered]]
+
+
 def storable(text: str) -> str:
     """Return ``text`` without NUL, which PostgreSQL cannot store."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

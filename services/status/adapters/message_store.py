@@ -1,14 +1,15 @@
 """The set-based half of the transaction: every method is one statement for a whole batch.
 
-Tables are locked in one order (address acts, refs, facts, messages, the rest) and rows by key, in
-every transaction, so that replicas wait for one another and never deadlock.
+Tables are locked in one order (names, address acts, refs, facts, messages, the rest) and rows by
+key, in every transaction, so that replicas wait for one another and never deadlock.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.status.adapters import message_sql, sql
-from services.status.adapters.kept_store import KeptStore, columns_of
+from services.status.adapters import message_sql, people_sql, sql
+from services.status.adapters.kept_store import columns_of, key_columns
+from services.status.adapters.people_store import PeopleStore
 from services.status.domain.attribution import Act, Move, Touched
 from services.status.domain.changes import Change, Known
 from services.status.domain.facts import Fact, stored_fact
@@ -25,13 +26,7 @@ from services.status.ports import Ref, Send, Standing
 _KEY_BYTES = 16
 
 
-def _key_columns(keys: Iterable[Key]) -> list[list[Any]]:
-    """Return keys as two columns, also if there are none."""
-    ordered = sorted(keys)
-    return [[key[0] for key in ordered], [key[1] for key in ordered]]
-
-
-class MessageStore(KeptStore):
+class MessageStore(PeopleStore):
     """Statements inside one transaction; ``connection`` is a raw asyncpg connection in it."""
 
     def __init__(self, connection: Any, *, is_planned: bool = False) -> None:
@@ -104,11 +99,11 @@ class MessageStore(KeptStore):
 
     async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts that stand on these messages, those told by an address left out."""
-        return _facts(await self._connection.fetch(sql.READ_FACTS, *_key_columns(messages)))
+        return _facts(await self._connection.fetch(sql.READ_FACTS, *key_columns(messages)))
 
     async def read_all_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts that stand on these messages, those told by an address included."""
-        return _facts(await self._connection.fetch(sql.READ_ALL_FACTS, *_key_columns(messages)))
+        return _facts(await self._connection.fetch(sql.READ_ALL_FACTS, *key_columns(messages)))
 
     # -- acts told by an address -------------------------------------------------------------------
 
@@ -128,16 +123,34 @@ class MessageStore(KeptStore):
         if rows := sorted((send[1], send[0], *send[2:]) for send in come):
             await self._connection.execute(sql.ADD_ADDRESS_SENDS, rows)
 
-    async def has_acts(self, touched: Touched) -> bool:
-        """Return whether ``lock_acts`` would find any."""
-        found: bool = await self._connection.fetchval(sql.HAS_ADDRESS_ACTS, *_touched(touched))
-        return found
+    async def find_touched(self, touched: Touched) -> tuple[bool, set[Key]]:
+        """Return whether ``lock_acts`` would find any, and the addresses of others than it says."""
+        people = sorted(touched.people)
+        found = await self._connection.fetchrow(
+            sql.FIND_TOUCHED,
+            *key_columns(touched.addresses),
+            *(touched.from_us, touched.to_us),
+            *key_columns(touched.messages),
+            *columns_of(people or [("", b"", b"")]),
+        )
+        return found[0], {people[n - 1][:2] for n in found[1]}
 
     async def lock_acts(self, touched: Touched) -> list[Act]:
         """Lock acts, sorted by place; those that appear meanwhile are somebody else's to move."""
-        rows = await self._connection.fetch(sql.LOCK_ADDRESS_ACTS, *_touched(touched))
+        messages = key_columns(touched.messages)
+        who = await self._connection.fetch(
+            people_sql.WHO_ACTED, *key_columns(touched.addresses), *messages
+        )
+        if not who:
+            return []
+        tenants, addresses, people = columns_of(who)
+        rows = await self._connection.fetch(
+            sql.LOCK_ADDRESS_ACTS,
+            *(tenants, addresses, touched.from_us, touched.to_us, *messages, people),
+        )
         return [
-            Act(tuple(row[:4]), stored_fact(row[2], row[4]), row[5] or b"", row[6]) for row in rows
+            Act(tuple(row[:4]), stored_fact(row[2], row[4]), row[5] or b"", row[6], row[7])
+            for row in rows
         ]
 
     async def last_sends(
@@ -158,7 +171,7 @@ class MessageStore(KeptStore):
 
     async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts told by an address that are counted on these messages."""
-        rows = await self._connection.fetch(sql.READ_ATTRIBUTED_FACTS, *_key_columns(messages))
+        rows = await self._connection.fetch(sql.READ_ATTRIBUTED_FACTS, *key_columns(messages))
         return _facts(rows)
 
     # -- messages ----------------------------------------------------------------------------------
@@ -235,15 +248,6 @@ def _ref_row(ref: Ref) -> tuple[bytes, str, bytes, bytes, bool]:
 def _count(done: str) -> int:
     """Return the number of rows of "UPDATE 3" or "INSERT 0 3"."""
     return int(done.rpartition(" ")[2])
-
-
-def _touched(touched: Touched) -> tuple[Any, ...]:
-    return (
-        *_key_columns(touched.addresses),
-        touched.from_us,
-        touched.to_us,
-        *_key_columns(touched.messages),
-    )
 
 
 def _standing(row: Any) -> Standing:

@@ -190,25 +190,50 @@ _ACTED = "unnest($5::text[], $6::bytea[]) AS k(tenant_id, message_key)"
 _BY_ADDRESS = look_up(tables.address_acts, "t.*", "address_key", "tenant_id")
 _BY_MESSAGE = look_up(tables.address_acts, "t.*", "message_key", "tenant_id")
 
-# Whether LOCK_ADDRESS_ACTS would find anything: nearly always not.
-HAS_ADDRESS_ACTS = f"""
+_PEOPLE = """
+unnest($7::text[], $8::bytea[], $9::bytea[]) WITH ORDINALITY AS k(tenant_id, address_key, person, n)
+"""
+_NAMED = look_up(tables.names, "t.person_key", "address_key", "tenant_id")
+# Where nobody has two names, one look at an empty table says so.
+_ANY_NAMES = f"EXISTS (SELECT FROM {tables.joined_tenants.fullname})"
+
+# Whether LOCK_ADDRESS_ACTS would find anything: nearly always not. And which messages count for
+# somebody else than the names say: hardly ever any.
+FIND_TOUCHED = f"""
 SELECT EXISTS (
   SELECT FROM {_ADDRESSES} {_BY_ADDRESS} WHERE t.occur_time_us BETWEEN $3 AND $4)
 OR EXISTS (SELECT FROM {_ACTED} {_BY_MESSAGE})
+OR {_ANY_NAMES} AND EXISTS (
+  SELECT FROM {_ADDRESSES} {_NAMED}
+  CROSS JOIN LATERAL (
+    SELECT n.address_key FROM {tables.names.fullname} AS n
+    WHERE n.person_key = t.person_key AND n.tenant_id = k.tenant_id OFFSET 0) AS n
+  CROSS JOIN LATERAL (
+    SELECT FROM {tables.address_acts.fullname} AS a
+    WHERE a.address_key = n.address_key AND a.tenant_id = k.tenant_id
+      AND a.occur_time_us BETWEEN $3 AND $4 OFFSET 0) AS a),
+CASE WHEN {_ANY_NAMES}
+  THEN ARRAY(SELECT k.n FROM {_PEOPLE} {_NAMED} WHERE t.person_key <> k.person) ELSE '{{}}' END
 """
 
-# Of each act found, every way in which it was told.
+# Of each act found, every way in which it was told, by whichever name of its person.
+_WHO = "unnest($1::text[], $2::bytea[], $7::bytea[]) AS k(tenant_id, address_key, person)"
 LOCK_ADDRESS_ACTS = f"""
-WITH found AS (
-    SELECT k.tenant_id, k.address_key, t.fact_id
-    FROM {_ADDRESSES} {_BY_ADDRESS} WHERE t.occur_time_us BETWEEN $3 AND $4
+WITH who AS (SELECT * FROM {_WHO}),
+found AS (
+    SELECT k.tenant_id, k.person, t.fact_id
+    FROM who AS k {_BY_ADDRESS} WHERE t.occur_time_us BETWEEN $3 AND $4
     UNION
-    SELECT t.tenant_id, t.address_key, t.fact_id FROM {_ACTED} {_BY_MESSAGE}
+    SELECT w.tenant_id, w.person, t.fact_id
+    FROM {_ACTED} {_BY_MESSAGE}
+    JOIN who AS w ON w.tenant_id = t.tenant_id AND w.address_key = t.address_key
 )
-SELECT a.tenant_id, a.address_key, a.fact_id, a.fingerprint, a.act, a.message_key, a.origin
+SELECT a.tenant_id, a.address_key, a.fact_id, a.fingerprint, a.act, a.message_key, a.origin,
+       w.person
 FROM found AS k
+JOIN who AS w ON w.tenant_id = k.tenant_id AND w.person = k.person
 JOIN {tables.address_acts.fullname} AS a
-  ON a.tenant_id = k.tenant_id AND a.address_key = k.address_key AND a.fact_id = k.fact_id
+  ON a.tenant_id = w.tenant_id AND a.address_key = w.address_key AND a.fact_id = k.fact_id
 ORDER BY a.tenant_id, a.address_key, a.fact_id, a.fingerprint
 FOR UPDATE OF a
 """
@@ -237,10 +262,18 @@ FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bytea[])
   AS k(tenant_id, address_key, fact_id, occur_time_us, origin)
 CROSS JOIN LATERAL (
     SELECT s.message_key
-    FROM {tables.address_sends.fullname} AS s
-    WHERE s.tenant_id = k.tenant_id AND s.address_key = k.address_key
-      AND s.accept_time_us BETWEEN k.occur_time_us - $6::bigint AND k.occur_time_us
-      AND {_MAY_ANSWER}
+    FROM (
+      SELECT k.address_key
+      UNION
+      SELECT other.address_key
+      FROM {tables.names.fullname} AS own
+      JOIN {tables.names.fullname} AS other
+        ON other.person_key = own.person_key AND other.tenant_id = own.tenant_id
+      WHERE own.address_key = k.address_key AND own.tenant_id = k.tenant_id) AS name(address_key)
+    JOIN {tables.address_sends.fullname} AS s
+      ON s.tenant_id = k.tenant_id AND s.address_key = name.address_key
+    WHERE s.accept_time_us BETWEEN k.occur_time_us - $6::bigint AND k.occur_time_us
+      AND s.origin <> ''::bytea AND {_MAY_ANSWER}
     ORDER BY s.accept_time_us DESC, s.message_key DESC
     LIMIT 1
 ) AS s

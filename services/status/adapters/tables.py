@@ -128,14 +128,28 @@ parked_facts = Table(
     _column("act", LargeBinary),
 )
 
-# Where and when messages were sent that somebody may answer; kept in step with the messages.
+# Where and when messages with a record were sent; kept in step with the messages.
 address_sends = Table(
     "address_sends",
     metadata,
     *_key("address_key", "tenant_id", "accept_time_us", "message_key"),
-    # Channel, account and our number; see ``domain.origins``.
+    # Channel, account and our number; see ``domain.origins``. Empty: nobody can answer it.
     _column("origin", LargeBinary),
 )
+
+# Names of people that are joined with others; a name that stands alone is not here. ``person_key``:
+# the smallest of its set. ``is_settled``: messages and acts of this name count for that person.
+names = Table(
+    "names",
+    metadata,
+    *_key("address_key", "tenant_id"),
+    _column("person_key", LargeBinary),
+    _column("is_settled", Boolean),
+    Index(None, "person_key", "tenant_id"),
+)
+
+# Tenants with joined names: whoever joins names locks the row, and who has none pays for none.
+joined_tenants = Table("joined_tenants", metadata, *_key("tenant_id"))
 
 # Acts told by an address only, each way of telling once; ``message_key``: on which message it is
 # counted, null for none. ``fingerprint`` is that of the notice that keeps the whole event.

@@ -1,9 +1,10 @@
 """To which message an act belongs that names none: the last one that it may answer, in a window.
 
-That is one sent to the same address, on the channel and from the number or account written to.
+That is one sent to the same person, on the channel and from the number or account written to.
 
-What is decided is a function of all sends and all acts of an address, so order cannot matter: a
-send told late takes the acts that are its own from the message that had them.
+What is decided is a function of all sends and all acts of a person, by whichever of its names
+(``domain.people``), so order cannot matter: a send or a name told late takes the acts that are its
+own from the message that had them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,8 +19,10 @@ from services.status.domain.origins import origin
 from services.status.domain.outcomes import has_failed
 
 HOUR_US = 3_600_000_000
-# (address_key, accept_time_us, where it went out)
+# (address_key, accept_time_us, where it went out; empty: nobody can answer it)
 Sent = tuple[bytes, int, bytes]
+# (tenant_id, person, fact_id): one act, by whichever names and however often it was told.
+_Whose = tuple[str, bytes, str]
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
@@ -29,6 +32,13 @@ class Act(msgspec.Struct, frozen=True, gc=False):
     fact: Fact
     message_key: bytes  # empty: on none
     origin: bytes = b""  # where it came in, see ``domain.origins``
+    person: bytes = b""  # who did it, where more than one name is known; empty: the address
+
+    @property
+    def whose(self) -> _Whose:
+        """What the act is one of, in every way of telling."""
+        tenant_id, address, fact_id, _ = self.place
+        return tenant_id, self.person or address, fact_id
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):
@@ -47,10 +57,12 @@ class Touched(msgspec.Struct):
     to_us: int = 0
     # Acts that are counted on these messages.
     messages: set[Key] = set()
+    # (tenant_id, address_key, person_key): messages to these addresses count for these people.
+    people: set[tuple[str, bytes, bytes]] = set()
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
-        return bool(self.addresses or self.messages)
+        return bool(self.addresses or self.messages or self.people)
 
     def add(self, address: Key, from_us: int, to_us: int) -> None:
         """Add the acts of one address in a span of time, both ends included."""
@@ -63,13 +75,20 @@ class Touched(msgspec.Struct):
         for address in other.addresses:
             self.add(address, other.from_us, other.to_us)
         self.messages |= other.messages
+        self.people |= other.people
 
     def add_message(self, key: Key, message: Message, send: Sent | None, window_us: int) -> None:
         """Add the acts that a message may win by ``send``, and those that it has and may lose."""
-        if send is not None:
+        if send is not None and send[2]:
             self.add((key[0], send[0]), send[1], send[1] + window_us)
         if message.attributed:
             self.messages.add(key)
+
+    def add_person(self, key: Key, message: Message) -> None:
+        """Add the person for whom a message counts, where that depends on its address."""
+        record = message.record
+        if record is not None and not record.contact_id and (at := own_name(key[0], message)):
+            self.people.add((key[0], at, message.joined_person or record.person_key))
 
     def add_acts(self, acts: Iterable[tuple[ActPlace, AddressAct]]) -> None:
         """Add acts that were just told."""
@@ -78,20 +97,23 @@ class Touched(msgspec.Struct):
 
 
 def send_of(tenant_id: str, message: Message) -> Sent | None:
-    """Return to whom, when and from where the message was sent; None if nobody can answer it.
+    """Return to whom, when and from where the message was sent; None if no address is known.
 
-    It must count, an address must be known, and it must not have failed by its own reports: a
-    reply answers what arrived, and must not lift a failure that it says nothing about.
+    Nobody can answer it from where that is empty: it must count, and must not have failed by its
+    own reports, since a reply answers what arrived and must not lift a failure that it says nothing
+    about.
     """
-    record = message.record
-    if record is None or not message.accept_time_us or message.is_superseded:
-        return None
-    if has_failed(message):
-        return None
-    key = address_key(tenant_id, record.address)
+    key = own_name(tenant_id, message)
     if not key:
         return None
-    return key, message.accept_time_us, sent_from(message)
+    is_answerable = message.accept_time_us and not message.is_superseded and not has_failed(message)
+    return key, message.accept_time_us, sent_from(message) if is_answerable else b""
+
+
+def own_name(tenant_id: str, message: Message) -> bytes:
+    """Return the key of the address that the message was recorded for; empty: of none."""
+    record = message.record
+    return address_key(tenant_id, record.address) if record is not None else b""
 
 
 def sent_from(message: Message) -> bytes:
@@ -102,16 +124,17 @@ def sent_from(message: Message) -> bytes:
     return origin(record.channel, message.provider, message.account, record.sender)
 
 
-def standing_acts(acts: Iterable[Act]) -> dict[tuple[str, bytes, str], Act]:
+def standing_acts(acts: Iterable[Act]) -> dict[_Whose, Act]:
     """Return of each act the way of telling that counts: the earliest, in any order of arrival.
 
-    A provider that gives no time tells the same act with another time at each retry.
+    A provider that gives no time tells the same act with another time at each retry; and it may
+    call the person by another name.
     """
-    standing: dict[tuple[str, bytes, str], Act] = {}
+    standing: dict[_Whose, Act] = {}
     for act in acts:
-        known = standing.get(act.place[:3])
+        known = standing.get(act.whose)
         if known is None or _order(act) < _order(known):
-            standing[act.place[:3]] = act
+            standing[act.whose] = act
     return standing
 
 
@@ -120,18 +143,18 @@ def moves(acts: Iterable[Act], last_sends: Mapping[tuple[str, bytes, str], bytes
 
     Args:
         acts: every way in which the acts in question were told.
-        last_sends: to each standing act the message sent last before it; missing: none.
+        last_sends: to each standing act, by place, the message sent last before it; missing: none.
     """
     acts = list(acts)
     standing = standing_acts(acts)
     found = []
     for act in acts:
-        place = act.place[:3]
-        message_key = last_sends.get(place, b"") if standing[place] is act else b""
+        is_standing = standing[act.whose] is act
+        message_key = last_sends.get(act.place[:3], b"") if is_standing else b""
         if message_key != act.message_key:
             found.append(Move(act, message_key))
     return sorted(found, key=lambda move: move.act.place)
 
 
-def _order(act: Act) -> tuple[int, bytes]:
-    return (act.fact.occur_time_us, act.place[3])
+def _order(act: Act) -> tuple[int, bytes, bytes]:
+    return (act.fact.occur_time_us, act.place[3], act.place[1])

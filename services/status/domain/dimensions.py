@@ -41,7 +41,8 @@ def dimension_bytes(message: Message) -> bytes:
     if ref := record.message_ref.encode():
         parts += (_REF, varint(len(ref)), ref)
     told = Registration.FromString(record.registration)
-    seen = MessageImage(contact_id=told.contact_id, person_key=told.person_key)
+    person = message.joined_person or told.person_key
+    seen = MessageImage(contact_id=told.contact_id, person_key=person)
     if told.attributes:
         seen.attributes.update(told.attributes)
     for name in _OF_ONE:
@@ -73,6 +74,7 @@ def same_dimensions(one: Message, other: Message) -> bool:
         and one.account == other.account
         and one.provider_message_id == other.provider_message_id
         and one.message_ref == other.message_ref
+        and one.joined_person == other.joined_person
         and (one.attempt_count == other.attempt_count or _as_many(one, other))
     )
 

@@ -22,6 +22,7 @@ from services.status.domain.facts import FACT_KINDS, Fact, fact_of, is_act, stan
 from services.status.domain.flaws import KEY_BYTES, REASON_MAX, SMALL_BYTES, find_flaw, refused
 from services.status.domain.message import Record
 from services.status.domain.origins import origin
+from services.status.domain.people import OTHER_NAMES, Join, take_names
 
 # (tenant_id, 16 bytes): a message or a reference.
 Key = tuple[str, bytes]
@@ -71,6 +72,8 @@ class Gathered(msgspec.Struct):
     # Reference -> messages whose records name it.
     claims: dict[Key, set[bytes]] = {}
     notices: dict[tuple[str, bytes], Notice] = {}
+    # Names that are one person's.
+    joins: set[Join] = set()
     # Acts that name no message.
     address_acts: dict[ActPlace, AddressAct] = {}
     # (tenant_id, place, event, receive time): words of messages that have no meaning here.
@@ -141,6 +144,10 @@ def _gather_events(gathered: Gathered, events: Iterable[Event]) -> None:
             time_us = occur_time(time_us, receive_us)
         record = _record_of(event, kind, time_us) if event.HasField("registration") else None
         stored = _history_bytes(event, record is not None or bool(ref))
+        if OTHER_NAMES in stored:
+            if names := take_names(event):
+                gathered.joins.add((tenant_id, names))
+            stored = event.SerializeToString()
         # A close look is hardly ever worth it. No number of protobuf's ends in a zero byte, so
         # one in the bytes is a NUL in a text, or something empty.
         if (

@@ -1,13 +1,14 @@
 """What a batch does to the messages as stored: the decision between reading and writing."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 
 import msgspec
 from bluetick.v1.common_pb2 import EVENT_KIND_ACCEPTED
 
 from services.status.domain import history
+from services.status.domain.addresses import address_key
 from services.status.domain.advancing import advance
 from services.status.domain.attributed import attribute
 from services.status.domain.changes import LATE_AFTER_US, Change, Known
@@ -47,12 +48,15 @@ class Told(msgspec.Struct):
     left: dict[Key, list[Fact]] = {}
     # Messages to which acts come from another one.
     corrected: set[Key] = set()
+    # Whom messages count for, by the key of the address, and messages that are looked at for it.
+    people: Mapping[Key, bytes] = {}
+    named: Collection[Key] = ()
 
     def keys(self) -> list[Key]:
         """Return the messages that anything is told of, sorted by key."""
         others = (
             *(self.superseded, self.contested, self.settled),
-            *(self.new_facts, self.lost_facts, self.gained, self.left),
+            *(self.new_facts, self.lost_facts, self.gained, self.left, self.named),
         )
         if not any(others):
             return sorted(self.tellings, key=_KEY)
@@ -126,6 +130,8 @@ def move(
     change = Change(key, known, new, stored if known is not None and known.version else None)
     _tell(change, told.tellings.get(key, _UNTOLD))
     _stand(new, key, told)
+    if told.people:
+        _name(new, key[0], told.people)
     if attributed is not None:
         attribute(new, attributed)
         change.new_facts = told.gained.get(key, ())
@@ -170,6 +176,17 @@ def _stand(new: Message, key: Key, told: Told) -> None:
     if (settled := told.settled.get(key)) is not None:
         new.is_superseded = settled.is_superseded
         new.attempt_count = settled.attempt_count
+
+
+def _name(new: Message, tenant_id: str, people: Mapping[Key, bytes]) -> None:
+    record = new.record
+    if record is None or record.contact_id:
+        return
+    person = people.get((tenant_id, address_key(tenant_id, record.address)), b"")
+    # Sets of names only grow, so the smallest key that was ever told is that of the largest one.
+    known = new.joined_person or record.person_key
+    if person and (not known or person < known):
+        new.joined_person = person
 
 
 def _act(change: Change, told: Told, all_facts: Iterable[Fact] | None) -> None:

@@ -171,6 +171,8 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     attempt_count: Annotated[int, Field(Merge.ATTEMPTS)] = 0
     # Whose acts that name the message itself prove that it arrived.
     proven_by: Annotated[int, Field(Merge.STRONGEST)] = NOBODY
+    # Key of the person whose names are joined with its address; empty: as its record says.
+    joined_person: Annotated[bytes, Field(Merge.PERSON)] = b""
     record: Annotated[Record | None, Field(Merge.RECORD)] = None
 
     @property
@@ -247,8 +249,14 @@ def price(message: Message, time_us: int, pricing: bytes) -> None:
 
 def register(message: Message, record: Record) -> None:
     """Note the sender's record; of several, the one with the smaller order stands."""
-    if message.record is None or record.order < message.record.order:
+    known = message.record
+    if known is None:
         message.record = record
+    elif record.order < known.order:
+        message.record = record
+        if (record.address, record.contact_id) != (known.address, known.contact_id):
+            # Another person; by which names that one goes is looked up after the transaction.
+            message.joined_person = b""
 
 
 def channel_of(message: Message) -> int:

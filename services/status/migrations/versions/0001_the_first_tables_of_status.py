@@ -184,6 +184,12 @@ def upgrade() -> None:
         schema="status",
     )
     op.create_table(
+        "joined_tenants",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", name=op.f("joined_tenants_pkey")),
+        schema="status",
+    )
+    op.create_table(
         "messages",
         sa.Column("message_key", sa.LargeBinary(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
@@ -211,6 +217,22 @@ def upgrade() -> None:
             "autovacuum_vacuum_scale_factor": "0.02",
             "toast_tuple_target": "4096",
         },
+    )
+    op.create_table(
+        "names",
+        sa.Column("address_key", sa.LargeBinary(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("person_key", sa.LargeBinary(), nullable=False),
+        sa.Column("is_settled", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("address_key", "tenant_id", name=op.f("names_pkey")),
+        schema="status",
+    )
+    op.create_index(
+        op.f("names_by_person_key_tenant_id"),
+        "names",
+        ["person_key", "tenant_id"],
+        unique=False,
+        schema="status",
     )
     op.create_table(
         "notices",
@@ -421,7 +443,9 @@ def downgrade() -> None:
     op.drop_table("outbox_aside", schema="status")
     op.drop_table("outbox", schema="status")
     op.drop_table("notices", schema="status")
+    op.drop_table("names", schema="status")
     op.drop_table("messages", schema="status")
+    op.drop_table("joined_tenants", schema="status")
     op.drop_table("history", schema="status")
     op.drop_table("facts", schema="status")
     op.drop_table("due", schema="status")
