@@ -34,6 +34,7 @@ _quarantined = QuickCounter(
 
 
 Parse = Callable[[Callback, Account], Reading | Refused]
+ReadCallback = Callable[[Callback, Account, Provider], Answer | Refused | Reading]
 TOKEN_USED: Final = Refused(
     "TOKEN_USED_BEFORE",
     401,
@@ -72,16 +73,20 @@ async def record_callback(
     provider: Provider,
     events: EventSink,
     doors: DoorBook | None = None,
+    *,
+    read: ReadCallback | None = None,
 ) -> Answer | Refused:
     """Answer one callback; an answer of 200 means that all of it is durable.
 
     A repeat is stored again: whoever applies events does not mind, and looking for repeats here
     would only add a second truth.
 
+    ``read`` stands for ``read_callback``, where somebody measures what that costs.
+
     Raises:
         BrokerUnavailable: not stored for sure; the provider must be told to try again.
     """
-    outcome = read_callback(callback, account, provider)
+    outcome = (read or read_callback)(callback, account, provider)
     if not isinstance(outcome, Reading):
         return outcome
     if not outcome.is_empty:

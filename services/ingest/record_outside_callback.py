@@ -6,7 +6,12 @@ import msgspec
 
 from libs.runtime.accounts import Account
 from services.ingest.providers.provider import Answer, AsksOutside, Callback, Refused
-from services.ingest.record_callback import DoorBook, EventSink, record_callback
+from services.ingest.record_callback import (
+    DoorBook,
+    EventSink,
+    ReadCallback,
+    record_callback,
+)
 
 
 class Outside(Protocol):
@@ -26,6 +31,8 @@ async def record_outside_callback(
     events: EventSink,
     outside: Outside,
     doors: DoorBook | None = None,
+    *,
+    read: ReadCallback | None = None,
 ) -> Answer | Refused:
     """Answer one callback, as ``record_callback`` does.
 
@@ -39,7 +46,7 @@ async def record_outside_callback(
     if url:
         certificate = await outside.certificate(url)
         callback = msgspec.structs.replace(callback, certificate=certificate)
-    outcome = await record_callback(callback, account, provider, events, doors)
+    outcome = await record_callback(callback, account, provider, events, doors, read=read)
     if outcome is not provider.answer:
         return outcome
     url = provider.confirm_url(callback, account)

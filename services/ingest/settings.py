@@ -35,15 +35,44 @@ class IngestSettings(RuntimeSettings):
         "connection is closed. Sheds slow senders.",
     )  # fmt: skip
     ingest_requests_in_flight_max: int = Field(
-        2_000, ge=1, le=100_000,
-        description="Callbacks worked on at once; more are answered 503. Bounds memory and wait.",
+        6_000, ge=1, le=100_000,
+        description="Callbacks worked on at once; more are answered 503. Bounds memory and wait. "
+        "Shared as INGEST_BYTES_IN_FLIGHT_MAX is.",
     )  # fmt: skip
     ingest_connections_max: int = Field(
-        4_000, ge=1, le=100_000, description="Open connections; bounds file descriptors."
+        4_000, ge=1, le=100_000,
+        description="Open connections. With more, those yield that were idle for longest. Bounds "
+        "file descriptors and memory.",
+    )  # fmt: skip
+    ingest_connections_per_address_max: int = Field(
+        2_000, ge=1, le=100_000,
+        description="Open connections from one address; likewise. Behind a proxy all are from its.",
+    )  # fmt: skip
+    ingest_idle_timeout_s: float = Field(
+        75.0, gt=0, le=3_600,
+        description="Seconds after an answer until a connection without another request is closed.",
+    )  # fmt: skip
+    ingest_head_bytes_max: int = Field(
+        32 * 1024, ge=4_096, le=192 * 1024,
+        description="Bytes of a request's line and headers; more are answered 431.",
+    )  # fmt: skip
+    ingest_headers_max: int = Field(
+        100, ge=20, le=10_000, description="Headers of a request; more are answered 431."
     )
     ingest_bytes_in_flight_max: int = Field(
-        64 * 1024 * 1024, ge=1024, le=4 * 1024**3,
-        description="Bytes of bodies held at once; more are answered 503. Bounds memory.",
+        96 * 1024 * 1024, ge=1024, le=4 * 1024**3,
+        description="Bytes of bodies held at once; more are answered 503. Bounds memory. No "
+        "account holds more than what is free for all others, and no address more than what is "
+        "left of its account's: a third, if nobody else is there.",
+    )  # fmt: skip
+    ingest_turn_ms: float = Field(
+        20.0, gt=0, le=1_000,
+        description="Milliseconds of work until callbacks wait for their turn, and whoever has "
+        "spent least of late comes first. Bounds what one account takes from the others.",
+    )  # fmt: skip
+    ingest_large_bodies_at_once_max: int = Field(
+        2, ge=1, le=100,
+        description="Bodies of more than 256 KiB worked on at once, until they are stored.",
     )  # fmt: skip
     ingest_retry_after_s: int = Field(
         2, ge=1, le=3600, description="Seconds that a 503 asks the provider to wait."

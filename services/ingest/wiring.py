@@ -18,6 +18,7 @@ from libs.runtime.settings import PREFIX
 from libs.runtime.sizes import EVENT_ENVELOPE_BYTES
 from services.ingest.adapters.callback_desk import DoorLimits
 from services.ingest.adapters.callback_door import CallbackDoor
+from services.ingest.adapters.connection_book import ConnectionLimits
 from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
 from services.ingest.adapters.http_server import door_config
 from services.ingest.adapters.link_door import LinkDoor
@@ -28,6 +29,7 @@ from services.ingest.adapters.request_body import BodyLimits
 from services.ingest.adapters.rpc_service import IngestRpc
 from services.ingest.adapters.short_way import ShortWay
 from services.ingest.adapters.sns_certificates import SnsCertificates
+from services.ingest.adapters.turns import TurnLimits
 from services.ingest.domain.link_token import LinkKeyring, parse_keys
 from services.ingest.log_events import LogEvent
 from services.ingest.providers.registry import check_accounts
@@ -164,8 +166,7 @@ async def _open_door(
         door,
         host=settings.ingest_http_host,
         port=settings.ingest_http_port,
-        connections_max=settings.ingest_connections_max,
-        request_timeout_s=settings.ingest_request_timeout_s,
+        limits=_connection_limits(settings),
         drain_s=max(1, int(settings.ingest_submit_timeout_s) + 1),
         short_way=ShortWay(door.desk, publisher),
     )
@@ -179,11 +180,27 @@ def _public_url(settings: IngestSettings) -> str:
     return settings.public_url or f"http://127.0.0.1:{settings.ingest_http_port}"
 
 
+def _connection_limits(settings: IngestSettings) -> ConnectionLimits:
+    return ConnectionLimits(
+        connections_max=settings.ingest_connections_max,
+        connections_per_address_max=settings.ingest_connections_per_address_max,
+        idle_timeout_s=settings.ingest_idle_timeout_s,
+        request_timeout_s=settings.ingest_request_timeout_s,
+        head_bytes_max=settings.ingest_head_bytes_max,
+        headers_max=settings.ingest_headers_max,
+    )
+
+
 def _door_limits(settings: IngestSettings) -> DoorLimits:
     return DoorLimits(
         body=BodyLimits(
             body_bytes_max=settings.ingest_body_bytes_max,
             bytes_in_flight_max=settings.ingest_bytes_in_flight_max,
+        ),
+        turn=TurnLimits(
+            turn_s=settings.ingest_turn_ms / 1000,
+            large_bodies_at_once_max=settings.ingest_large_bodies_at_once_max,
+            wait_s_max=settings.ingest_submit_timeout_s,
         ),
         requests_in_flight_max=settings.ingest_requests_in_flight_max,
         retry_after_s=settings.ingest_retry_after_s,

@@ -378,8 +378,8 @@ async def test_callbacks_in_flight_are_answered_before_the_door_closes(
 async def test_more_callbacks_than_can_be_worked_on_are_asked_to_come_again(
     broker: Broker, broker_settings: RuntimeSettings, accounts_file: str, nats_server: NatsServer
 ) -> None:
-    """Memory and waiting are bounded; the provider repeats what was not taken."""
-    async with _open(broker_settings, accounts_file, ingest_requests_in_flight_max=3) as door:
+    """Memory and waiting are bounded: one address of one account has a third, alone as it is."""
+    async with _open(broker_settings, accounts_file, ingest_requests_in_flight_max=9) as door:
         with _frozen(nats_server):
             posting = [asyncio.create_task(door.post(BODY)) for _ in range(3)]
             await _until_in_flight(3)

@@ -16,6 +16,7 @@ from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, serve_until_closed
 from services.ingest.adapters.callback_desk import DoorLimits
 from services.ingest.adapters.callback_door import CallbackDoor
+from services.ingest.adapters.connection_book import ConnectionLimits
 from services.ingest.adapters.http_server import door_config
 from services.ingest.adapters.request_body import BodyLimits
 from services.ingest.adapters.shared_message import Done
@@ -26,6 +27,9 @@ from tests.ingest.meta_bodies import NOW_US
 
 BODY_BYTES_MAX = 20_000
 _ANSWER = re.compile(rb"HTTP/1\.1 [2-5]")
+
+
+_CONNECTIONS = ConnectionLimits(request_timeout_s=0.2)
 
 
 class FixedClock:
@@ -143,18 +147,22 @@ class TwoDoors:
 
 
 @asynccontextmanager
-async def two_doors(**limits: Any) -> AsyncIterator[TwoDoors]:
+async def two_doors(
+    *, connections: ConnectionLimits = _CONNECTIONS, **limits: Any
+) -> AsyncIterator[TwoDoors]:
     """Open both; ``limits`` are those of the door."""
     scope = Scope()
     try:
-        short = await _open(scope, has_short=True, limits=limits)
-        long = await _open(scope, has_short=False, limits=limits)
+        short = await _open(scope, connections, has_short=True, limits=limits)
+        long = await _open(scope, connections, has_short=False, limits=limits)
         yield TwoDoors(short, long, limits)
     finally:
         await scope.close()
 
 
-async def _open(scope: Scope, *, has_short: bool, limits: dict[str, Any]) -> OneDoor:
+async def _open(
+    scope: Scope, connections: ConnectionLimits, *, has_short: bool, limits: dict[str, Any]
+) -> OneDoor:
     bare = Account(provider="meta", account="bare", tenant="demo")
     accounts = Accounts([bare, *(target.account for target in targets().values())])
     sink, book = KeepingSink(), Book()
@@ -171,8 +179,7 @@ async def _open(scope: Scope, *, has_short: bool, limits: dict[str, Any]) -> One
         door,
         host="127.0.0.1",
         port=0,
-        connections_max=100,
-        request_timeout_s=0.2,
+        limits=connections,
         drain_s=2,
         short_way=ShortWay(door.desk, sink) if has_short else None,
     )

@@ -16,6 +16,8 @@ from services.ingest.adapters.callback_headers import CallbackHeaders
 from services.ingest.adapters.door_replies import Reply, reply_of
 from services.ingest.adapters.request_body import BodyDesk, BodyLimits
 from services.ingest.adapters.seldom_log import SeldomLog
+from services.ingest.adapters.turns import TurnLimits, Turns
+from services.ingest.domain.fair_share import Load, Party, fits
 from services.ingest.domain.link_token import LinkKeyring
 from services.ingest.domain.times import AHEAD_S_MAX
 from services.ingest.log_events import LogEvent
@@ -42,14 +44,18 @@ _callback_bytes = QuickCounter(
 )
 _in_flight = metrics.gauge("ingest_requests_in_flight", "Callbacks worked on at this moment")
 _body_bytes = metrics.gauge("ingest_bytes_in_flight", "Bytes of bodies held at this moment")
+_waiting = metrics.gauge("ingest_callbacks_waiting", "Callbacks that wait for a turn of the door")
 
 PREFIX = "/callbacks/"
+# Addresses that called lately; beyond this, those that hold nothing are forgotten.
+_PARTIES_MAX = 20_000
 
 
 class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the door."""
 
     body: BodyLimits = BodyLimits()
+    turn: TurnLimits = TurnLimits()
     requests_in_flight_max: int = 2_000
     retry_after_s: int = 2
     signature_age_s_max: int = 0
@@ -61,6 +67,7 @@ class Doorway(msgspec.Struct, frozen=True, kw_only=True):
 
     account: Account
     provider: Provider
+    load: Load  # what the account holds of the door
     external_url: str  # without a query
     asking: AsksOutside | None  # the provider, if its callbacks make us ask outside
     parse: Parse  # reads on the short way
@@ -90,7 +97,9 @@ class CallbackDesk:
         self.limits = limits
         self.doors = doors
         self.bodies = BodyDesk(limits.body)
+        self.turns = Turns(limits.turn)
         self.requests_in_flight = 0
+        self._parties: dict[tuple[str, str], Party] = {}
         self._clock = clock
         self._link_keys = link_keys
         self._seldom = SeldomLog()
@@ -102,15 +111,45 @@ class CallbackDesk:
         }
         _in_flight.set_function(lambda: self.requests_in_flight)
         _body_bytes.set_function(lambda: self.bodies.bytes_in_flight)
+        _waiting.set_function(lambda: self.turns.waiting_count)
 
     def find(self, path: str) -> Doorway | None:
         """Return whose address ``path`` is; None if it is nobody's."""
         return self.doorways.get(path)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether as many callbacks are worked on as may be."""
-        return self.requests_in_flight >= self.limits.requests_in_flight_max
+    def party(self, doorway: Doorway, address: str) -> Party:
+        """Return what those of ``address`` who call for an account hold."""
+        key = doorway.external_url, address
+        party = self._parties.get(key)
+        if party is None:
+            if len(self._parties) >= _PARTIES_MAX:
+                kept = {name: one for name, one in self._parties.items() if not one.is_idle}
+                self._parties = kept
+            party = self._parties[key] = Party(doorway.load)
+        return party
+
+    def has_room(self, party: Party) -> bool:
+        """Say whether one more callback of the party's may be worked on."""
+        return fits(
+            1,
+            own=party.request_count,
+            account=party.account.request_count,
+            held=self.requests_in_flight,
+            total=self.limits.requests_in_flight_max,
+        )
+
+    def begin(self, party: Party) -> None:
+        """Note that a callback is worked on."""
+        party.request_count += 1
+        party.account.request_count += 1
+        self.requests_in_flight += 1
+
+    def end(self, party: Party, body_bytes: int) -> None:
+        """Note that it is not any more, and that its body is no longer held."""
+        party.request_count -= 1
+        party.account.request_count -= 1
+        self.requests_in_flight -= 1
+        self.bodies.let_go(party, body_bytes)
 
     def callback(
         self,
@@ -204,6 +243,7 @@ def _doorway(
     return Doorway(
         account=account,
         provider=provider,
+        load=Load(),
         external_url=external_url,
         asking=provider if is_outside_asked and isinstance(provider, AsksOutside) else None,
         parse=provider.parse_packed if isinstance(provider, PacksEvents) else provider.parse,

@@ -6,17 +6,28 @@ the long way, which every request can go; plain callbacks take the short one (`s
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
-from libs.runtime.accounts import Accounts
+from libs.runtime.accounts import Account, Accounts
 from libs.runtime.broker import BrokerUnavailable
 from libs.runtime.clock import Clock
 from services.ingest.adapters.callback_desk import PREFIX, CallbackDesk, DoorLimits, Doorway
 from services.ingest.adapters.door_replies import CLOSE, Reply, reply, reply_of
 from services.ingest.adapters.link_door import LinkDoor
 from services.ingest.adapters.request_body import BodyRefused, Receive, SenderLeft
-from services.ingest.providers.provider import Answer, Callback, Refused
-from services.ingest.record_callback import DoorBook, EventSink, record_callback
+from services.ingest.adapters.short_way import BODY_BYTES_MAX
+from services.ingest.adapters.turns import WaitedTooLong
+from services.ingest.domain.fair_share import Party
+from services.ingest.domain.reading import Reading
+from services.ingest.providers.provider import Answer, Callback, Provider, Refused
+from services.ingest.record_callback import (
+    DoorBook,
+    EventSink,
+    ReadCallback,
+    read_callback,
+    record_callback,
+)
 from services.ingest.record_outside_callback import Outside, record_outside_callback
 from services.ingest.wrap_links import LINKS_PATH
 
@@ -99,44 +110,77 @@ class CallbackDoor:
             said = reply_of(Answer(405), (b"allow", allow.encode()), CLOSE)
         elif len(scope["query_string"]) > QUERY_BYTES_MAX:
             said = reply_of(Answer(414), CLOSE)
-        elif self.desk.is_full:
-            said = self.desk.postponed(doorway, "requests_in_flight")
         else:
-            body, said = await self._take(scope, receive, doorway)
+            client = scope.get("client")
+            party = self.desk.party(doorway, client[0] if client else "")
+            if self.desk.has_room(party):
+                body, said = await self._take(scope, receive, doorway, party)
+            else:
+                said = self.desk.postponed(doorway, "requests_in_flight")
         if said is not None:
             self.desk.count(doorway, said.http_status, len(body), began)
         return said
 
     async def _take(
-        self, scope: MutableMapping[str, Any], receive: Receive, doorway: Doorway
+        self, scope: MutableMapping[str, Any], receive: Receive, doorway: Doorway, party: Party
     ) -> tuple[bytes, Reply | None]:
         """Return the body and what its sender hears; None if nobody is there to hear it."""
         desk = self.desk
         body = b""
-        desk.requests_in_flight += 1
+        desk.begin(party)
         try:
-            body = await desk.bodies.take(receive, scope["headers"])
+            body = await desk.bodies.take(receive, scope["headers"], party)
             query = scope["query_string"].decode("latin-1")
             callback = desk.callback(doorway, scope["method"], query, dict(scope["headers"]), body)
-            return body, desk.reply(doorway, await self._record(callback, doorway))
+            return body, desk.reply(doorway, await self._record_in_turn(callback, doorway, party))
         except BodyRefused as refused:
             if refused.http_status == 503:
                 return body, desk.postponed(doorway, "bytes_in_flight")
             return body, reply_of(Answer(refused.http_status), CLOSE)
         except BrokerUnavailable:
             return body, desk.postponed(doorway, "broker")
+        except WaitedTooLong:
+            return body, desk.postponed(doorway, "turn")
         except SenderLeft:
             return body, None
         except Exception as error:
             return body, desk.crashed(doorway, error)
         finally:
-            desk.bodies.give_back(body)
-            desk.requests_in_flight -= 1
+            desk.end(party, len(body))
 
-    async def _record(self, callback: Callback, doorway: Doorway) -> Answer | Refused:
+    async def _record_in_turn(
+        self, callback: Callback, doorway: Doorway, party: Party
+    ) -> Answer | Refused:
+        if len(callback.body) <= BODY_BYTES_MAX:
+            await self.desk.turns.small(party)
+            return await self._record(callback, doorway, partial(self._read, party, is_large=False))
+        async with self.desk.turns.large(party):
+            return await self._record(callback, doorway, partial(self._read, party, is_large=True))
+
+    async def _record(
+        self, callback: Callback, doorway: Doorway, read: ReadCallback
+    ) -> Answer | Refused:
         account, doors = doorway.account, self.desk.doors
         if doorway.asking is None or self._outside is None:
-            return await record_callback(callback, account, doorway.provider, self._events, doors)
+            return await record_callback(
+                callback, account, doorway.provider, self._events, doors, read=read
+            )
         return await record_outside_callback(
-            callback, account, doorway.asking, self._events, self._outside, doors
+            callback, account, doorway.asking, self._events, self._outside, doors, read=read
         )
+
+    def _read(
+        self,
+        party: Party,
+        callback: Callback,
+        account: Account,
+        provider: Provider,
+        *,
+        is_large: bool,
+    ) -> Answer | Refused | Reading:
+        """Read, and note for whom how long."""
+        began = time.perf_counter()
+        try:
+            return read_callback(callback, account, provider)
+        finally:
+            self.desk.turns.spent(party, began, is_large=is_large)

@@ -1,9 +1,11 @@
 """The door's server: uvicorn with a protocol of our own."""
 
+import math
 from typing import Any
 
 import uvicorn
 
+from services.ingest.adapters.connection_book import ConnectionBook, ConnectionLimits
 from services.ingest.adapters.door_protocol import DoorProtocol
 from services.ingest.adapters.short_way import ShortWay
 
@@ -13,8 +15,7 @@ def door_config(
     *,
     host: str,
     port: int,
-    connections_max: int,
-    request_timeout_s: float,
+    limits: ConnectionLimits,
     drain_s: int,
     short_way: ShortWay | None = None,
 ) -> uvicorn.Config:
@@ -22,7 +23,7 @@ def door_config(
     protocol = type(
         "BoundDoorProtocol",
         (DoorProtocol,),
-        {"request_timeout_s": request_timeout_s, "short_way": short_way},
+        {"limits": limits, "book": ConnectionBook(limits), "short_way": short_way},
     )
     return uvicorn.Config(
         app,
@@ -32,11 +33,15 @@ def door_config(
         ws="none",
         lifespan="off",
         log_config=None,
+        # Not a line for each request that is none: strangers would write the log.
+        log_level="error",
         access_log=False,
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        limit_concurrency=connections_max,
-        timeout_keep_alive=75,
+        # Ours know which ones yield; what is worked on at once is the desk's matter.
+        limit_concurrency=None,
+        # For the long way uvicorn has a timer of its own, in whole seconds.
+        timeout_keep_alive=math.ceil(limits.idle_timeout_s),
         timeout_graceful_shutdown=drain_s,
     )

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from services.ingest.domain.fair_share import Party, fits
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 # How much of a body that is refused for its size is still read, so that its sender reads our
@@ -39,8 +41,30 @@ class BodyDesk:
         self._limits = limits
         self.bytes_in_flight = 0
 
-    async def take(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Return the whole body; ``give_back`` its length when it is no longer held.
+    def hold(self, party: Party, byte_count: int) -> bool:
+        """Hold so much more of a body; False if that is more than the party's share."""
+        fit = fits(
+            byte_count,
+            own=party.byte_count,
+            account=party.account.byte_count,
+            held=self.bytes_in_flight,
+            total=self._limits.bytes_in_flight_max,
+        )
+        party.byte_count += byte_count
+        party.account.byte_count += byte_count
+        self.bytes_in_flight += byte_count
+        return fit
+
+    def let_go(self, party: Party, byte_count: int) -> None:
+        """Hold so much less."""
+        party.byte_count -= byte_count
+        party.account.byte_count -= byte_count
+        self.bytes_in_flight -= byte_count
+
+    async def take(
+        self, receive: Receive, headers: Iterable[tuple[bytes, bytes]], party: Party
+    ) -> bytes:
+        """Return the whole body; ``let_go`` its length when it is no longer held.
 
         Raises:
             BodyRefused: 413 too large, 503 too much is held already.
@@ -51,13 +75,9 @@ class BodyDesk:
             if not expects_continue:
                 await _discard(receive)
             raise BodyRefused(413)
-        return await self._read(receive)
+        return await self._read(receive, party)
 
-    def give_back(self, body: bytes) -> None:
-        """Say that ``body`` is no longer held."""
-        self.bytes_in_flight -= len(body)
-
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, party: Party) -> bytes:
         chunks: list[bytes] = []
         size = 0
         message: MutableMapping[str, Any] = {"more_body": True}
@@ -67,13 +87,13 @@ class BodyDesk:
                 chunk = _bytes_of(message)
                 chunks.append(chunk)
                 size += len(chunk)
-                self.bytes_in_flight += len(chunk)
+                fit = self.hold(party, len(chunk))
                 if size > self._limits.body_bytes_max:
                     raise BodyRefused(413)
-                if self.bytes_in_flight > self._limits.bytes_in_flight_max:
+                if not fit:
                     raise BodyRefused(503)
         except BaseException as error:
-            self.bytes_in_flight -= size
+            self.let_go(party, size)
             if isinstance(error, BodyRefused) and error.http_status == 413:
                 await _discard(receive, message)
             raise

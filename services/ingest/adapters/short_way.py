@@ -6,6 +6,7 @@ Who takes it and who does not is decided in `door_protocol.py`; what is answered
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
 from bluetick.v1.event_pb2 import EventBatch
@@ -14,6 +15,7 @@ from libs.runtime.broker import BrokerUnavailable
 from services.ingest.adapters.callback_desk import CallbackDesk, Doorway
 from services.ingest.adapters.door_replies import Reply
 from services.ingest.adapters.shared_message import Done
+from services.ingest.domain.fair_share import Party
 from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading
 from services.ingest.record_callback import note_stored, read_callback
@@ -38,15 +40,19 @@ class Sender(Protocol):
     def answer(self, said: Reply, doorway: Doorway) -> None:
         """Answer; called once for each callback, also when the sender has left meanwhile."""
 
+    @property
+    def has_left(self) -> bool:
+        """Whether nobody is there to be answered."""
+
 
 class ShortWay:
     """Takes callbacks whose bytes are all here."""
 
     def __init__(self, desk: CallbackDesk, events: SoonSink) -> None:
         """Answer as ``desk`` says, and store in ``events``."""
-        self._desk = desk
+        self.desk = desk
         self._events = events
-        self._bodies = desk.bodies
+        self._turns = desk.turns
         self._doorways = {
             path.encode(): doorway
             for path, doorway in desk.doorways.items()
@@ -62,20 +68,6 @@ class ShortWay:
         # What is escaped is none of our addresses as it stands.
         return self._doorways.get(url.partition(b"?")[0])
 
-    def hold(self, byte_count: int) -> bool:
-        """Hold so much more of a body; False if it is too much for all that is held."""
-        self._bodies.bytes_in_flight += byte_count
-        return self._bodies.bytes_in_flight <= self._desk.limits.body.bytes_in_flight_max
-
-    def let_go(self, byte_count: int) -> None:
-        """Hold so much less."""
-        self._bodies.bytes_in_flight -= byte_count
-
-    @property
-    def is_full(self) -> bool:
-        """Whether as many callbacks are worked on as may be."""
-        return self._desk.is_full
-
     def take(
         self,
         doorway: Doorway,
@@ -83,15 +75,48 @@ class ShortWay:
         headers: Mapping[bytes, bytes],
         body: bytes,
         sender: Sender,
+        party: Party,
     ) -> None:
-        """Prove, read and store a callback; its sender is answered now or when it is stored."""
-        taken = _Taken(self._desk, doorway, len(body), sender)
+        """Prove, read and store a callback, now or in a later turn.
+
+        Its sender is answered now or when it is stored.
+        """
+        taken = _Taken(self.desk, doorway, len(body), sender, party)
+        if self._turns.is_over:
+            work = partial(self._work_later, doorway, url, headers, body, taken)
+            self._turns.later(party, work)
+        else:
+            self._work(doorway, url, headers, body, taken)
+
+    def _work_later(
+        self,
+        doorway: Doorway,
+        url: bytes,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        taken: "_Taken",
+        is_in_time: bool,
+    ) -> None:
+        if is_in_time and not taken.is_left:
+            self._work(doorway, url, headers, body, taken)
+        else:
+            taken.end(self.desk.postponed(doorway, "turn"))
+
+    def _work(
+        self,
+        doorway: Doorway,
+        url: bytes,
+        headers: Mapping[bytes, bytes],
+        body: bytes,
+        taken: "_Taken",
+    ) -> None:
+        began = time.perf_counter()
         try:
             query = url.partition(b"?")[2].decode("latin-1") if b"?" in url else ""
-            callback = self._desk.callback(doorway, "POST", query, headers, body)
+            callback = self.desk.callback(doorway, "POST", query, headers, body)
             outcome = read_callback(callback, doorway.account, doorway.provider, doorway.parse)
             if not isinstance(outcome, Reading):
-                taken.end(self._desk.reply(doorway, outcome))
+                taken.end(self.desk.reply(doorway, outcome))
                 return
             taken.reading = outcome
             if outcome.is_empty:
@@ -101,25 +126,33 @@ class ShortWay:
             batch = None if outcome.is_all_packed else outcome.batch
             self._events.submit_soon(batch, taken.settled, outcome.packed)
         except Exception as error:
-            taken.end(self._desk.crashed(doorway, error))
+            taken.end(self.desk.crashed(doorway, error))
+        finally:
+            self._turns.spent(taken.party, began)
 
 
 class _Taken:
     """A callback that is worked on."""
 
-    __slots__ = ("_began", "_body_bytes", "_desk", "_doorway", "_sender", "reading")
+    __slots__ = ("_began", "_body_bytes", "_desk", "_doorway", "_sender", "party", "reading")
 
     reading: Reading
 
     def __init__(
-        self, desk: CallbackDesk, doorway: Doorway, body_bytes: int, sender: Sender
+        self, desk: CallbackDesk, doorway: Doorway, body_bytes: int, sender: Sender, party: Party
     ) -> None:
         self._began = time.perf_counter()
         self._desk = desk
         self._doorway = doorway
         self._body_bytes = body_bytes
         self._sender: Sender | None = sender
-        desk.requests_in_flight += 1
+        self.party = party
+        desk.begin(party)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody is there to be answered."""
+        return self._sender is None or self._sender.has_left
 
     def settled(self, error: BrokerUnavailable | None) -> None:
         """Let the sender hear whether it is stored."""
@@ -140,7 +173,6 @@ class _Taken:
         if sender is None:
             return
         desk = self._desk
-        desk.requests_in_flight -= 1
-        desk.bodies.bytes_in_flight -= self._body_bytes
+        desk.end(self.party, self._body_bytes)
         desk.count(self._doorway, said.http_status, self._body_bytes, self._began)
         sender.answer(said, self._doorway)
