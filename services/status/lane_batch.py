@@ -62,6 +62,11 @@ class Batch:
         self._parts: list[tuple[Call, Delivery]] = []
         self._calls: set[Call] = set()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was gathered."""
+        return not self._parts
+
     def accept(self, call: Call, delivery: Delivery) -> None:
         """Note a broker message of which a part was gathered."""
         self._parts.append((call, delivery))

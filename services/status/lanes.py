@@ -45,7 +45,7 @@ class Lanes:
             apply_events: applies what was gathered.
             outbox: says whether the broker takes changes.
             transactions: one for each lane.
-            events_max: events from which on a transaction waits for no further ones.
+            events_max: events from which on a transaction takes no further ones.
             linger_s: how long a transaction waits for company after the one before began.
         """
         self._outbox = outbox
@@ -115,6 +115,7 @@ class Lane:
         linger_s: float,
     ) -> None:
         self.open = Batch()
+        self._full: deque[Batch] = deque()
         self._apply_events = apply_events
         self._store = IsolateFaults(apply_events, transactions, number, lanes)
         self._events_max = events_max
@@ -126,6 +127,9 @@ class Lane:
     def accept(self, call: Call, delivery: Delivery) -> None:
         """Note that a part of a broker message has come into ``open``."""
         self.open.accept(call, delivery)
+        if self.open.gathered.event_count >= self._events_max:
+            self._full.append(self.open)
+            self.open = Batch()
         self._arrived.set()
 
     async def run(self) -> None:
@@ -134,8 +138,7 @@ class Lane:
             while True:
                 await self._arrived.wait()
                 await self._linger()
-                batch, self.open = self.open, Batch()
-                self._arrived.clear()
+                batch = self._take()
                 entries = await self._store.store(batch)
                 before = self._behind[-1] if self._behind else None
                 self._behind.append(asyncio.create_task(self._publish(before, batch, entries)))
@@ -144,11 +147,24 @@ class Lane:
         finally:
             await asyncio.gather(*self._behind, return_exceptions=True)
 
+    def _take(self) -> Batch:
+        """Return what the next transaction applies.
+
+        Of a backlog not all: while one transaction is PostgreSQL's work, another is ours.
+        """
+        if self._full:
+            batch = self._full.popleft()
+        else:
+            batch, self.open = self.open, Batch()
+        if not self._full and self.open.is_empty:
+            self._arrived.clear()
+        return batch
+
     async def _linger(self) -> None:
         """Wait for company under load; what comes first after a pause does not wait."""
         until_s = self._began_s + self._linger_s
         while (rest_s := until_s - time.monotonic()) > 0:
-            if self.open.gathered.event_count >= self._events_max:
+            if self._full:
                 break
             await asyncio.sleep(min(rest_s, self._linger_s / 8))
         self._began_s = time.monotonic()

@@ -56,7 +56,8 @@ class StatusSettings(RuntimeSettings):
         2_000,
         ge=1,
         le=100_000,
-        description="Events from which on a transaction waits for no further ones.",
+        description="Events from which on a transaction takes no further ones; one broker message "
+        "more than that at most. More of them at once, and PostgreSQL and we wait for each other.",
     )
     status_outbox_entries_max: int = Field(
         1_000,

@@ -53,11 +53,15 @@ async def open_lanes(database_url: str) -> AsyncIterator[OpenLanes]:
     """Opens lanes of a replica under test: ``open_lanes(bench, lanes=2)``."""
     async with AsyncExitStack() as stack:
 
-        def opened(bench: Bench, *, lanes: int = 2, lock_timeout_s: float = 0.3) -> Lanes:
+        def opened(
+            bench: Bench, *, lanes: int = 2, lock_timeout_s: float = 0.3, events_max: int = 2_000
+        ) -> Lanes:
             connections = [
                 a_connection(database_url, LANE_SESSION, lock_timeout_s) for _ in range(lanes)
             ]
-            made = Lanes(bench.use_case, bench.outbox, connections, linger_s=0.002)
+            made = Lanes(
+                bench.use_case, bench.outbox, connections, events_max=events_max, linger_s=0.002
+            )
             made.start()
             for connection in connections:
                 stack.push_async_callback(connection.close)

@@ -5,11 +5,13 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
 from bluetick.v1 import common_pb2 as words
+from bluetick.v1 import event_pb2
 
 from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker
 from libs.runtime.consumer import PullConsumer
@@ -50,7 +52,7 @@ async def test_replicas_with_lanes_end_in_the_same_rows(
     ]
 
     async def work(replica: Bench, seed: int) -> None:
-        opened = open_lanes(replica, lanes=lanes, lock_timeout_s=20.0)
+        opened = open_lanes(replica, lanes=lanes, lock_timeout_s=20.0, events_max=20)
         told = shuffled(events, seed)
         parts = [told[start : start + 7] for start in range(0, len(told), 7)]
         calls = [parts[start : start + 4] for start in range(0, len(parts), 4)]
@@ -68,6 +70,33 @@ async def test_replicas_with_lanes_end_in_the_same_rows(
     for _, image in (await others[0].images()).values():
         recounted.update(contribution(image))
     assert sum_of_deltas(changes) == recounted
+
+
+async def test_a_backlog_is_cut_into_transactions(
+    bench: Bench, open_lanes: OpenLanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much waits, a transaction takes little: else PostgreSQL and we work in turns."""
+    sizes = []
+    store = ApplyEvents.store
+
+    async def noting(
+        self: ApplyEvents, transactions: Transactions, gathered: Gathered, oldest_us: int
+    ) -> list[OutboxEntry]:
+        sizes.append(gathered.event_count)
+        return await store(self, transactions, gathered, oldest_us)
+
+    monkeypatch.setattr(ApplyEvents, "store", noting)
+    lanes = open_lanes(bench, lanes=1, events_max=10)
+    events = [builders.an_event(provider_message_id=f"wamid.{n}") for n in range(60)]
+    # The last one holds nothing but what is of no message; it is not forgotten behind full ones.
+    report = event_pb2.DoorReport(tenant_id="demo", report_id=b"r" * 16)
+    calls = [a_delivery(n, *events[n * 4 : n * 4 + 4]) for n in range(15)]
+    last = event_pb2.EventBatch(door_reports=[report]).SerializeToString()
+    await lanes.handle([*calls, replace(calls[0], data=last)])
+
+    assert sum(sizes) == 60
+    assert max(sizes) == 12
+    assert len(await bench.rows("SELECT 1 FROM status.messages")) == 60
 
 
 @asynccontextmanager
