@@ -9,6 +9,8 @@ from libs.runtime.rpc_errors import PermissionDenied, Unauthenticated
 TENANT = "x-bluetick-tenant"
 ROLE = "x-bluetick-role"
 REQUEST_ID = "x-bluetick-request-id"
+# Seconds after which the gateway ends a stream; the service ends it before, with its last words.
+STREAM_LIFE = "x-bluetick-stream-life-s"
 INTERNAL_TOKEN = "x-bluetick-internal-token"  # noqa: S105 a header's name
 
 
@@ -19,6 +21,7 @@ class Caller:
     tenant_id: str
     role: Role
     request_id: str
+    stream_life_s: float | None = None  # None: nobody says
 
     def require(self, role: Role) -> None:
         """Raise PermissionDenied unless the caller has ``role`` or more."""
@@ -42,4 +45,10 @@ def caller(context: Any) -> Caller:
     # An operator is of no tenant, and nobody else is of none.
     if bool(tenant_id) is (Role[role] is Role.OPERATOR):
         raise Unauthenticated("Call through the gateway, with an API key.")
-    return Caller(tenant_id or "", Role[role], metadata.get(REQUEST_ID, ""))
+    life = metadata.get(STREAM_LIFE)
+    return Caller(
+        tenant_id or "",
+        Role[role],
+        metadata.get(REQUEST_ID, ""),
+        float(life) if life is not None else None,
+    )

@@ -68,6 +68,13 @@ class FailedPrecondition(RpcError):
     reason = "FAILED_PRECONDITION"
 
 
+class OutOfRange(RpcError):
+    """What is asked for is no longer, or not yet, there. gRPC code: OUT_OF_RANGE."""
+
+    code = grpc.StatusCode.OUT_OF_RANGE
+    reason = "OUT_OF_RANGE"
+
+
 class Unauthenticated(RpcError):
     """No credential, or an unknown one. gRPC code: UNAUTHENTICATED."""
 

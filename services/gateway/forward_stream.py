@@ -8,6 +8,7 @@ import asyncio
 import random
 from typing import Any
 
+from libs.runtime.rpc_context import STREAM_LIFE
 from libs.runtime.rpc_errors import RpcError
 from libs.runtime.rpc_streams import ServerDraining
 from services.gateway.answer_error import StreamAged
@@ -76,13 +77,15 @@ class StreamForwarder:
         self._reception = reception
         self._upstreams = upstreams
         self._limits = limits
+        # The service ends the stream before we would, with its own last words.
+        self._life = ((STREAM_LIFE, f"{limits.stream_max_s:g}"),)
 
     async def forward(self, request: bytes, context: Any) -> None:
         """Forward a stream at the pace at which its caller reads."""
         reception = self._reception
         call = reception.begin(context)
         try:
-            metadata = await reception.admit(call, context)
+            metadata = await reception.admit(call, context) + self._life
             if reception.drain.is_draining:
                 raise ServerDraining
             timeout_s = timeout_of(context.time_remaining(), self._limits, is_stream=True)

@@ -31,4 +31,9 @@ LogEvent = Literal[
     # warning. The question how far the flow has come could not be answered; whoever asked keeps
     # the older answer. Fields: error.
     "progress.unanswered",
+    # info. The stream of changes cannot be read; it is tried again. Fields: error.
+    "changes.unreadable",
+    # error. A message on CHANGES is none of ours; who watches is not told of it. Fields: seq,
+    # payload_bytes.
+    "changes.undecodable",
 ]

@@ -28,3 +28,7 @@ REPORTS_MISSED = metrics.counter(
 MESSAGES_FORGOTTEN = metrics.counter(
     "status_messages_forgotten", "Messages removed that no sender had recorded in time"
 )
+WATCHES = metrics.gauge("status_watches", "Watches of changes that are open")
+CHANGES_WATCHED = metrics.counter(
+    "status_changes_watched", "Changes sent to those who watch, each as often as it was sent"
+)

@@ -114,6 +114,19 @@ class StatusSettings(RuntimeSettings):
         description="Hours after which an accepted message without any callback counts as silent "
         "in the health of callbacks, unless the caller says otherwise.",
     )
+    status_watch_heartbeat_s: float = Field(
+        15.0,
+        ge=0.1,
+        le=300,
+        description="Seconds without a change after which a watch of changes gets a sign of life.",
+    )
+    status_watch_kept_bytes_max: int = Field(
+        16 * 1024**2,
+        ge=1024**2,
+        le=1024**3,
+        description="Bytes of the end of CHANGES that are kept for those who watch there, all "
+        "tenants together; who is further behind reads from the broker on its own.",
+    )
     status_sweep_interval_s: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks for changes left behind."
     )

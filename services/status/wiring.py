@@ -31,6 +31,7 @@ from libs.runtime.rpc_server import RpcServer
 from libs.runtime.set_aside_shelf import SetAsideShelf
 from libs.runtime.settings import PREFIX
 from libs.runtime.sizes import CHANGE_BYTES_MAX
+from services.status.adapters.change_feed import ChangeFeed
 from services.status.adapters.due_rows import DueRows
 from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
 from services.status.adapters.health_rows import HealthRows
@@ -90,7 +91,11 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     apply_events = ApplyEvents(StatusTransactions(database), outbox, clock, rules)
     callbacks = _callback_rpc(settings, database, broker, clock, apply_events)
     snapshots = SnapshotRpc(SnapshotRows(database), clock)
-    messages = MessageRpc(MessageRows(database))  # type: ignore[abstract]
+    flow = FlowPositions(broker, database)
+    feed = await _open_feed(scope, settings, flow, clock)
+    messages = MessageRpc(  # type: ignore[abstract]
+        MessageRows(database), feed, heartbeat_s=settings.status_watch_heartbeat_s
+    )
     port = await _serve_rpc(scope, settings, messages, callbacks, snapshots)
     _sweep(scope, settings, outbox, clock)
     lanes = await _open_lanes(scope, settings, apply_events, outbox)
@@ -102,7 +107,7 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     _do_chores(scope, database, clock)
     silence = TellSilence(DueRows(database), apply_events, clock, rules.patience)
     run_chore(scope, "silence", partial(silence.keep_telling, scope.stopping))
-    await serve_progress(broker, FlowPositions(broker, database), clock)
+    await serve_progress(broker, flow, clock)
     settle(scope)
     gc.set_threshold(*_GC_THRESHOLDS)
     opened: LogEvent = "status.opened"
@@ -145,6 +150,18 @@ def _callback_rpc(
         replay_limit_s=settings.status_replay_limit_s,
         silent_after_h=settings.status_silent_after_h,
     )
+
+
+async def _open_feed(
+    scope: Scope, settings: StatusSettings, flow: FlowPositions, clock: Clock
+) -> ChangeFeed:
+    # A connection of its own: a week of changes that somebody reads again delays no event.
+    broker = await Broker.connect(settings, "status-watch")
+    scope.defer(broker.close)
+    feed = ChangeFeed(broker, flow, clock, kept_bytes_max=settings.status_watch_kept_bytes_max)
+    scope.defer(feed.close)
+    run_chore(scope, "watch_positions", partial(feed.keep_looking, scope.stopping))
+    return feed
 
 
 async def _serve_rpc(

@@ -12,6 +12,7 @@ from bluetick.v1 import message_service_pb2_grpc as rpc
 
 from libs.runtime.lifecycle import Scope
 from libs.runtime.rpc_connections import STREAM_MAX_S, server_options
+from libs.runtime.rpc_context import STREAM_LIFE
 from libs.runtime.rpc_server import RpcServer
 from services.gateway.settings import GatewaySettings
 from services.gateway.wiring import build
@@ -30,8 +31,10 @@ class _Watches(rpc.MessageServiceServicer):
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
+        self.life_s = ""  # as the gateway told it
 
-    async def WatchChanges(self, request: Any, _context: Any) -> AsyncIterator[Any]:
+    async def WatchChanges(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        self.life_s = dict(context.invocation_metadata()).get(STREAM_LIFE, "")
         is_pouring = request.cursor == "pour"
         number = 0 if is_pouring else int(request.cursor or "0")
         try:
@@ -113,7 +116,7 @@ async def _watch(channel: grpc.aio.Channel, after: str = "") -> tuple[list[int],
 
 
 async def test_a_stream_outlives_its_connections_and_ends_with_words_at_its_age(
-    channel: grpc.aio.Channel, life_s: float
+    channel: grpc.aio.Channel, life_s: float, service: _Service
 ) -> None:
     """A dashboard resumes after the last thing it saw, and misses and repeats nothing."""
     loop = asyncio.get_running_loop()
@@ -123,6 +126,7 @@ async def test_a_stream_outlives_its_connections_and_ends_with_words_at_its_age(
 
     assert loop.time() - start_time >= life_s
     assert (end.code, end.reason) == (grpc.StatusCode.UNAVAILABLE, "STREAM_AGED")
+    assert service.servicer.life_s == "3"
     assert end.info.metadata["life_s"] == "3"
     assert end.retry_s is not None
     assert 0 < end.retry_s <= 2

@@ -7,8 +7,11 @@ import pytest
 import pytest_asyncio
 
 from libs.runtime.broker import Broker
+from libs.runtime.clock import SystemClock
 from libs.runtime.database import Database
 from libs.testkit.clock import ManualClock
+from services.status.adapters.change_feed import ChangeFeed
+from services.status.adapters.flow_positions import FlowPositions
 from services.status.adapters.lane_connection import JANITOR_SESSION, LANE_SESSION
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.lanes import Lanes
@@ -69,3 +72,13 @@ async def open_lanes(database_url: str) -> AsyncIterator[OpenLanes]:
             return made
 
         yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def feed(broker: Broker, database: Database) -> AsyncIterator[ChangeFeed]:
+    """The stream of changes, as it is given to those who watch."""
+    opened = ChangeFeed(
+        broker, FlowPositions(broker, database), SystemClock(), kept_bytes_max=1024**2
+    )
+    yield opened
+    await opened.close()

@@ -25,6 +25,7 @@ from libs.runtime.database import Database
 from libs.runtime.lifecycle import Scope
 from libs.runtime.rpc_server import RpcServer
 from libs.testkit import builders
+from services.status.adapters.change_feed import ChangeFeed
 from services.status.adapters.readers import MessageRows
 from services.status.adapters.rpc_services import MessageRpc
 from services.status.get_message import HISTORY_MAX
@@ -44,12 +45,12 @@ def caller(role: str = "READER", tenant: str = builders.TENANT) -> list[tuple[st
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def channel(database: Database) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(database: Database, feed: ChangeFeed) -> AsyncIterator[grpc.aio.Channel]:
     scope = Scope()
     server = RpcServer(
         internal_token=TOKEN,
         services=[
-            (add_MessageServiceServicer_to_server, MessageRpc(MessageRows(database)), "m"),
+            (add_MessageServiceServicer_to_server, MessageRpc(MessageRows(database), feed), "m"),
             (add_IngestServiceServicer_to_server, a_callback_rpc(database), "i"),
         ],
     )

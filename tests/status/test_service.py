@@ -1,11 +1,12 @@
 """The service as a whole, wired as in production, on a real broker and database."""
 
 import asyncio
+import time
 
 import grpc
 from alembic import command
 from bluetick.v1 import common_pb2 as words
-from bluetick.v1.message_service_pb2 import GetMessageRequest
+from bluetick.v1.message_service_pb2 import GetMessageRequest, WatchChangesRequest
 from bluetick.v1.message_service_pb2_grpc import MessageServiceStub
 
 from libs.runtime import progress
@@ -32,11 +33,13 @@ async def test_the_wired_service_applies_answers_and_ends_cleanly(
         status_grpc_port=0,
         status_probe_host="127.0.0.1",
         status_probe_port=0,
+        status_watch_heartbeat_s=0.2,
     )
     scope = Scope()
     port = await build(scope, settings)
     batch = builders.a_batch(builders.a_registered(), builders.an_event())
     stored = batch.SerializeToString()
+    before = time.time()
     await broker.publish(EVENTS_SUBJECT, stored, msg_id="1", stream=EVENTS_STREAM)
 
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -49,13 +52,26 @@ async def test_the_wired_service_applies_answers_and_ends_cleanly(
                     break
                 except grpc.aio.AioRpcError:
                     await asyncio.sleep(0.05)
+        watched, until_s = [], 0.0
+        watch = stub.WatchChanges(from_time(before - 1), metadata=caller(), timeout=20)
+        while not (watched and until_s > before):
+            said = await watch.read()
+            watched += said.changes
+            until_s = max(until_s, said.complete_until_time.ToMicroseconds() / 1e6)
     told = progress.decode((await broker.client.request(progress.SUBJECT, b"", timeout=5)).data)
     async with asyncio.timeout(15):
         await scope.close()
 
     assert answer.message.state == words.MESSAGE_STATE_DELIVERED
     assert told.changes_seq == 1
+    assert [change.message_ref for change in watched] == ["ref-1"]
     assert not scope.failed
+
+
+def from_time(seconds: float) -> WatchChangesRequest:
+    request = WatchChangesRequest()
+    request.start_time.FromMicroseconds(int(seconds * 1e6))
+    return request
 
 
 async def test_the_migrations_make_exactly_the_tables_of_the_code(database_url: str) -> None:

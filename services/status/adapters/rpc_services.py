@@ -1,7 +1,9 @@
 """The gRPC doors of status. What it does not serve stays as generated: UNIMPLEMENTED."""
 
+import random
 from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import aclosing
+from typing import Any, Final
 
 from bluetick.v1.ingest_service_pb2 import (
     QUARANTINE_SHELF_SET_ASIDE,
@@ -13,7 +15,12 @@ from bluetick.v1.ingest_service_pb2 import (
     ReplayQuarantineResponse,
 )
 from bluetick.v1.ingest_service_pb2_grpc import IngestServiceServicer
-from bluetick.v1.message_service_pb2 import GetMessageRequest, GetMessageResponse
+from bluetick.v1.message_service_pb2 import (
+    GetMessageRequest,
+    GetMessageResponse,
+    WatchChangesRequest,
+    WatchChangesResponse,
+)
 from bluetick.v1.message_service_pb2_grpc import MessageServiceServicer
 from bluetick.v1.snapshot_service_pb2 import StreamSnapshotRequest, StreamSnapshotResponse
 from bluetick.v1.snapshot_service_pb2_grpc import SnapshotServiceServicer
@@ -21,6 +28,7 @@ from bluetick.v1.snapshot_service_pb2_grpc import SnapshotServiceServicer
 from libs.runtime.api_keys import Role
 from libs.runtime.clock import Clock
 from libs.runtime.rpc_context import caller
+from services.status import measures
 from services.status.get_callback_health import HealthReader, get_callback_health
 from services.status.get_message import MessageReader, get_message
 from services.status.list_quarantine import QuarantineReader, list_quarantine
@@ -28,16 +36,23 @@ from services.status.list_set_aside import SetAsideShelf, list_set_aside
 from services.status.replay_quarantine import ReplayQuarantine
 from services.status.replay_set_aside import replay_set_aside
 from services.status.stream_snapshot import SnapshotReader, stream_snapshot
+from services.status.watch_changes import Feed, watch_changes
 
 # Of the caller's deadline, what is left for the answer's way back.
 _MARGIN_S = 1.0
+# Of a stream whose end nobody has said.
+_LIFE_S: Final = 3_600.0
+# A stream ends so much before the gateway would end it; those that began together not together.
+_LAST_WORDS: Final = (0.90, 0.97)
 
 
 class MessageRpc(MessageServiceServicer):
     """MessageService: single messages."""
 
-    def __init__(self, reader: MessageReader) -> None:
+    def __init__(self, reader: MessageReader, feed: Feed, *, heartbeat_s: float = 15.0) -> None:
         self._reader = reader
+        self._feed = feed
+        self._heartbeat_s = heartbeat_s
 
     async def GetMessage(self, request: GetMessageRequest, context: Any) -> GetMessageResponse:
         """Return one message with its history; the address in clear for ADMIN only."""
@@ -50,6 +65,26 @@ class MessageRpc(MessageServiceServicer):
             is_address_shown=asking.role.may(Role.ADMIN),
         )
         return GetMessageResponse(message=message)
+
+    async def WatchChanges(
+        self, request: WatchChangesRequest, context: Any
+    ) -> AsyncIterator[WatchChangesResponse]:
+        """Stream changes of the caller's tenant; what names a person from SENDER on."""
+        asking = caller(context)
+        asking.require(Role.READER)
+        life_s = (asking.stream_life_s or _LIFE_S) * random.uniform(*_LAST_WORDS)  # noqa: S311
+        answers = watch_changes(
+            self._feed,
+            asking.tenant_id,
+            request,
+            is_whole=asking.role.may(Role.SENDER),
+            heartbeat_s=self._heartbeat_s,
+            life_s=life_s,
+        )
+        async with aclosing(answers):
+            async for answer in answers:
+                measures.CHANGES_WATCHED.inc(len(answer.changes))
+                yield answer
 
 
 class SnapshotRpc(SnapshotServiceServicer):

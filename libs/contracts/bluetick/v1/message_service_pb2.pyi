@@ -809,21 +809,28 @@ class ChangeFilter(_message.Message):
     IS_STATE_MOVED_ONLY_FIELD_NUMBER: _builtins.int
     IS_FINAL_ONLY_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    PROVIDERS_FIELD_NUMBER: _builtins.int
     is_state_moved_only: _builtins.bool
     """Only changes that moved the state."""
     is_final_only: _builtins.bool
-    """Only changes into a state that no report is expected to move: DROPPED, UNDELIVERED, READ."""
+    """Only moves into a state that no report is expected to move: DROPPED, UNDELIVERED, READ; on SMS,
+    where nothing tells of reading, DELIVERED as well.
+    """
     @_builtins.property
     def campaign_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Campaigns, at most 100; empty: of all."""
+        """Campaigns, at most 100, before or after the change; empty: all."""
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.MessageState.ValueType]:
-        """Into one of these states; empty: into any."""
+        """The state after the change is one of these, at most 10; empty: any."""
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Channel.ValueType]:
-        """Channels; empty: all."""
+        """Channels after the change, at most 10; empty: all."""
+
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Providers of the attempt that stands, at most 50; empty: all."""
 
     def __init__(
         self,
@@ -833,10 +840,11 @@ class ChangeFilter(_message.Message):
         is_state_moved_only: _builtins.bool = ...,
         is_final_only: _builtins.bool = ...,
         channels: _abc.Iterable[_common_pb2.Channel.ValueType] | None = ...,
+        providers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_ids", b"campaign_ids", "channels", b"channels", "is_final_only", b"is_final_only", "is_state_moved_only", b"is_state_moved_only", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_ids", b"campaign_ids", "channels", b"channels", "is_final_only", b"is_final_only", "is_state_moved_only", b"is_state_moved_only", "providers", b"providers", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -852,15 +860,27 @@ class WatchChangesRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     IS_COALESCING_FIELD_NUMBER: _builtins.int
     CHANGES_MAX_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """From an earlier answer; empty: from now."""
+    """From an earlier answer; empty: from `start_time`, or from now. OUT_OF_RANGE where the stream no
+    longer has what follows: CURSOR_EXPIRED, or CURSOR_OF_ANOTHER_STREAM after the stream was made
+    anew, each with `oldest_cursor` and `oldest_time` in its metadata.
+    """
     is_coalescing: _builtins.bool
     """Of several changes of one message that wait for a slow reader, send the last one only."""
     changes_max: _builtins.int
-    """Changes an answer, 1 to 1,000; 0: 100."""
+    """Changes an answer, 1 to 1,000; 0: 100. An answer holds 1 MiB at most, unless one change alone
+    is larger.
+    """
     @_builtins.property
     def filter(self) -> Global___ChangeFilter:
         """Filter."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Without a cursor: begin with what was stored at this time or later. Before the oldest that the
+        stream has: OUT_OF_RANGE, START_TIME_EXPIRED, with metadata as above.
+        """
 
     def __init__(
         self,
@@ -869,10 +889,11 @@ class WatchChangesRequest(_message.Message):
         filter: Global___ChangeFilter | None = ...,
         is_coalescing: _builtins.bool = ...,
         changes_max: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes_max", b"changes_max", "cursor", b"cursor", "filter", b"filter", "is_coalescing", b"is_coalescing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes_max", b"changes_max", "cursor", b"cursor", "filter", b"filter", "is_coalescing", b"is_coalescing", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -880,7 +901,7 @@ Global___WatchChangesRequest: _TypeAlias = WatchChangesRequest  # noqa: Y015
 
 @_typing.final
 class WatchChangesResponse(_message.Message):
-    """Changes, or a sign of life."""
+    """Changes, or a sign of life: one comes at once, and then whenever nothing came for 15 seconds."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -891,14 +912,17 @@ class WatchChangesResponse(_message.Message):
     cursor: _builtins.str
     """Where to go on behind this answer."""
     is_ending: _builtins.bool
-    """The stream ends now; go on with `cursor`."""
+    """The stream ends now, since it has lived as long as streams do; go on with `cursor`."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.MessageChanged]:
-        """The changes, in the order of `version` within a message. None: a sign of life."""
+        """The changes, at least once each, in the order in which they were published; of one message that
+        is the order of `version`, but for what a crash delayed. For READER without what names a person:
+        `contact_id`, `person_key`. None: a sign of life.
+        """
 
     @_builtins.property
     def complete_until_time(self) -> _timestamp_pb2.Timestamp:
-        """Everything stored before this time was sent."""
+        """Every change behind what was answered OK before this time was sent. Absent: not known."""
 
     def __init__(
         self,
