@@ -11,6 +11,7 @@ from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.change_view import BatchView
 from services.analytics.domain.folder import Folder
 from services.analytics.domain.frames import Frame, FrameBook
+from services.analytics.domain.lists.listed import Names, Wanted
 from services.analytics.domain.moves import Planner
 
 # Sums are made inside the event loop; reports are answered between two slices of this size.
@@ -109,6 +110,9 @@ class Resolver(Protocol):
     async def resolve(self, frames: Sequence[Frame]) -> None:
         """Give frames the numbers that stand for their dimensions."""
 
+    async def names(self, wanted: Mapping[CampaignName, Wanted]) -> Mapping[CampaignName, Names]:
+        """Return numbers of messages and values, those that had none given some and committed."""
+
 
 class FoldStore(Resolver, Protocol):
     """Where cells are kept."""
@@ -180,7 +184,8 @@ async def cells_of(folder: Folder, store: Resolver) -> dict[CampaignName, Cells]
     """Return the rows of a sum, all dimensions numbered."""
     if unresolved := folder.unresolved:
         await store.resolve(unresolved)
-    return folder.cells()
+    unnamed = folder.unnamed
+    return folder.cells(await store.names(unnamed) if unnamed else {})
 
 
 async def fold_built(

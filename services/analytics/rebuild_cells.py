@@ -10,6 +10,7 @@ import msgspec
 from libs.runtime.clock import Clock
 from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.frames import Frame
+from services.analytics.domain.lists.listed import Names, Wanted
 from services.analytics.domain.watermark import Watermark
 from services.analytics.fold_changes import Folding, cells_of
 
@@ -109,6 +110,9 @@ class GenerationStore(Protocol):
 
     async def resolve(self, frames: Sequence[Frame]) -> None:
         """See fold_changes.FoldStore.resolve."""
+
+    async def names(self, wanted: Mapping[CampaignName, Wanted]) -> Mapping[CampaignName, Names]:
+        """See fold_changes.FoldStore.names."""
 
     async def begin(self, tenant_id: str, now_us: int, *, is_from_scratch: bool) -> Building:
         """Begin a generation, or go on with the one that is being made."""

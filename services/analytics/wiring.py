@@ -5,9 +5,15 @@ from functools import partial
 from types import ModuleType
 
 import msgspec
-from bluetick.v1 import analytics_service_pb2, campaign_service_pb2, rebuild_service_pb2
+from bluetick.v1 import (
+    analytics_service_pb2,
+    campaign_service_pb2,
+    message_index_service_pb2,
+    rebuild_service_pb2,
+)
 from bluetick.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from bluetick.v1.campaign_service_pb2_grpc import add_CampaignServiceServicer_to_server
+from bluetick.v1.message_index_service_pb2_grpc import add_MessageIndexServiceServicer_to_server
 from bluetick.v1.rebuild_service_pb2_grpc import add_RebuildServiceServicer_to_server
 
 from libs.catalogue.standing import configure
@@ -36,6 +42,8 @@ from services.analytics.adapters.dictionary import Dictionary
 from services.analytics.adapters.flow_probe import DURABLE, BrokerFlowProbe
 from services.analytics.adapters.folded_sequences import FoldedSequences, StreamPlace
 from services.analytics.adapters.generation_store import Generations
+from services.analytics.adapters.list_rpc import MessageIndexRpc
+from services.analytics.adapters.list_store import ListStore
 from services.analytics.adapters.rebuild_rpc import RebuildRpc
 from services.analytics.adapters.report_store import PostgresReports
 from services.analytics.adapters.snapshot_client import StatusSnapshots
@@ -136,6 +144,11 @@ async def _serve_rpc(
                 add_CampaignServiceServicer_to_server,
                 CampaignRpc(campaigns, clock),  # type: ignore[abstract]
                 _name(campaign_service_pb2, "CampaignService"),
+            ),
+            (
+                add_MessageIndexServiceServicer_to_server,
+                MessageIndexRpc(ListStore(stores.reads), watermark, clock),
+                _name(message_index_service_pb2, "MessageIndexService"),
             ),
             (
                 add_RebuildServiceServicer_to_server,

@@ -67,6 +67,7 @@ def stories(draw: st.DrawFn) -> list[Step]:
             one = fact(
                 word, time_us, f"{number}.{at}", link=link, is_tap=kind == "TAPPED",
                 is_machine=is_machine, card_index=draw(st.integers(0, 1)),
+                button_id=f"tap-{link}" if kind == "TAPPED" else "",
             )  # fmt: skip
             facts = [*facts, one]
         # Most times stand still from one change to the next, as they do in life.
@@ -93,7 +94,7 @@ def _image(
         **(times if state == "READ" else times | {"read_time_us": 0}),
         is_recovered=draw(st.booleans()),
         failure_reason=draw(st.sampled_from([0, 7, 11, 22])),
-        failure_code=draw(st.sampled_from(["", "131049"])),
+        failure_code=draw(st.sampled_from(["", "131049", "131026"])),
         evidence_time_us=min(seen) if seen else 0,
         click_count=len(clicks),
         click_time_us=min(clicks, default=0),

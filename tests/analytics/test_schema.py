@@ -38,6 +38,8 @@ async def test_every_key_begins_with_the_tenant_and_the_campaign(database_url: s
     for family in FAMILIES:
         if family.member is not None:
             assert keys[family.name].pop(0) == family.member.name
+    assert keys["list_numbers"].pop(0) == "message_key"
+    assert keys["list_contacts"].pop(0) == "contact_key"
     assert all(columns[0] == "tenant_id" for columns in keys.values())
     assert {
         name for name, columns in keys.items() if columns[1:2] != ["campaign_id"]

@@ -14,6 +14,7 @@ from services.analytics.adapters.cell_statements import (
     turned,
     upsert,
 )
+from services.analytics.adapters.list_rows import ListRows
 from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
 from services.analytics.domain.families.family import MEMBER_BYTES, Family, Sums
@@ -104,6 +105,9 @@ class CellRows:
             await self._sum(add_sums(family), rows)
         if now_us is not None:
             await self._sum(_ADD_LEDGER, _ledger_rows(cells, grown, now_us))
+        await ListRows(self._connection, self._shard).add(
+            {name: one.lists for name, one in cells.items()}, generations
+        )
         names = sorted(
             (*name, key, *told)
             for name, one in cells.items()

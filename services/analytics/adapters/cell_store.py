@@ -16,9 +16,11 @@ from services.analytics.adapters.folded_sequences import (
     note_runs,
     note_set_aside,
 )
+from services.analytics.adapters.list_numbers import number_messages
 from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.frames import Frame
+from services.analytics.domain.lists.listed import Names, Wanted
 from services.analytics.domain.times import HOUR_US
 from services.analytics.fold_changes import BatchKey, Built, Incoming, Rejected, When, Work
 from services.analytics.settings import SHARDS
@@ -276,6 +278,15 @@ class CellStore:
     async def resolve(self, frames: Iterable[Frame]) -> None:
         """See fold_changes.FoldStore.resolve."""
         await self._dictionary.resolve(frames)
+
+    async def names(self, wanted: Mapping[CampaignName, Wanted]) -> Mapping[CampaignName, Names]:
+        """See fold_changes.FoldStore.names."""
+        keys = {name: one.keys for name, one in wanted.items()}
+        numbers = await number_messages(self._database, keys)
+        return {
+            name: Names(numbers[name], await self._dictionary.numbers_of(name, one.values))
+            for name, one in wanted.items()
+        }
 
     async def in_transaction(self, work: Work) -> int:
         """See fold_changes.FoldStore.in_transaction."""

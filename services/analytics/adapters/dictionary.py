@@ -21,6 +21,8 @@ from services.analytics.domain.dimensions import (
     dimension_key,
 )
 from services.analytics.domain.frames import Frame
+from services.analytics.domain.lists.listed import Value
+from services.analytics.domain.lists.terms import term
 
 # Attributes share the table: their names are the values of this "dimension", and the values of name
 # number n those of the "dimension" behind it by n.
@@ -124,6 +126,14 @@ class Dictionary:
                 _number(frame, stored[frame], campaign)
             campaign.forget()
 
+    async def numbers_of(self, name: tuple[str, str], values: set[Value]) -> dict[Value, int]:
+        """Return numbers of values of a campaign, 0 for those that no room is left for."""
+        campaign = self._campaign(name)
+        await self._learn_values(name, campaign, values)
+        found = {value: campaign.values[value] for value in values}
+        campaign.forget()
+        return found
+
     def _campaign(self, name: tuple[str, str]) -> _Campaign:
         known = self._campaigns.get(name)
         if known is None:
@@ -144,12 +154,12 @@ class Dictionary:
                 found = {(row[0], row[2]): row[1] for row in rows}
                 if len(found) < len(missing):
                     rows = await connection.fetch(_COUNTS, *name, sorted({d for d, _ in missing}))
-                    full = {row[0] for row in rows if row[1] >= _most(row[0])}
+                    full = {row[0] for row in rows if row[1] >= room_of(row[0])}
                     found |= {one: 0 for one in missing if one[0] in full and one not in found}
                 campaign.values.update(found)
                 missing = [one for one in missing if one not in found]
                 if missing:
-                    most = [_most(dimension) for dimension, _ in missing]
+                    most = [room_of(dimension) for dimension, _ in missing]
                     await connection.execute(_GIVE, *name, *turned(missing, 2), most)
 
     async def _learn_scopes(
@@ -179,7 +189,8 @@ class Dictionary:
                     await connection.execute(_GIVE_SCOPES, *name, last, *columns)
 
 
-def _most(dimension: int) -> int:
+def room_of(dimension: int) -> int:
+    """Return how many values of a dimension have a number of their own."""
     if dimension < ATTRIBUTE_NAMES:
         return VALUES_MAX
     return ATTRIBUTES_MAX if dimension == ATTRIBUTE_NAMES else ATTRIBUTE_VALUES_MAX
@@ -217,3 +228,11 @@ def _number(frame: Frame, stored: Dimensions, campaign: _Campaign) -> None:
         if (number := campaign.values[ATTRIBUTE_NAMES, key])
     )
     frame.attribute_ids = tuple(ids)
+    terms = [term(0, stored.channel)]
+    terms += [
+        term(at, 0 if value == OTHER else campaign.values[at, value])
+        for at, value in enumerate(stored)
+        if isinstance(value, str) and value
+    ]
+    terms += [term(ATTRIBUTE_NAMES + name, value) for name, value in frame.attribute_ids]
+    frame.terms = tuple(terms)

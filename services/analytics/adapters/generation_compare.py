@@ -44,6 +44,31 @@ def _ledger() -> str:
 
 
 _LEDGER = _ledger()
+# Lists: which messages are found, whatever the shards are that turned their bits. Told is how many
+# are found by one and not by the other.
+_LISTS = """
+    SELECT 'list_bits' AS list, campaign_id, term, chunk, 'messages' AS sum,
+      bit_count(coalesce(shown, zero) & ~coalesce(built, zero)) AS shown,
+      bit_count(coalesce(built, zero) & ~coalesce(shown, zero)) AS built
+    FROM (
+      SELECT campaign_id, term, chunk, bit_xor(bits # bits) AS zero,
+        bit_xor(bits) FILTER (WHERE generation = $2) AS shown,
+        bit_xor(bits) FILTER (WHERE generation = $3) AS built
+      FROM analytics.list_bits WHERE tenant_id = $1 AND generation IN ($2, $3)
+      GROUP BY campaign_id, term, chunk
+    ) cell WHERE coalesce(shown, zero) <> coalesce(built, zero)
+    ORDER BY campaign_id, term, chunk LIMIT $4
+"""
+_ACTS = """
+    SELECT 'list_acts' AS list, campaign_id, term, number, 'acts' AS sum, shown, built FROM (
+      SELECT campaign_id, term, number,
+        coalesce(sum(acts) FILTER (WHERE generation = $2), 0)::bigint AS shown,
+        coalesce(sum(acts) FILTER (WHERE generation = $3), 0)::bigint AS built
+      FROM analytics.list_acts WHERE tenant_id = $1 AND generation IN ($2, $3)
+      GROUP BY campaign_id, term, number
+    ) cell WHERE shown <> built
+    ORDER BY campaign_id, term, number LIMIT $4
+"""
 
 
 async def ledger_of_switch(
@@ -80,6 +105,13 @@ async def compare(
                 values.append(now_us - (family.kept_h - 1) * HOUR_US)
             for row in await connection.fetch(statement, *values, timeout=None):
                 differences += _of_row(table, columns, family, row)
+    for statement, columns in ((_LISTS, ("term", "chunk")), (_ACTS, ("term", "number"))):
+        limit = differences_max + 1
+        asked = tenant_id, building.shown, building.generation, limit
+        for row in await connection.fetch(statement, *asked, timeout=None):
+            table, key = row["list"], tuple(f"{name}={row[name]}" for name in columns)
+            place = table, row["campaign_id"], key, row["sum"]
+            differences.append(Difference(*place, row["shown"], row["built"]))
     return Compared(len(differences), differences[:differences_max])
 
 

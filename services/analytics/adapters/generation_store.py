@@ -7,10 +7,12 @@ from libs.runtime.database import Database
 from services.analytics.adapters.cell_statements import turned
 from services.analytics.adapters.cell_store import FIRST_GENERATION, CellStore
 from services.analytics.adapters.generation_compare import compare, ledger_of_switch
+from services.analytics.adapters.list_rows import LIST_TABLES
 from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.change_view import ChangeView
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.frames import Frame
+from services.analytics.domain.lists.listed import Names, Wanted
 from services.analytics.fold_changes import Built, Folding, When, cells_of, fold_built
 from services.analytics.rebuild_cells import AnotherRebuild, Building, Compared, Page
 
@@ -84,6 +86,10 @@ class Generations:
     async def resolve(self, frames: Sequence[Frame]) -> None:
         """See rebuild_cells.GenerationStore.resolve."""
         await self._cells.resolve(frames)
+
+    async def names(self, wanted: Mapping[CampaignName, Wanted]) -> Mapping[CampaignName, Names]:
+        """See rebuild_cells.GenerationStore.names."""
+        return await self._cells.names(wanted)
 
     async def begin(self, tenant_id: str, now_us: int, *, is_from_scratch: bool) -> Building:
         """See rebuild_cells.GenerationStore.begin."""
@@ -194,6 +200,7 @@ class Generations:
     async def clean(self, tenant_id: str, pages_max: int) -> AsyncIterator[int]:
         """See rebuild_cells.GenerationStore.clean. Goes through each table once, from its start."""
         tables = ["built_versions", "early_changes", "postponed_cells"]
+        tables += LIST_TABLES
         for family in self._families:
             tables += [family.name] if family.member is None else [family.name, family.sizes]
         for table in tables:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.dialects.postgresql import dialect
-from sqlalchemy.schema import CreateColumn, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 
 def make_family_tables(connection: Connection, tables: Iterable[Table]) -> None:
@@ -17,6 +17,8 @@ def make_family_tables(connection: Connection, tables: Iterable[Table]) -> None:
     for table in tables:
         if not inspector.has_table(table.name, schema=table.schema):
             connection.execute(CreateTable(table))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index))
             continue
         known = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
         for column in table.columns:

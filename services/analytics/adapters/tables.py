@@ -20,11 +20,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.postgresql import BIT
 
-from services.analytics.adapters.family_tables import WORD, family_tables, key_column
+from services.analytics.adapters.family_tables import WORD, cell_key, family_tables, key_column
 from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
 from services.analytics.domain.dimensions import NAMES
 from services.analytics.domain.families.registry import FAMILIES
+from services.analytics.domain.lists.listed import CHUNK
 
 SCHEMA = "analytics"
 
@@ -56,6 +58,63 @@ ledger = Table(
     ),
 )
 FAMILY_TABLES.append(ledger)
+
+# Lists of messages. Who is found by a term, in the order of numbers: bits that each shard turned
+# round, which count modulo two. See docs/adr/0015-lists-are-bits-folded-with-the-counters.md.
+list_bits = Table(
+    "list_bits",
+    metadata,
+    *cell_key(),
+    key_column("term", Integer()),
+    key_column("chunk", Integer()),
+    key_column("shard", SmallInteger()),
+    Column("bits", BIT(CHUNK), nullable=False),
+    # A bit moves and the row is written anew: on its page, while that has room.
+    postgresql_with={"fillfactor": "70"},
+)
+
+# Acts on messages by link, button and card: a message is found by one while there are any.
+list_acts = Table(
+    "list_acts",
+    metadata,
+    *cell_key(),
+    key_column("term", Integer()),
+    key_column("number", Integer()),
+    Column("acts", Integer, nullable=False),
+)
+
+# Messages of a person, as the sender names it: a hash of 16 bytes.
+list_contacts = Table(
+    "list_contacts",
+    metadata,
+    key_column("contact_key", LargeBinary()),
+    *cell_key(),
+    key_column("number", Integer()),
+    Column("messages", SmallInteger, nullable=False),
+)
+
+# The number of each message in the lists of its campaign: given once, whatever is rebuilt.
+list_numbers = Table(
+    "list_numbers",
+    metadata,
+    key_column("message_key", LargeBinary()),
+    key_column("tenant_id", WORD),
+    key_column("campaign_id", WORD),
+    Column("number", Integer, nullable=False),
+    Index(
+        None, "tenant_id", "campaign_id", "number", unique=True, postgresql_include=["message_key"]
+    ),
+)
+
+# The last number given out in each campaign.
+list_ends = Table(
+    "list_ends",
+    metadata,
+    key_column("tenant_id", WORD),
+    key_column("campaign_id", WORD),
+    Column("number", Integer, nullable=False),
+)
+FAMILY_TABLES += [list_bits, list_acts, list_contacts, list_numbers, list_ends]
 
 # The dictionary: values that a campaign's numbers are broken down by, numbered as they first came.
 dimension_values = Table(

@@ -8,6 +8,7 @@ import msgspec
 
 from services.analytics.domain.families.family import Family, Key, Sums
 from services.analytics.domain.links import LinkName
+from services.analytics.domain.lists.listed import Lists
 
 Row = list[int]
 # (tenant, campaign)
@@ -26,11 +27,13 @@ class Cells(msgspec.Struct):
     causes: dict[int, Row]
     # Link -> what it is called.
     link_names: dict[bytes, LinkName]
+    # What moves in the lists of its messages.
+    lists: Lists
 
     @classmethod
     def empty(cls) -> "Cells":
         """Return no rows."""
-        return cls({}, {}, {}, {})
+        return cls({}, {}, {}, {}, Lists.empty())
 
     def add(self, family: Family, cause: int, key: Key, sums: Iterable[int], times: int) -> None:
         """Add ``times`` the sums at a place of a family."""
@@ -56,6 +59,7 @@ class Cells(msgspec.Struct):
             {cause: families for cause, families in sets.items() if families},
             {cause: row for cause, row in self.causes.items() if any(row)},
             self.link_names,
+            self.lists.without_zeros(),
         )
 
     def packed(self) -> bytes:
@@ -66,13 +70,13 @@ class Cells(msgspec.Struct):
             for cause, families in self.sets.items()
             for name, rows in families.items()
         ]
-        parts = sums, sets, list(self.causes.items()), list(self.link_names.items())
-        return msgspec.msgpack.encode(parts)
+        causes, names = list(self.causes.items()), list(self.link_names.items())
+        return msgspec.msgpack.encode((sums, sets, causes, names, self.lists.packed()))
 
     @classmethod
     def unpacked(cls, data: bytes) -> "Cells":
         """Return what was packed."""
-        sums, sets, causes, names = msgspec.msgpack.decode(data)
+        sums, sets, causes, names, lists = msgspec.msgpack.decode(data)
         cells = cls.empty()
         for name, rows in sums:
             cells.sums[name] = {tuple(key): row for key, row in rows}
@@ -81,12 +85,14 @@ class Cells(msgspec.Struct):
             families[name] = {tuple(key): tuple(row) for key, row in rows}
         cells.causes.update(causes)
         cells.link_names.update((key, LinkName(*told)) for key, told in names)
+        cells.lists = Lists.unpacked(lists)
         return cells
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.sums or self.sets or self.causes or self.link_names)
+        has_sums = self.sums or self.sets or self.causes or self.link_names
+        return not has_sums and self.lists.is_empty
 
 
 RowT = TypeVar("RowT", Row, Sums)

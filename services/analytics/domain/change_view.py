@@ -22,7 +22,7 @@ IMAGE_FIELDS = (
     "complain_time_us", "machine_click_count", "human_click_time_us", "scope", "attributes",
     "human_read_time_us", "machine_read_count", "opted_out_before_time_us",
     "complained_before_time_us", "person_key", "tapped_button_ids", "reached_goals",
-    "cohort_time_us", "attempt_count",
+    "cohort_time_us", "attempt_count", "contact_id",
 )  # fmt: skip
 _FIELDS = {
     _IMAGE: (change_pb2.MessageImage.DESCRIPTOR, IMAGE_FIELDS),

@@ -5,7 +5,7 @@ shapes; each change then looks at the times that matter and counts how often eac
 where.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -22,6 +22,7 @@ from services.analytics.domain.families.family import (
 )
 from services.analytics.domain.frames import Frame, FrameBook, Seen, person_of
 from services.analytics.domain.links import joined, link_key, name_of
+from services.analytics.domain.lists.listed import Listed, Names, Wanted
 from services.analytics.domain.moves import Plan, Planner, vector_of
 from services.analytics.domain.places import (
     Members,
@@ -154,20 +155,41 @@ class Folder:
         self._put(now, plan, None, message.image)
         people = now.people.setdefault(plan.number, (plan, []))
         people[1].append(person_of(message.image, message.message_key))
+        now.listed.move(message.image, message.message_key, +1)
+        _turn(now.listed, plan, message.message_key)
         seen = Seen(message.image, now.frame, person_of(message.image, message.message_key))
         self._count(plan, None, None, now, seen)
         for data in message.facts:
-            self._add_act(now, seen, MessageFact.FromString(data), +1)
+            self._add_act(now, seen, MessageFact.FromString(data), +1, message.message_key)
 
     @property
     def unresolved(self) -> list[Frame]:
         """Frames that the dictionary has yet to give numbers to, before ``cells`` is asked."""
         return [place.frame for place in self._places.values() if not place.frame.is_resolved]
 
-    def cells(self) -> dict[CampaignName, Cells]:
-        """Return the rows of each campaign. To be called once, when nothing more is added."""
+    @property
+    def unnamed(self) -> dict[CampaignName, Wanted]:
+        """What lists need numbers for, before ``cells`` is asked."""
+        wanted: dict[CampaignName, Wanted] = {}
+        for place in self._places.values():
+            name = place.frame.tenant_id, place.frame.campaign_id
+            one = wanted.get(name)
+            if one is None:
+                one = wanted[name] = Wanted(set(), set())
+            place.listed.want(one)
+        return {name: one for name, one in wanted.items() if one.keys}
+
+    def cells(self, names: Mapping[CampaignName, Names] | None = None) -> dict[CampaignName, Cells]:
+        """Return the rows of each campaign. To be called once, when nothing more is added.
+
+        Args:
+            names: what stands for what is ``unnamed``; None: the rows of lists are left out.
+        """
         for place in self._places.values():
             self._unfold(place)
+            name = place.frame.tenant_id, place.frame.campaign_id
+            if names is not None and (known := names.get(name)) is not None:
+                place.listed.add_to(self._cells_of(name).lists, place.frame.terms, known)
         for (name, cause), families in self._members.items():
             sets = self._cells_of(name).sets.setdefault(cause, {})
             for family, rows in families.items():
@@ -203,6 +225,10 @@ class Folder:
         """Move a message from one shape to another under the same dimensions."""
         is_same_person = old.person_key == new.person_key
         place.versions += 1
+        listed = place.listed
+        if plan.turned:
+            _turn(listed, plan, change.message_key)
+        listed.change(old, new, change.message_key)
         if plan.is_still and is_same_person and _is_at_rest(plan, old, new):
             return
         self._put(place, plan, old, new)
@@ -240,6 +266,8 @@ class Folder:
             old, new = (image, None) if sign < 0 else (None, image)
             self._put(place, plan, old, new)
             place.versions += sign * (version if sign > 0 else version - 1)
+            place.listed.move(image, change.message_key, sign)
+            _turn(place.listed, plan, change.message_key)
             if plan.moves_people:
                 people = place.people.setdefault(plan.number, (plan, []))
                 people[1].append(person_of(image, change.message_key))
@@ -306,11 +334,14 @@ class Folder:
         for data in change.facts:
             act = MessageFact.FromString(data)
             if (act.is_repeated or act.is_retracted) and was is not None and before is not None:
-                self._add_act(was, before, act, -1)
+                self._add_act(was, before, act, -1, change.message_key)
             if not act.is_retracted and now is not None and after is not None:
-                self._add_act(now, after, act, +1)
+                self._add_act(now, after, act, +1, change.message_key)
 
-    def _add_act(self, place: Place, seen: Seen, act: MessageFact, sign: int) -> None:
+    def _add_act(
+        self, place: Place, seen: Seen, act: MessageFact, sign: int, message_key: bytes
+    ) -> None:
+        place.listed.act(act, message_key, sign)
         minute = act.occur_time_us // MINUTE_US
         for index in acts_of(act):
             vector = vector_of(((index, 1),))
@@ -351,6 +382,14 @@ class Folder:
         causes = cells.causes
         for (_, vector), n in place.cohort.items():
             add_vector(causes, place.cause, vector, n)
+
+
+def _turn(listed: Listed, plan: Plan, message_key: bytes) -> None:
+    """Turn the terms round that a move moves."""
+    moved = listed.moved.get(plan.number)
+    if moved is None:
+        moved = listed.moved[plan.number] = plan.turned, []
+    moved[1].append(message_key)
 
 
 def _seen(place: Place | None, image: Any, change: Any) -> Seen | None:

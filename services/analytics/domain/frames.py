@@ -22,6 +22,7 @@ class Frame:
 
     __slots__ = (
         "attribute_ids", "attributes", "campaign_id", "dimensions", "scope_id", "tenant_id",
+        "terms",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +41,8 @@ class Frame:
         # (number of the name, number of the value); shorter than ``attributes`` where the campaign
         # has no room for a name.
         self.attribute_ids: tuple[tuple[int, int], ...] | None = None
+        # What its messages are found by in lists.
+        self.terms: tuple[int, ...] = ()
 
     @property
     def is_resolved(self) -> bool:

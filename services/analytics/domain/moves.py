@@ -8,6 +8,7 @@ import msgspec
 
 from services.analytics.domain.counters import STORED, Moment
 from services.analytics.domain.families.family import Counted, Family, Shaped, Sums
+from services.analytics.domain.lists.marks import marks_of
 from services.analytics.domain.shape import TIME_OF, Counts, ReadTime, Shape, counts_of
 
 
@@ -63,6 +64,8 @@ class Plan(msgspec.Struct, frozen=True):
     # Some set gains or loses the person.
     moves_people: bool
     number: int
+    # Terms of lists that find the message after and did not before, or the other way round.
+    turned: frozenset[int]
 
 
 _FIELD_OF = {
@@ -147,4 +150,5 @@ class Planner:
             before == after and not counted and all(one.difference is None for one in shaped),
             any(one.difference is not None for one in shaped),
             next(self._numbers),
+            marks_of(old) ^ marks_of(new),
         )

@@ -8,6 +8,7 @@ from typing import Any
 from services.analytics.domain.counters import STORED
 from services.analytics.domain.families.family import Key, Sums
 from services.analytics.domain.frames import Frame
+from services.analytics.domain.lists.listed import Listed
 from services.analytics.domain.moves import Plan, Vector
 
 # Family name -> key -> sums, of one campaign and cause.
@@ -17,7 +18,7 @@ Members = dict[str, dict[Key, Sums]]
 class Place:
     """Sums under one frame and for one cause."""
 
-    __slots__ = ("cause", "cohort", "event", "frame", "members", "people", "versions")
+    __slots__ = ("cause", "cohort", "event", "frame", "listed", "members", "people", "versions")
 
     def __init__(self, frame: Frame, cause: int, members: Members) -> None:
         self.frame = frame
@@ -30,6 +31,7 @@ class Place:
         self.people: dict[int, tuple[Plan, list[bytes]]] = {}
         self.versions = 0
         self.members = members
+        self.listed = Listed()
 
 
 def add_vector(rows: dict[Any, list[int]], key: Any, vector: Vector, n: int) -> None:

@@ -3,6 +3,7 @@
 isort:skip_file
 Single messages and their history."""
 
+from bluetick.v1 import analytics_service_pb2 as _analytics_service_pb2
 from bluetick.v1 import change_pb2 as _change_pb2
 from bluetick.v1 import common_pb2 as _common_pb2
 from bluetick.v1 import event_pb2 as _event_pb2
@@ -547,7 +548,7 @@ Global___AttributeFilter: _TypeAlias = AttributeFilter  # noqa: Y015
 @_typing.final
 class MessageFilter(_message.Message):
     """What messages behind a number have in common. All fields that are set must hold; a list holds when
-    one of its values does.
+    one of its values does. What each can and cannot find is in docs/lists.md.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -569,16 +570,20 @@ class MessageFilter(_message.Message):
     CONTACT_ID_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_MIN_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
-    """Name of a counter ("delivered"): messages that it counts."""
+    """Name of a counter ("delivered", in either case): messages that it counts. Of a counter of acts
+    ("clicks"), messages with at least one; of a counter of people, their messages.
+    """
     provider_code: _builtins.str
-    """Failure code, as the provider wrote it."""
+    """Failure code, as the provider wrote it. Without `states` and `metric`: as `reasons`."""
     link_id: _builtins.str
-    """A click on this link."""
+    """A click on this link: the sender's id of it, else its URL."""
     button_id: _builtins.str
     """A tap on this button or list choice."""
     card_index: _builtins.int
-    """An act on this carousel card, from 1; 0: any."""
+    """An act on this carousel card, from 1 to 200; with `link_id` or `button_id`, that act. 0: any."""
     variant: _builtins.str
     """Variant of an A/B test."""
     flow_id: _builtins.str
@@ -592,16 +597,18 @@ class MessageFilter(_message.Message):
     country: _builtins.str
     """ISO 3166-1 alpha-2 country of the address."""
     contact_id: _builtins.str
-    """The person, as the sender names it."""
+    """The person, as the sender names it; with at most 10,000 messages in the campaign."""
     provider: _builtins.str
-    """Provider of an attempt."""
+    """Provider of the attempt that stands."""
+    attempt_count_min: _builtins.int
+    """Attempts to get it to the person, at least so many, from 1 to 5; 0: any number."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.MessageState.ValueType]:
         """States; at most 10."""
 
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.FailureReason.ValueType]:
-        """Failure reasons; at most 30."""
+        """Failure reasons; at most 30. Without `states` and `metric`: of messages that stand failed."""
 
     @_builtins.property
     def attribute(self) -> Global___AttributeFilter:
@@ -609,7 +616,13 @@ class MessageFilter(_message.Message):
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Channel.ValueType]:
-        """Channels; at most 10."""
+        """Channels of the attempt that stands; at most 10."""
+
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[_analytics_service_pb2.DimensionFilter]:
+        """Any dimensions of reports; at most 20. Empty text: messages without a value. "(other)": those
+        whose value came when the campaign had no room for further ones, as in reports.
+        """
 
     def __init__(
         self,
@@ -631,10 +644,12 @@ class MessageFilter(_message.Message):
         contact_id: _builtins.str = ...,
         channels: _abc.Iterable[_common_pb2.Channel.ValueType] | None = ...,
         provider: _builtins.str = ...,
+        attempt_count_min: _builtins.int = ...,
+        dimensions: _abc.Iterable[_analytics_service_pb2.DimensionFilter] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "branch_id", b"branch_id", "button_id", b"button_id", "card_index", b"card_index", "channels", b"channels", "contact_id", b"contact_id", "country", b"country", "flow_id", b"flow_id", "link_id", b"link_id", "metric", b"metric", "provider", b"provider", "provider_code", b"provider_code", "reasons", b"reasons", "segment", b"segment", "states", b"states", "step_id", b"step_id", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count_min", b"attempt_count_min", "attribute", b"attribute", "branch_id", b"branch_id", "button_id", b"button_id", "card_index", b"card_index", "channels", b"channels", "contact_id", b"contact_id", "country", b"country", "dimensions", b"dimensions", "flow_id", b"flow_id", "link_id", b"link_id", "metric", b"metric", "provider", b"provider", "provider_code", b"provider_code", "reasons", b"reasons", "segment", b"segment", "states", b"states", "step_id", b"step_id", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -651,7 +666,7 @@ class ListMessagesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     campaign_id: _builtins.str
-    """Campaign."""
+    """Campaign; required."""
     page_size: _builtins.int
     """Messages a page, at most 1,000; 0: 100."""
     page_token: _builtins.str
@@ -678,7 +693,7 @@ Global___ListMessagesRequest: _TypeAlias = ListMessagesRequest  # noqa: Y015
 
 @_typing.final
 class ListMessagesResponse(_message.Message):
-    """A page of messages."""
+    """A page of messages, in the order in which they came into the campaign, which never moves."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -690,18 +705,20 @@ class ListMessagesResponse(_message.Message):
     next_page_token: _builtins.str
     """Empty on the last page."""
     total_count: _builtins.int
-    """Messages on all pages together."""
+    """Messages that matched when the first page was read: what the report counts at its watermark."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
-        """The messages, without history."""
+        """The messages as they stand now, without history, attempts and parts."""
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was read."""
+        """When the messages were counted."""
 
     @_builtins.property
     def complete_until_time(self) -> _timestamp_pb2.Timestamp:
-        """Everything answered OK before this time is included; later things may be. Absent: not known."""
+        """Everything answered OK before this time is in `total_count`; later things may be. Absent: not
+        known.
+        """
 
     def __init__(
         self,
