@@ -39,6 +39,10 @@ Some failures ask for an act that no reason names. They carry a topic beside the
 | `payment` | pay the provider: nothing goes out until then |
 | `window_closed` | send a template: the person has not written for a day |
 | `not_on_whatsapp` | use another channel |
+| `complaint` | leave the person out from now on: they had complained before |
+
+A failure with `opt_out` or `complaint` counts as `opted_out_before` or `complained_before`: the
+person had said no before this message, which is no effect of it.
 
 A code may also stand for more than one reason. `GetFailureReasons` counts it under the likeliest
 and names the others with the case in which they hold.

@@ -38,6 +38,7 @@ TOPICS: dict[str, int] = {
     "payment": pb.FAILURE_TOPIC_PAYMENT,
     "window_closed": pb.FAILURE_TOPIC_WINDOW_CLOSED,
     "not_on_whatsapp": pb.FAILURE_TOPIC_NOT_ON_WHATSAPP,
+    "complaint": pb.FAILURE_TOPIC_COMPLAINT,
 }
 _CONFIDENCES = {word: word for word in ("high", "medium", "low")}
 REASONS_OF_STAGE: dict[int, frozenset[int]] = {

@@ -13,7 +13,7 @@ from bluetick.v1.ingest_service_pb2 import (
 )
 
 from libs.catalogue.countries import country_of
-from libs.catalogue.failures import reason_for
+from libs.catalogue.failures import reason_for, topic_for
 from libs.catalogue.markets import market_of
 from libs.runtime.accounts import Accounts
 from libs.runtime.addresses import canonical_address
@@ -240,6 +240,7 @@ def _add_failure(event: Event, record: MessageRecord) -> None:
     event.reason = dropped.reason or reason_for(  # type: ignore[assignment]
         event.provider, dropped.provider_code, stage
     )
+    event.topic = topic_for(event.provider, dropped.provider_code, stage)  # type: ignore[assignment]
 
 
 def _add_registration(event: Event, record: MessageRecord) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from bluetick.v1 import common_pb2 as pb
 from bluetick.v1.event_pb2 import Event
 from bluetick.v1.ingest_service_pb2 import (
     CallbackEvent,
@@ -13,7 +12,6 @@ from bluetick.v1.ingest_service_pb2 import (
 )
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from libs.catalogue.failures import topic_for
 from libs.runtime.accounts import Account, Accounts
 from libs.runtime.rpc_errors import NotFound
 from services.ingest.domain.link_token import LinkKeyring
@@ -24,6 +22,7 @@ from services.ingest.record_callback import answer_to, read_callback
 
 _COPIED: Final = (
     "kind", "provider_message_id", "message_ref", "address", "provider_code", "reason",
+    "topic",
     "provider_word", "detail", "is_time_clamped", "is_time_untold", "own_address", "channel",
     "part_id", "part_count", "proof",
 )  # fmt: skip
@@ -111,10 +110,6 @@ def _event(event: Event) -> CallbackEvent:
     for name in _COPIED:
         setattr(shown, name, getattr(event, name))
     shown.occur_time.FromMicroseconds(event.occur_time_us)
-    if event.reason:
-        is_dropped = event.kind == pb.EVENT_KIND_DROPPED
-        stage = pb.FAILURE_STAGE_DROPPED if is_dropped else pb.FAILURE_STAGE_UNDELIVERED
-        shown.topic = topic_for(event.provider, event.provider_code, stage)  # type: ignore[assignment]
     shown.also_known_as.extend(event.also_known_as)
     if event.HasField("pricing"):
         shown.pricing.CopyFrom(event.pricing)

@@ -10,6 +10,7 @@ from libs.catalogue.failures import alternatives, reason_for, topic_for
 
 DROPPED, UNDELIVERED = pb.FAILURE_STAGE_DROPPED, pb.FAILURE_STAGE_UNDELIVERED
 OPT_OUT, PAYMENT = pb.FAILURE_TOPIC_OPT_OUT, pb.FAILURE_TOPIC_PAYMENT
+COMPLAINT = pb.FAILURE_TOPIC_COMPLAINT
 WINDOW, ABSENT = pb.FAILURE_TOPIC_WINDOW_CLOSED, pb.FAILURE_TOPIC_NOT_ON_WHATSAPP
 
 
@@ -26,6 +27,10 @@ def _rows(name: str) -> list[dict[str, str]]:
         ("messagebird", "103", UNDELIVERED, OPT_OUT),
         # Conversations carry WhatsApp's own codes.
         ("messagebird", "131050", UNDELIVERED, OPT_OUT),
+        ("plivo", "200", UNDELIVERED, OPT_OUT),
+        ("infobip", "6035", DROPPED, COMPLAINT),
+        ("sendgrid", "dropped:Spam Reporting Address", DROPPED, COMPLAINT),
+        ("mailgun", "failed:permanent:suppress-complaint", DROPPED, COMPLAINT),
         ("meta", "131042", DROPPED, PAYMENT),
         ("dialog360", "402", UNDELIVERED, PAYMENT),
         ("gupshup", "1003", DROPPED, PAYMENT),

@@ -800,6 +800,43 @@ def codes_of(provider: str, codes: Sequence[str]) -> list[int]:
     return [events(BY_NAME[provider], body)[0].reason for body in told]
 
 
+@pytest.mark.parametrize(
+    ("provider", "body", "topic"),
+    [
+        (SendGrid(), [{"email": "a@b.c", "event": "dropped", "timestamp": AT, "sg_message_id": "i",
+                       "reason": "Unsubscribed Address"}], pb.FAILURE_TOPIC_OPT_OUT),
+        (SendGrid(), [{"email": "a@b.c", "event": "dropped", "timestamp": AT, "sg_message_id": "i",
+                       "reason": "Spam Reporting Address"}], pb.FAILURE_TOPIC_COMPLAINT),
+        (Mailgun(), {"event-data": {
+            "event": "failed", "severity": "permanent", "reason": "suppress-complaint",
+            "timestamp": AT, "recipient": "a@b.c", "message": {"headers": {"message-id": "i@x"}},
+            "delivery-status": {"code": 607}}}, pb.FAILURE_TOPIC_COMPLAINT),
+        (Infobip(), {"results": [{
+            "messageId": "i", "to": PERSON, "doneAt": ISO, "status": {"groupName": "REJECTED"},
+            "error": {"id": 7033, "name": "EC_MARKETING_OPT_OUT"}}]}, pb.FAILURE_TOPIC_OPT_OUT),
+        (Generic(), form(MessageUUID="u", Status="undelivered", ErrorCode="200", To=PERSON),
+         pb.FAILURE_TOPIC_OPT_OUT),
+        (Generic(), {"data": {"event_type": "message.finalized", "occurred_at": ISO, "payload": {
+            "id": "t", "to": [{"phone_number": "+1555", "status": "sending_failed"}],
+            "errors": [{"code": "40300"}]}}}, pb.FAILURE_TOPIC_OPT_OUT),
+        (Twilio(), form(MessageSid="SM1", MessageStatus="undelivered", ErrorCode="30630",
+                        To="+1555"), pb.FAILURE_TOPIC_OPT_OUT),
+        (Azure(), [{"id": "1", "eventTime": ISO, "data": {
+            "messageId": "i", "to": "+1555", "from": "+1", "deliveryStatus": "Failed",
+            "deliveryStatusDetails": "4006", "receivedTimestamp": ISO},
+            "eventType": "Microsoft.Communication.SMSDeliveryReportReceived"}],
+         pb.FAILURE_TOPIC_OPT_OUT),
+    ],
+)  # fmt: skip
+def test_a_refusal_of_who_had_said_no_before_says_so(
+    provider: Provider, body: Any, topic: int
+) -> None:
+    """It counts as such in the numbers, whichever provider tells it."""
+    (event,) = events(provider, body)
+
+    assert event.topic == topic
+
+
 def test_a_receipt_without_a_text_tells_its_state_as_a_number() -> None:
     """SMPP has optional parameters for it, and some bridges pass on nothing else."""
     told = {"receipted_message_id": "a", "message_state": 5, "short_message": ""}

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from bluetick.v1 import common_pb2 as words
 from bluetick.v1.event_pb2 import Event
 from hypothesis import given, settings
@@ -90,6 +91,38 @@ def test_consent_that_a_failure_tells_is_counted_apart() -> None:
     assert (seen.opted_out_before_time_us, seen.complained_before_time_us) == (T + 5, T + 5)
     assert (seen.unsubscribe_time_us, seen.complain_time_us) == (0, 0)
     assert seen.state == words.MESSAGE_STATE_UNDELIVERED
+
+
+@pytest.mark.parametrize(
+    ("topic", "name"),
+    [
+        (words.FAILURE_TOPIC_OPT_OUT, "opted_out_before_time_us"),
+        (words.FAILURE_TOPIC_COMPLAINT, "complained_before_time_us"),
+    ],
+)
+@pytest.mark.parametrize("kind", [words.EVENT_KIND_UNDELIVERED, words.EVENT_KIND_DROPPED])
+def test_a_refusal_whose_code_tells_of_consent_counts_as_such(
+    kind: int, topic: int, name: str
+) -> None:
+    """Most providers say it by the code alone; told in both ways, it is the same one no."""
+    refusals = [
+        builders.an_event(kind, provider_code="1", topic=topic, occur_time_us=T + at)
+        for at in (7, 6)
+    ]
+    beside = builders.an_event(
+        words.EVENT_KIND_UNSUBSCRIBED,
+        engagement=builders.an_engagement("stop", by_failure=True),
+        occur_time_us=T + 5,
+    )
+
+    alone = image(merged(builders.a_registered(), *refusals))
+    both = image(merged(builders.a_registered(), *refusals, beside))
+    others = {"opted_out_before_time_us", "complained_before_time_us"} - {name}
+
+    assert getattr(alone, name) == T + 6
+    assert [getattr(alone, other) for other in others] == [0]
+    assert (alone.unsubscribe_time_us, alone.complain_time_us) == (0, 0)
+    assert both.opted_out_before_time_us == T + 5
 
 
 def test_opens_by_machines_are_counted_beside_those_of_people() -> None:

@@ -158,7 +158,7 @@ class Reading:
         """
         another = self.batch.events.add()
         another.CopyFrom(event)
-        for name in ("provider_code", "reason", "detail", "pricing", "engagement", "raw"):
+        for name in ("provider_code", "reason", "topic", "detail", "pricing", "engagement", "raw"):
             another.ClearField(name)
         return another
 

@@ -13,7 +13,7 @@ from bluetick.v1.common_pb2 import (
 )
 from bluetick.v1.event_pb2 import Event
 
-from libs.catalogue.failures import lookup
+from libs.catalogue.failures import lookup, topic_for
 from services.ingest.domain.fields import WORD_CHARACTERS_MAX
 from services.ingest.domain.reading import DETAIL_CHARACTERS_MAX, Reading
 
@@ -64,6 +64,7 @@ def explain(
     if event.kind not in STAGE_BY_KIND:
         return
     found = lookup(known, code or known_as, stage)
+    event.topic = topic_for(known, code or known_as, stage)  # type: ignore[assignment]
     event.reason = found.reason if found else FAILURE_REASON_UNMAPPED  # type: ignore[assignment]
     if not OPT_OUT_CODES.get(provider, frozenset()).isdisjoint(given):
         add_opt_out_by_failure(reading, event)

@@ -7,6 +7,8 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_RESUBSCRIBED,
     EVENT_KIND_UNDELIVERED,
     FAILURE_REASON_DELIVERY_REPORT_MISSING,
+    FAILURE_TOPIC_COMPLAINT,
+    FAILURE_TOPIC_OPT_OUT,
 )
 from bluetick.v1.event_pb2 import Engagement, Event
 
@@ -32,6 +34,12 @@ from services.status.domain.parts import END_KINDS, PART_KINDS, tell_part
 
 # Consent given again says nothing about this message.
 _PROVING: Final = FACT_KINDS - {EVENT_KIND_RESUBSCRIBED}
+# What a failure's code tells of the person -> where its time stands.
+_REFUSALS: Final[dict[int, str]] = {
+    FAILURE_TOPIC_OPT_OUT: "opt_out_refusal_time_us",
+    FAILURE_TOPIC_COMPLAINT: "complaint_refusal_time_us",
+}
+_FAILURES: Final = frozenset((EVENT_KIND_DROPPED, EVENT_KIND_UNDELIVERED))
 _NO_TIMES: Final[tuple[str, ...]] = ()
 # The tag with which a price begins; looking for it is cheaper than asking, and nearly as good.
 _PRICING: Final = bytes((Event.PRICING_FIELD_NUMBER << 3 | 2,))
@@ -63,6 +71,8 @@ def advance(message: Message, telling: Telling) -> None:
             message.bounce_time_us = earliest(message.bounce_time_us, time_us)
     elif kind == EVENT_KIND_DROPPED:
         fail(message, time_us, clean(event.provider_code), _drop_reason(event, own_id, record))
+    if event.topic and kind in _FAILURES and (refusal := _REFUSALS.get(event.topic)):
+        setattr(message, refusal, earliest(getattr(message, refusal), time_us))
     # All reports of a message name it alike, unless an account was renamed.
     if (name := event.provider) != message.provider:
         message.provider = first_name(message.provider, name)

@@ -18,6 +18,7 @@ class Merge(Enum):
     EARLIEST = "the earliest"
     EARLIEST_HUMAN = "the earliest that no machine made"
     EARLIEST_FINAL = "the earliest that does not pass by itself"
+    EARLIEST_REFUSAL = "the earliest failure whose code says so"
     SMALLEST = "the smallest that is not empty"
     FAILURE = "that of the earliest failure with a code, else of the earliest failure"
     CODES = "all, the smallest 32"

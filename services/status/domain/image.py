@@ -60,6 +60,7 @@ def moving_image(message: Message) -> MessageImage:
         seen.evidence_time_us = evidence_us
     if message.failure_time_us:
         _show_failure(message, seen)
+        _show_refusals(message, seen)
     if state >= MESSAGE_STATE_DELIVERED:
         deliver_us = max(message.report_time_us, message.parts_report_time_us)
         if not deliver_us:
@@ -75,6 +76,14 @@ def moving_image(message: Message) -> MessageImage:
     if cohort_us := message.accept_time_us or _cohort_time_us(seen):
         seen.cohort_time_us = cohort_us
     return seen
+
+
+def _show_refusals(message: Message, seen: MessageImage) -> None:
+    """Show what failures tell of the person, by an event of its own or by their code."""
+    if refused_us := message.opt_out_refusal_time_us:
+        seen.opted_out_before_time_us = earliest(seen.opted_out_before_time_us, refused_us)
+    if refused_us := message.complaint_refusal_time_us:
+        seen.complained_before_time_us = earliest(seen.complained_before_time_us, refused_us)
 
 
 def _show_failure(message: Message, seen: MessageImage) -> None:

@@ -173,6 +173,9 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     proven_by: Annotated[int, Field(Merge.STRONGEST)] = NOBODY
     # Key of the person whose names are joined with its address; empty: as its record says.
     joined_person: Annotated[bytes, Field(Merge.PERSON)] = b""
+    # A failure whose code says that the person had left, or complained, before.
+    opt_out_refusal_time_us: Annotated[int, Field(Merge.EARLIEST_REFUSAL)] = 0
+    complaint_refusal_time_us: Annotated[int, Field(Merge.EARLIEST_REFUSAL)] = 0
     record: Annotated[Record | None, Field(Merge.RECORD)] = None
 
     @property

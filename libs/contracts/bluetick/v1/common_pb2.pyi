@@ -353,6 +353,8 @@ class _FailureTopicEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FailureT
     """The person has not written for a day: only a template may be sent."""
     FAILURE_TOPIC_NOT_ON_WHATSAPP: _FailureTopic.ValueType  # 4
     """WhatsApp does not reach the number: no account there, or one that takes no such message."""
+    FAILURE_TOPIC_COMPLAINT: _FailureTopic.ValueType  # 5
+    """The person had complained before: leave them out from now on."""
 
 class FailureTopic(_FailureTopic, metaclass=_FailureTopicEnumTypeWrapper):
     """What no reason says of a failure, and whoever acts on it needs to know."""
@@ -367,6 +369,8 @@ FAILURE_TOPIC_WINDOW_CLOSED: FailureTopic.ValueType  # 3
 """The person has not written for a day: only a template may be sent."""
 FAILURE_TOPIC_NOT_ON_WHATSAPP: FailureTopic.ValueType  # 4
 """WhatsApp does not reach the number: no account there, or one that takes no such message."""
+FAILURE_TOPIC_COMPLAINT: FailureTopic.ValueType  # 5
+"""The person had complained before: leave them out from now on."""
 Global___FailureTopic: _TypeAlias = FailureTopic  # noqa: Y015
 
 class _Role:

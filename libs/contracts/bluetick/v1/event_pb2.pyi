@@ -317,6 +317,7 @@ class Event(_message.Message):
     PART_ID_FIELD_NUMBER: _builtins.int
     PART_COUNT_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
     message_key: _builtins.bytes
     """16 bytes: hash of (tenant, provider, provider message id), or of (tenant, "ref", message_ref).
     Of the id's canonical spelling, with the account where ids are unique in one account only and
@@ -373,6 +374,10 @@ class Event(_message.Message):
     """How many parts the message has; 0: not told."""
     proof: Global___CallbackProof.ValueType
     """What proved the callback."""
+    topic: _common_pb2.FailureTopic.ValueType
+    """What the code of a failure tells beside its reason. OPT_OUT and COMPLAINT: the person had said no
+    before, which is no effect of this message.
+    """
     @_builtins.property
     def pricing(self) -> Global___Pricing:
         """What the provider charges; absent when it does not say."""
@@ -421,10 +426,11 @@ class Event(_message.Message):
         part_id: _builtins.str = ...,
         part_count: _builtins.int = ...,
         proof: Global___CallbackProof.ValueType = ...,
+        topic: _common_pb2.FailureTopic.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["engagement", b"engagement", "pricing", b"pricing", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "also_known_as", b"also_known_as", "batch_key", b"batch_key", "channel", b"channel", "detail", b"detail", "engagement", b"engagement", "is_time_clamped", b"is_time_clamped", "is_time_untold", b"is_time_untold", "kind", b"kind", "message_key", b"message_key", "message_ref", b"message_ref", "occur_time_us", b"occur_time_us", "own_address", b"own_address", "part_count", b"part_count", "part_id", b"part_id", "pricing", b"pricing", "proof", b"proof", "provider", b"provider", "provider_code", b"provider_code", "provider_message_id", b"provider_message_id", "provider_word", b"provider_word", "raw", b"raw", "reason", b"reason", "receive_time_us", b"receive_time_us", "registration", b"registration", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "also_known_as", b"also_known_as", "batch_key", b"batch_key", "channel", b"channel", "detail", b"detail", "engagement", b"engagement", "is_time_clamped", b"is_time_clamped", "is_time_untold", b"is_time_untold", "kind", b"kind", "message_key", b"message_key", "message_ref", b"message_ref", "occur_time_us", b"occur_time_us", "own_address", b"own_address", "part_count", b"part_count", "part_id", b"part_id", "pricing", b"pricing", "proof", b"proof", "provider", b"provider", "provider_code", b"provider_code", "provider_message_id", b"provider_message_id", "provider_word", b"provider_word", "raw", b"raw", "reason", b"reason", "receive_time_us", b"receive_time_us", "registration", b"registration", "tenant_id", b"tenant_id", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
