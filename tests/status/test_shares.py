@@ -4,71 +4,83 @@ from collections import Counter
 
 import pytest
 from bluetick.v1 import common_pb2 as words
-from bluetick.v1.event_pb2 import Event
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from libs.testkit import builders
 from services.analytics.domain.counters import STORED_NAMES
+from services.analytics.domain.families.people import SETS, sets_of
 from services.analytics.domain.rates import RATES
-from services.analytics.domain.report import ChannelSums, Summed, report
+from services.analytics.domain.report import ChannelSums, Report, Summed, report
 from services.analytics.domain.shape import counts_of, shape_of
 from services.status.domain.image import image
 from tests.status.merged import merged
+from tests.status.random_journeys import PEOPLE, Campaign, random_campaign
 
 T = builders.TIME_US
-_CHANNELS = (words.CHANNEL_WHATSAPP, words.CHANNEL_SMS, words.CHANNEL_EMAIL)
-_ACTS = (
-    words.EVENT_KIND_READ,
-    words.EVENT_KIND_CLICKED,
-    words.EVENT_KIND_REPLIED,
-    words.EVENT_KIND_UNSUBSCRIBED,
-    words.EVENT_KIND_COMPLAINED,
-)
-_REPORTS = (words.EVENT_KIND_SENT, words.EVENT_KIND_DELIVERED, words.EVENT_KIND_UNDELIVERED)
-_reports = st.builds(
-    lambda kind, at: builders.an_event(kind, occur_time_us=T + at),
-    st.sampled_from(_REPORTS),
-    st.integers(1, 9),
-)
+CAMPAIGNS = 60
+CAMPAIGNS_LONG = 1_000
 
 
-@st.composite
-def _acts(draw: st.DrawFn) -> Event:
-    kind = draw(st.sampled_from(_ACTS))
-    is_consent = kind in (words.EVENT_KIND_UNSUBSCRIBED, words.EVENT_KIND_COMPLAINED)
-    engagement = builders.an_engagement(
-        f"{kind}.{draw(st.integers(1, 3))}",
-        is_machine=draw(st.booleans()),
-        by_failure=is_consent and draw(st.booleans()),
-    )
-    return builders.an_event(kind, engagement=engagement, occur_time_us=T + draw(st.integers(1, 9)))
-
-
-@st.composite
-def _messages(draw: st.DrawFn) -> list[Event]:
-    channel = draw(st.sampled_from(_CHANNELS))
-    record = builders.a_registered(registration=builders.a_registration(channel=channel))
-    return [record, *draw(st.lists(st.one_of(_reports, _acts()), max_size=7))]
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(_messages(), min_size=1, max_size=6))
-def test_every_share_of_a_campaign_lies_between_none_and_all(campaign: list[list[Event]]) -> None:
-    """Consent told by failures, machines and bounces after delivery raise no numerator alone."""
-    sums: dict[int, Counter[str]] = {}
-    for events in campaign:
-        seen = image(merged(*events))
+def reported(campaign: Campaign) -> Report:
+    """The report of a campaign, with its counts of people."""
+    channels: dict[int, Counter[str]] = {}
+    people: dict[str, set[str]] = {name: set() for name in SETS}
+    for person, seen in campaign.images:
         shape = shape_of(seen)
-        assert shape is not None
+        if shape is None:
+            continue
+        sums = channels.setdefault(seen.scope.channel, Counter())
         for index, count in counts_of(shape):
-            sums.setdefault(seen.scope.channel, Counter())[STORED_NAMES[index]] += count
+            sums[STORED_NAMES[index]] += count
+        for name, is_in in zip(SETS, sets_of(shape), strict=True):
+            people[name] |= {person} if is_in else set()
+    distinct = {name: len(found) for name, found in people.items()}
+    return report(
+        Summed(
+            {name: ChannelSums(one) for name, one in channels.items()},
+            {**distinct, "unique_link_clicks": 0},
+        )
+    )
 
-    found = report(Summed({n: ChannelSums(one) for n, one in sums.items()}, None))
 
-    for name, rate in found.rates.items():
-        if RATES[name].is_distinct and rate.denominator:
-            assert 0 <= rate.numerator <= rate.denominator, name
+def check_shares(seeds: range) -> None:
+    """Every rate of distinct things is a share, and every message is in one place only."""
+    for seed in seeds:
+        campaign = random_campaign(seed)
+        found = reported(campaign)
+        for name, rate in found.rates.items():
+            if RATES[name].is_distinct:
+                assert 0 <= rate.numerator <= rate.denominator, (seed, name)
+                assert rate.value is None or 0 <= rate.value <= 1, (seed, name)
+        counters = found.counters
+        assert counters["targeted"] == campaign.references, seed
+        assert counters["attempts"] == campaign.hand_overs, seed
+        ends = ("queued", "dropped", "pending", "undelivered", "delivered")
+        assert sum(counters[name] for name in ends) == counters["targeted"], seed
+        assert counters["people_targeted"] <= PEOPLE, seed
+
+
+def test_every_share_of_a_campaign_lies_between_none_and_all() -> None:
+    """Consent told by failures, machines, retries, fallbacks and parts raise no numerator alone."""
+    check_shares(range(CAMPAIGNS))
+
+
+@pytest.mark.long
+def test_every_share_of_a_thousand_campaigns_lies_between_none_and_all() -> None:
+    """The same, until chance has tried what nobody thought of."""
+    check_shares(range(CAMPAIGNS, CAMPAIGNS + CAMPAIGNS_LONG))
+
+
+def test_random_campaigns_hold_all_that_they_are_made_to_hold() -> None:
+    """What never happens proves nothing."""
+    happened = Counter[str]()
+    for seed in range(CAMPAIGNS):
+        happened.update(reported(random_campaign(seed)).counters)
+
+    names = ("opted_out_before", "complained_before", "machine_reads", "machine_clicks",
+             "recovered", "unsubscribed", "complained", "repliers", "human_read", "pending",
+             "dropped_unaddressable", "queued")  # fmt: skip
+    assert all(happened[name] > 5 for name in names), happened
+    assert happened["attempts"] > happened["sent"]
 
 
 def test_consent_that_a_failure_tells_is_counted_apart() -> None:
