@@ -33,6 +33,7 @@ ID_FORMATS: Final[dict[str, tuple[int, int]]] = {
     "exact": (-1, -1),
 }
 _IN_BRACKETS: Final = re.compile(r"<([^<>]*)>\s*$")
+_WRAPPED: Final = re.compile(r"<([^<>]+)>")
 # With the two letters that some put before it.
 _UUID: Final = re.compile(
     r"([A-Za-z]{2})?([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
@@ -59,7 +60,8 @@ _NUMBER: Final = {
     10: re.compile(r"[0-9]{1,40}"),
     16: re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,40})"),
 }
-_LOOKS_HEX: Final = re.compile(rf"(?:0[xX])?([0-9a-fA-F]{{1,{_HEX_DIGITS_MAX}}})")
+# Without what pads it: a number fits into 64 bits, however many digits a centre writes.
+_LOOKS_HEX: Final = re.compile(rf"(?:0[xX])?0{{0,24}}([0-9a-fA-F]{{1,{_HEX_DIGITS_MAX}}})")
 
 
 class Names(NamedTuple):
@@ -133,9 +135,13 @@ def is_whole_id(message_id: str) -> bool:
 
 
 def bare_id(provider: str, provider_message_id: str) -> str:
-    """Return an id without brackets, mail host and routing suffix; others as they are."""
-    if provider not in _MAILERS:
+    """Return an id without brackets, mail host and routing suffix; WhatsApp's as they are."""
+    if provider in _WHATSAPP_IDS:
         return provider_message_id
+    if provider not in _MAILERS:
+        # Some send mail beside other things, and what sends through them writes brackets.
+        wrapped = _WRAPPED.fullmatch(provider_message_id)
+        return wrapped.group(1) if wrapped else provider_message_id
     bare = provider_message_id.strip().strip("<>").strip()
     if provider == "sendgrid":
         bare = _SENDGRID_ROUTE.sub("", bare, count=1)

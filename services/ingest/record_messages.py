@@ -20,7 +20,12 @@ from libs.runtime.addresses import canonical_address
 from libs.runtime.keys import person_key, ref_key
 from libs.runtime.rpc_errors import InvalidArgument
 from services.ingest.count_unmapped import count_unmapped
-from services.ingest.domain.addresses import from_sender, is_group_id, is_reachable
+from services.ingest.domain.addresses import (
+    from_sender,
+    is_group_id,
+    is_reachable,
+    mailbox_from_sender,
+)
 from services.ingest.domain.record_rules import (
     Faulty,
     ToldTime,
@@ -214,7 +219,7 @@ def _check(record: MessageRecord) -> tuple[str, str]:
 
 def _address(record: MessageRecord, *, is_dropped: bool) -> str:
     is_phone = record.channel != pb.CHANNEL_EMAIL
-    address = from_sender(record.address) if is_phone else record.address
+    address = from_sender(record.address) if is_phone else mailbox_from_sender(record.address)
     if is_dropped:
         # A malformed address may be the very reason of the drop.
         return address

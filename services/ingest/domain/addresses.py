@@ -4,6 +4,7 @@ import re
 
 from libs.catalogue.countries import is_possible
 from libs.runtime.addresses import bare_phone
+from libs.runtime.message_ids import bare_mailbox
 
 # Digits of a phone number that is known by its digits alone.
 PHONE_DIGITS_MIN = 6
@@ -38,6 +39,12 @@ def from_sender(text: str) -> str:
         return plain
     phone = bare_phone(text)
     return phone if is_possible(phone) else text
+
+
+def mailbox_from_sender(text: str) -> str:
+    """Return a mailbox without the name and brackets that mail programs write around it."""
+    bare = bare_mailbox(text)
+    return bare if "@" in bare else text
 
 
 def is_reachable(address: str) -> bool:
