@@ -236,6 +236,7 @@ class Machine:
             port = self._ports[f"BLUETICK_{name}_GRPC_PORT"]
             targets[f"BLUETICK_GATEWAY_{name}_TARGET"] = f"dns:///{LOOPBACK}:{port}"
         targets["BLUETICK_ANALYTICS_STATUS_TARGET"] = targets["BLUETICK_GATEWAY_STATUS_TARGET"]
+        targets["BLUETICK_STATUS_ANALYTICS_TARGET"] = targets["BLUETICK_GATEWAY_ANALYTICS_TARGET"]
         return {
             **{name: os.environ.get(name) or LOOPBACK for name in _HOSTS},
             **{name: str(port) for name, port in self._ports.items()},

@@ -36,4 +36,6 @@ LogEvent = Literal[
     # error. A message on CHANGES is none of ours; who watches is not told of it. Fields: seq,
     # payload_bytes.
     "changes.undecodable",
+    # warning. Analytics does not say which messages are behind a number. Fields: code, error.
+    "index.unavailable",
 ]

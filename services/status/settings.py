@@ -22,6 +22,10 @@ class StatusSettings(RuntimeSettings):
     status_probe_port: int = Field(
         9101, ge=0, le=65535, description="Port of health and metrics; 0: any free one."
     )
+    status_analytics_target: str = Field(
+        "dns:///127.0.0.1:50063",
+        description="gRPC address of analytics, which finds the messages behind a number.",
+    )
     status_lanes: int = Field(
         2,
         ge=1,

@@ -35,6 +35,7 @@ from services.status.adapters.change_feed import ChangeFeed
 from services.status.adapters.due_rows import DueRows
 from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
 from services.status.adapters.health_rows import HealthRows
+from services.status.adapters.index_client import AnalyticsIndex
 from services.status.adapters.lane_connection import (
     JANITOR_SESSION,
     LANE_SESSION,
@@ -94,7 +95,10 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     flow = FlowPositions(broker, database)
     feed = await _open_feed(scope, settings, flow, clock)
     messages = MessageRpc(  # type: ignore[abstract]
-        MessageRows(database), feed, heartbeat_s=settings.status_watch_heartbeat_s
+        MessageRows(database),
+        _index(scope, settings),
+        feed,
+        heartbeat_s=settings.status_watch_heartbeat_s,
     )
     port = await _serve_rpc(scope, settings, messages, callbacks, snapshots)
     _sweep(scope, settings, outbox, clock)
@@ -113,6 +117,12 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     opened: LogEvent = "status.opened"
     _log.info(opened, grpc_port=port, lanes=settings.status_lanes)
     return port
+
+
+def _index(scope: Scope, settings: StatusSettings) -> AnalyticsIndex:
+    index = AnalyticsIndex(settings.status_analytics_target, settings.internal_token)
+    scope.defer(index.close)
+    return index
 
 
 def _rules(settings: StatusSettings) -> Rules:

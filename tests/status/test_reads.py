@@ -13,7 +13,7 @@ from bluetick.v1.ingest_service_pb2_grpc import (
     IngestServiceStub,
     add_IngestServiceServicer_to_server,
 )
-from bluetick.v1.message_service_pb2 import GetMessageRequest, ListMessagesRequest, Message
+from bluetick.v1.message_service_pb2 import EraseContactRequest, GetMessageRequest, Message
 from bluetick.v1.message_service_pb2_grpc import (
     MessageServiceStub,
     add_MessageServiceServicer_to_server,
@@ -26,6 +26,7 @@ from libs.runtime.lifecycle import Scope
 from libs.runtime.rpc_server import RpcServer
 from libs.testkit import builders
 from services.status.adapters.change_feed import ChangeFeed
+from services.status.adapters.index_client import AnalyticsIndex
 from services.status.adapters.readers import MessageRows
 from services.status.adapters.rpc_services import MessageRpc
 from services.status.get_message import HISTORY_MAX
@@ -44,13 +45,24 @@ def caller(role: str = "READER", tenant: str = builders.TENANT) -> list[tuple[st
     ]
 
 
+def nowhere(scope: Scope) -> AnalyticsIndex:
+    """An index that nobody serves."""
+    index = AnalyticsIndex("dns:///127.0.0.1:1", TOKEN)
+    scope.defer(index.close)
+    return index
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def channel(database: Database, feed: ChangeFeed) -> AsyncIterator[grpc.aio.Channel]:
     scope = Scope()
     server = RpcServer(
         internal_token=TOKEN,
         services=[
-            (add_MessageServiceServicer_to_server, MessageRpc(MessageRows(database), feed), "m"),
+            (
+                add_MessageServiceServicer_to_server,
+                MessageRpc(MessageRows(database), nowhere(scope), feed),
+                "m",
+            ),
             (add_IngestServiceServicer_to_server, a_callback_rpc(database), "i"),
         ],
     )
@@ -191,7 +203,7 @@ async def test_unknown_and_foreign_messages_are_not_found_and_bad_requests_say_w
 async def test_calls_of_later_days_answer_unimplemented(channel: grpc.aio.Channel) -> None:
     """The surface is complete from the first day; what is missing says so."""
     with pytest.raises(grpc.aio.AioRpcError) as failure:
-        await MessageServiceStub(channel).ListMessages(ListMessagesRequest(), metadata=caller())
+        await MessageServiceStub(channel).EraseContact(EraseContactRequest(), metadata=caller())
 
     assert failure.value.code() == grpc.StatusCode.UNIMPLEMENTED
 

@@ -29,7 +29,7 @@ class MessageIndexRpc(MessageIndexServiceServicer):
         page, freshness = await find_messages(self._reader, self._watermark, _question(request))
         return pb.FindMessagesResponse(
             message_keys=[key for _, key in page.messages],
-            last_number=page.messages[-1][0] if page.messages else request.after_number,
+            numbers=[number for number, _ in page.messages],
             is_end=page.is_end,
             total_count=page.total_count,
             as_of_time_us=now_us,

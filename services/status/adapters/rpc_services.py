@@ -18,6 +18,8 @@ from bluetick.v1.ingest_service_pb2_grpc import IngestServiceServicer
 from bluetick.v1.message_service_pb2 import (
     GetMessageRequest,
     GetMessageResponse,
+    ListMessagesRequest,
+    ListMessagesResponse,
     WatchChangesRequest,
     WatchChangesResponse,
 )
@@ -31,6 +33,7 @@ from libs.runtime.rpc_context import caller
 from services.status import measures
 from services.status.get_callback_health import HealthReader, get_callback_health
 from services.status.get_message import MessageReader, get_message
+from services.status.list_messages import MessageIndex, list_messages
 from services.status.list_quarantine import QuarantineReader, list_quarantine
 from services.status.list_set_aside import SetAsideShelf, list_set_aside
 from services.status.replay_quarantine import ReplayQuarantine
@@ -49,8 +52,16 @@ _LAST_WORDS: Final = (0.90, 0.97)
 class MessageRpc(MessageServiceServicer):
     """MessageService: single messages."""
 
-    def __init__(self, reader: MessageReader, feed: Feed, *, heartbeat_s: float = 15.0) -> None:
+    def __init__(
+        self,
+        reader: MessageReader,
+        index: MessageIndex,
+        feed: Feed,
+        *,
+        heartbeat_s: float = 15.0,
+    ) -> None:
         self._reader = reader
+        self._index = index
         self._feed = feed
         self._heartbeat_s = heartbeat_s
 
@@ -65,6 +76,20 @@ class MessageRpc(MessageServiceServicer):
             is_address_shown=asking.role.may(Role.ADMIN),
         )
         return GetMessageResponse(message=message)
+
+    async def ListMessages(
+        self, request: ListMessagesRequest, context: Any
+    ) -> ListMessagesResponse:
+        """Return a page of the messages behind a number; addresses in clear for ADMIN only."""
+        asking = caller(context)
+        asking.require(Role.READER)
+        return await list_messages(
+            self._index,
+            self._reader,
+            asking.tenant_id,
+            request,
+            is_address_shown=asking.role.may(Role.ADMIN),
+        )
 
     async def WatchChanges(
         self, request: WatchChangesRequest, context: Any

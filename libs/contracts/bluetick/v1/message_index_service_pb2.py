@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from bluetick.v1 import message_service_pb2 as bluetick_dot_v1_dot_message__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'bluetick/v1/message_index_service.proto\x12\x0b\x62luetick.v1\x1a!bluetick/v1/message_service.proto\"\xa2\x01\n\x13\x46indMessagesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12)\n\x05where\x18\x03 \x01(\x0b\x32\x1a.bluetick.v1.MessageFilter\x12\x14\n\x0c\x61\x66ter_number\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x13\n\x0bis_counting\x18\x06 \x01(\x08\"\x9d\x01\n\x14\x46indMessagesResponse\x12\x14\n\x0cmessage_keys\x18\x01 \x03(\x0c\x12\x13\n\x0blast_number\x18\x02 \x01(\x03\x12\x0e\n\x06is_end\x18\x03 \x01(\x08\x12\x13\n\x0btotal_count\x18\x04 \x01(\x03\x12\x15\n\ras_of_time_us\x18\x05 \x01(\x03\x12\x1e\n\x16\x63omplete_until_time_us\x18\x06 \x01(\x03\x32o\n\x13MessageIndexService\x12X\n\x0c\x46indMessages\x12 .bluetick.v1.FindMessagesRequest\x1a!.bluetick.v1.FindMessagesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'bluetick/v1/message_index_service.proto\x12\x0b\x62luetick.v1\x1a!bluetick/v1/message_service.proto\"\xa2\x01\n\x13\x46indMessagesRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12)\n\x05where\x18\x03 \x01(\x0b\x32\x1a.bluetick.v1.MessageFilter\x12\x14\n\x0c\x61\x66ter_number\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x13\n\x0bis_counting\x18\x06 \x01(\x08\"\x99\x01\n\x14\x46indMessagesResponse\x12\x14\n\x0cmessage_keys\x18\x01 \x03(\x0c\x12\x0f\n\x07numbers\x18\x02 \x03(\x05\x12\x0e\n\x06is_end\x18\x03 \x01(\x08\x12\x13\n\x0btotal_count\x18\x04 \x01(\x03\x12\x15\n\ras_of_time_us\x18\x05 \x01(\x03\x12\x1e\n\x16\x63omplete_until_time_us\x18\x06 \x01(\x03\x32o\n\x13MessageIndexService\x12X\n\x0c\x46indMessages\x12 .bluetick.v1.FindMessagesRequest\x1a!.bluetick.v1.FindMessagesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINDMESSAGESREQUEST']._serialized_start=92
   _globals['_FINDMESSAGESREQUEST']._serialized_end=254
   _globals['_FINDMESSAGESRESPONSE']._serialized_start=257
-  _globals['_FINDMESSAGESRESPONSE']._serialized_end=414
-  _globals['_MESSAGEINDEXSERVICE']._serialized_start=416
-  _globals['_MESSAGEINDEXSERVICE']._serialized_end=527
+  _globals['_FINDMESSAGESRESPONSE']._serialized_end=410
+  _globals['_MESSAGEINDEXSERVICE']._serialized_start=412
+  _globals['_MESSAGEINDEXSERVICE']._serialized_end=523
 # @@protoc_insertion_point(module_scope)

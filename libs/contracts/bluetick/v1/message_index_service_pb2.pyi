@@ -70,13 +70,11 @@ class FindMessagesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGE_KEYS_FIELD_NUMBER: _builtins.int
-    LAST_NUMBER_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
     IS_END_FIELD_NUMBER: _builtins.int
     TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_US_FIELD_NUMBER: _builtins.int
     COMPLETE_UNTIL_TIME_US_FIELD_NUMBER: _builtins.int
-    last_number: _builtins.int
-    """Number of the last one; go on behind it."""
     is_end: _builtins.bool
     """Nothing follows."""
     total_count: _builtins.int
@@ -89,11 +87,15 @@ class FindMessagesResponse(_message.Message):
     def message_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Keys of the messages, 16 bytes each."""
 
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their numbers, ascending; go on behind the last one that was used."""
+
     def __init__(
         self,
         *,
         message_keys: _abc.Iterable[_builtins.bytes] | None = ...,
-        last_number: _builtins.int = ...,
+        numbers: _abc.Iterable[_builtins.int] | None = ...,
         is_end: _builtins.bool = ...,
         total_count: _builtins.int = ...,
         as_of_time_us: _builtins.int = ...,
@@ -101,7 +103,7 @@ class FindMessagesResponse(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time_us", b"as_of_time_us", "complete_until_time_us", b"complete_until_time_us", "is_end", b"is_end", "last_number", b"last_number", "message_keys", b"message_keys", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time_us", b"as_of_time_us", "complete_until_time_us", b"complete_until_time_us", "is_end", b"is_end", "message_keys", b"message_keys", "numbers", b"numbers", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
