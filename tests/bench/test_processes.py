@@ -13,16 +13,19 @@ BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
 
 def test_children_that_ended_are_counted() -> None:
     """A database works in processes that come and go."""
-    program = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN!r}])\ninput()\n"
+    run = f"subprocess.run([sys.executable, '-c', {BURN!r}])"
+    program = f"import subprocess, sys\ninput()\n{run}\ninput()\n"
     with subprocess.Popen(
         [sys.executable, "-c", program + "print('x', flush=True)"], stdin=subprocess.PIPE
     ) as parent:
         watch = CpuWatch({"tree": parent.pid}, {"alone": parent.pid, "us": os.getpid()})
+        assert parent.stdin is not None
+        parent.stdin.write(b"\n")
+        parent.stdin.flush()
         while tree_cpu_s(parent.pid) < 0.3:
             pass
         spent = watch.stop()
         alone_s = cpu_s(parent.pid)
-        assert parent.stdin is not None
         parent.stdin.close()
         parent.kill()
 

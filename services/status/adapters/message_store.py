@@ -94,7 +94,9 @@ class MessageStore(PeopleStore):
     async def take_facts(self, places: Iterable[FactPlace]) -> list[Standing]:
         """Take acts told by reference from messages that lose it; return what stood and stands."""
         rows = sorted((key, tenant_id, fact_id) for tenant_id, key, fact_id in places)
-        found = await self._connection.fetch(sql.TAKE_FACTS, *columns_of(rows))
+        found = await self._connection.fetch(sql.LOCK_REF_FACTS, *columns_of(rows))
+        if found:
+            await self._connection.execute(sql.TAKE_REF_FACTS, [row[5] for row in found])
         return [_standing(row) for row in found if row[3] != row[4]]
 
     async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
@@ -251,7 +253,7 @@ def _count(done: str) -> int:
 
 
 def _standing(row: Any) -> Standing:
-    tenant_id, key, fact_id, before, after = row
+    tenant_id, key, fact_id, before, after = row[:5]
     return (
         (tenant_id, key),
         stored_fact(fact_id, before) if before is not None else None,

@@ -117,12 +117,11 @@ RETURNING t.tenant_id, t.message_key, t.fact_id,
           least(old.act, old.act_by_ref), least(new.act, new.act_by_ref)
 """
 
-# Takes from messages the acts told by references that they lose; returns what stood and stands.
-TAKE_FACTS = f"""
-WITH found AS (
-  SELECT k.message_key, k.tenant_id, k.fact_id, t.at, t.act, t.act_by_ref
-  FROM unnest($1::bytea[], $2::text[], $3::text[]) AS k(message_key, tenant_id, fact_id)
-  {
+# Acts told by references, of messages that lose them: what stands with them, and without.
+LOCK_REF_FACTS = f"""
+SELECT k.tenant_id, k.message_key, k.fact_id, least(t.act, t.act_by_ref), t.act, t.at
+FROM unnest($1::bytea[], $2::text[], $3::text[]) AS k(message_key, tenant_id, fact_id)
+{
     look_up(
         tables.facts,
         "t.ctid AS at, t.act, t.act_by_ref",
@@ -132,14 +131,15 @@ WITH found AS (
         locking="FOR UPDATE",
     )
 }
-  WHERE t.act_by_ref IS NOT NULL),
-gone AS (
-  DELETE FROM {tables.facts.fullname} AS f USING found
-  WHERE f.ctid = found.at AND found.act IS NULL),
-kept AS (
-  UPDATE {tables.facts.fullname} AS f SET act_by_ref = NULL FROM found
-  WHERE f.ctid = found.at AND found.act IS NOT NULL)
-SELECT tenant_id, message_key, fact_id, least(act, act_by_ref), act FROM found
+WHERE t.act_by_ref IS NOT NULL
+"""
+
+# A statement of its own: the one that locks does not see the rows that it waited for.
+TAKE_REF_FACTS = f"""
+WITH gone AS (
+  DELETE FROM {tables.facts.fullname} WHERE ctid = ANY($1::tid[]) AND act IS NULL)
+UPDATE {tables.facts.fullname} SET act_by_ref = NULL
+WHERE ctid = ANY($1::tid[]) AND act IS NOT NULL
 """
 
 PARK_FACTS = f"""
