@@ -59,6 +59,7 @@ lint: install-dev ## Style, types, imports between packages, protos
 	@$(BIN)/mypy --no-error-summary libs services
 	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
 	@$(BIN)/buf lint protos
+	@$(BIN)/buf breaking protos --against protos/released.binpb
 
 format: install-dev ## Put the code into its form
 	@$(BIN)/ruff check --fix --quiet $(CODE)

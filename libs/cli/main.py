@@ -18,6 +18,7 @@ COMMANDS = {
     "replay": "libs.cli.replay:replay",
     "verify": "libs.cli.rebuild:verify",
     "rebuild": "libs.cli.rebuild:rebuild",
+    "listeners": "libs.cli.listeners:listeners",
     "doctor": "libs.cli.doctor:doctor",
     "bench": "libs.cli.bench:bench",
     "migrate": "libs.cli.migrate:migrate",

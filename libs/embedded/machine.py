@@ -24,6 +24,8 @@ from libs.embedded.postgres_server import PostgresServer
 from libs.embedded.running_file import Running, forget_running, write_running
 from libs.embedded.service_process import ServiceProcess
 from libs.embedded.supervisor import Part, Supervisor
+from libs.runtime.accounts import AccountsProblem
+from libs.runtime.listeners import Listener, load_listeners
 
 _MIGRATE = "libs.runtime.migrate"
 _API_KEYS_FILE = "api_keys.json"
@@ -58,14 +60,16 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     """Where a running machine is reached; the one line of ``bluetick up --json``.
 
     ``gateway`` is host:port for gRPC, the others are URLs. A pid is null when the server was
-    given from outside. ``api_keys`` has admin, sender and reader, or nothing when the keys file
-    was given from outside: then only hashes are known.
+    given from outside. ``nats_listener`` is the address of the tenant's listener; empty when the
+    broker or its listeners were given from outside. ``api_keys`` has admin, sender and reader, or
+    nothing when the keys file was given from outside: then only hashes are known.
     """
 
     gateway: str
     web: str
     ingest: str
     nats: str
+    nats_listener: str
     postgres: str
     api_keys: dict[str, str]
     tenant: str
@@ -148,6 +152,7 @@ class Machine:
             web=self._url("BLUETICK_GATEWAY_WEB_PORT"),
             ingest=self._url("BLUETICK_INGEST_HTTP_PORT"),
             nats=self._nats_url,
+            nats_listener=self._nats.listener_urls.get(TENANT, "") if self._nats else "",
             postgres=self._database_url,
             api_keys=self._api_keys,
             tenant=TENANT,
@@ -188,7 +193,11 @@ class Machine:
             )
             starts.append(self._postgres.start())
         if not self._nats_url:
-            self._nats = NatsServer(self._folder / "nats", log=logs / "nats.log")
+            self._nats = NatsServer(
+                self._folder / "nats",
+                log=logs / "nats.log",
+                listeners=self._listeners(),
+            )
             starts.append(self._nats.start())
         await _all_of(starts)
         if self._postgres:
@@ -247,6 +256,7 @@ class Machine:
             "BLUETICK_INTERNAL_TOKEN": secrets.token_urlsafe(32),
             "BLUETICK_ACCOUNTS_FILE": self._accounts_file(),
             "BLUETICK_API_KEYS_FILE": self._api_keys_file(),
+            "BLUETICK_LISTENERS_FILE": self._listeners_file(),
             "BLUETICK_LINK_KEYS": os.environ.get("BLUETICK_LINK_KEYS")
             or ensure_link_keys(self._folder / "link_keys"),
             **_stopping(),
@@ -259,6 +269,24 @@ class Machine:
         path = self._folder / "accounts.json"
         if not path.exists():  # once it is there it is the owner's to edit
             write_secret(path, json.dumps(demo_accounts(), indent=2))
+        return str(path)
+
+    def _listeners(self) -> list[Listener]:
+        try:
+            return load_listeners(self._listeners_file())
+        except AccountsProblem as problem:
+            raise EmbeddedError(
+                str(problem), cure="Mend the file; docs/events.md has one."
+            ) from None
+
+    def _listeners_file(self) -> str:
+        given = os.environ.get("BLUETICK_LISTENERS_FILE")
+        if given:
+            return given
+        path = self._folder / "listeners.json"
+        if not path.exists():  # once it is there it is the owner's to edit
+            demo = {"listeners": [{"name": TENANT, "tenant": TENANT}]}
+            write_secret(path, json.dumps(demo, indent=2))
         return str(path)
 
     def _api_keys_file(self) -> str:

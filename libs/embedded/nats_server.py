@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from libs.embedded.binaries import nats_program
@@ -18,6 +19,7 @@ from libs.embedded.errors import EmbeddedError
 from libs.embedded.http_probe import answer_of, answers_200
 from libs.embedded.leftovers import end_leftovers
 from libs.embedded.ports import LOOPBACK, free_port
+from libs.runtime.listeners import Listener, broker_accounts
 
 USER = "bluetick"
 VERSION_MIN = (2, 12)  # the first with atomic batch publishing
@@ -34,9 +36,9 @@ _ATTEMPTS_MAX = 5
 class NatsServer:
     """A server with its streams in ``folder``; ``url`` is valid after ``start``.
 
-    Every stored message is synced to disk before it is acknowledged. The user's password is
-    random, kept in ``folder/connection.json`` (mode 600); ports are kept over restarts when they
-    are free. ``port`` and ``monitor_port`` fix them.
+    Every stored message is synced to disk before it is acknowledged. Passwords are random, kept in
+    ``folder/connection.json`` (mode 600); ports are kept over restarts when they are free. ``port``
+    and ``monitor_port`` fix them. Each of ``listeners`` is a user of an account of its own.
     """
 
     name = "nats"
@@ -48,8 +50,11 @@ class NatsServer:
         port: int | None = None,
         monitor_port: int | None = None,
         log: Path | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self._folder = folder.absolute()
+        self._listeners = listeners
+        self._listener_passwords: dict[str, str] = {}
         self._log = log or self._folder / "nats.log"
         self._fixed_ports = (port, monitor_port)
         self._lock: FolderLock | None = None
@@ -63,6 +68,14 @@ class NatsServer:
     def url(self) -> str:
         """``nats://`` URL with user and password."""
         return f"nats://{USER}:{self._password}@{LOOPBACK}:{self._port}"
+
+    @property
+    def listener_urls(self) -> dict[str, str]:
+        """``nats://`` URL of each listener, by its name."""
+        return {
+            name: f"nats://{name}:{password}@{LOOPBACK}:{self._port}"
+            for name, password in self._listener_passwords.items()
+        }
 
     @property
     def monitor_url(self) -> str:
@@ -147,6 +160,10 @@ class NatsServer:
         path = self._folder / "connection.json"
         connection = read_json(path)
         self._password = connection.get("password") or secrets.token_urlsafe(24)
+        known = connection.get("listeners") or {}
+        self._listener_passwords = {
+            one.name: known.get(one.name) or secrets.token_urlsafe(24) for one in self._listeners
+        }
         port, monitor_port = self._fixed_ports
         self._port = port or free_port(self._port or connection.get("port"))
         self._monitor_port = monitor_port or free_port(
@@ -156,6 +173,7 @@ class NatsServer:
             "password": self._password,
             "port": self._port,
             "monitor_port": self._monitor_port,
+            "listeners": self._listener_passwords,
         }
         if content != connection:
             write_secret(path, json.dumps(content))
@@ -169,7 +187,11 @@ class NatsServer:
             "port": self._port,
             "http": f"{LOOPBACK}:{self._monitor_port}",
             "max_payload": PAYLOAD_BYTES_MAX,
-            "authorization": {"user": USER, "password": self._password},
+            "accounts": broker_accounts(
+                USER,
+                self._password,
+                {one: self._listener_passwords[one.name] for one in self._listeners},
+            ),
             # "always": an acknowledgement means that the message is on disk.
             "jetstream": {
                 "store_dir": str(store),

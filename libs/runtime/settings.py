@@ -87,6 +87,11 @@ class RuntimeSettings(BaseSettings):
     )
     accounts_file: str = Field("", description="JSON file with the provider accounts.")
     api_keys_file: str = Field("", description="JSON file with the hashes of the API keys.")
+    listeners_file: str = Field(
+        "",
+        description="JSON file with the listeners: other teams' consumers of CHANGES, which status "
+        "makes (docs/events.md).",
+    )
     failure_codes_file: str = Field(
         "",
         description="CSV file whose rows replace or add to libs/catalogue/data/failure_codes.csv. "

@@ -38,4 +38,8 @@ LogEvent = Literal[
     "changes.undecodable",
     # warning. Analytics does not say which messages are behind a number. Fields: code, error.
     "index.unavailable",
+    # info. The consumer of another team was made. Fields: listener, tenant.
+    "listener.made",
+    # warning. It could not be made or looked at; tried again. Fields: listener, error.
+    "listener.unmade",
 ]

@@ -27,6 +27,7 @@ from libs.runtime.footing import (
     start_probe_server,
 )
 from libs.runtime.lifecycle import Scope
+from libs.runtime.listeners import load_listeners
 from libs.runtime.rpc_server import RpcServer
 from libs.runtime.set_aside_shelf import SetAsideShelf
 from libs.runtime.settings import PREFIX
@@ -41,6 +42,7 @@ from services.status.adapters.lane_connection import (
     LANE_SESSION,
     LaneConnection,
 )
+from services.status.adapters.listener_consumers import ListenerConsumers
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.adapters.quarantine_shelf import IngestRereader, QuarantineShelfRows
 from services.status.adapters.readers import MessageRows, QuarantineRows
@@ -53,6 +55,7 @@ from services.status.domain.attribution import HOUR_US
 from services.status.domain.silence import Patience
 from services.status.forget_old_reports import forget_old_reports
 from services.status.forget_unrecorded import keep_forgetting
+from services.status.keep_listeners import keep_listeners
 from services.status.lanes import Lanes
 from services.status.log_events import LogEvent
 from services.status.replay_quarantine import ReplayQuarantine
@@ -72,6 +75,7 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     are still open.
 
     Raises:
+        AccountsProblem: the listeners file cannot be used.
         CatalogueProblem: a table of the operator's cannot be used.
         BrokerUnsuitable, SizesUnfit, DatabaseMisconfigured: see libs/runtime/footing.py.
         OSError, RuntimeError: a port is taken.
@@ -111,6 +115,9 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     _do_chores(scope, database, clock)
     silence = TellSilence(DueRows(database), apply_events, clock, rules.patience)
     run_chore(scope, "silence", partial(silence.keep_telling, scope.stopping))
+    listeners = load_listeners(settings.listeners_file)
+    keeping = partial(keep_listeners, ListenerConsumers(broker), listeners, scope.stopping)
+    run_chore(scope, "listeners", keeping)
     await serve_progress(broker, flow, clock)
     settle(scope)
     gc.set_threshold(*_GC_THRESHOLDS)

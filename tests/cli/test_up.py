@@ -38,7 +38,8 @@ async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
 async def test_the_line_has_what_others_rely_on(up: Up) -> None:
     """Checks that nobody here wrote read these names."""
     assert up.said.keys() == {
-        "gateway", "web", "ingest", "nats", "postgres", "api_keys", "tenant", "pids",
+        "gateway", "web", "ingest", "nats", "nats_listener", "postgres", "api_keys",
+        "tenant", "pids",
     }  # fmt: skip
     assert up.said["tenant"] == "demo"
     assert up.said["api_keys"].keys() == {role.name.lower() for role in Role}

@@ -113,14 +113,13 @@ class ChangeFeed:
         """Have the broker find it, as where a consumer would begin."""
         name = f"watch-{uuid.uuid4().hex}"
         jetstream = self._broker.jetstream
-        start = (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
         try:
             info = await jetstream.add_consumer(
                 CHANGES_STREAM,
                 ConsumerConfig(
                     name=name,
                     deliver_policy=DeliverPolicy.BY_START_TIME,
-                    opt_start_time=start,  # type: ignore[arg-type]
+                    opt_start_time=_EPOCH + timedelta(microseconds=time_us),
                     ack_policy=AckPolicy.NONE,
                     mem_storage=True,
                     num_replicas=1,

@@ -15,11 +15,11 @@ from libs.runtime.broker import (
 )
 from libs.runtime.database import Database, DatabaseUnavailable
 from services.status.adapters import outbox_sql
+from services.status.adapters.change_headers import change_headers
 from services.status.adapters.lane_connection import LaneConnection
 from services.status.log_events import LogEvent
 from services.status.ports import OutboxEntry
 
-HEADERS: Final = {"Bluetick-Schema": "bluetick.v1.MessageChangedBatch"}
 # What subject and headers take of a broker message.
 _ENVELOPE_BYTES: Final = 4 * 1024
 _TOO_LARGE: Final = "TOO_LARGE"
@@ -143,7 +143,9 @@ class OutboxStore:
 
     async def _send_atomic(self, entries: Sequence[OutboxEntry]) -> _Sent:
         messages = [
-            OutboundMessage(entry.subject, entry.payload, str(entry.outbox_id), HEADERS)
+            OutboundMessage(
+                entry.subject, entry.payload, str(entry.outbox_id), change_headers(entry)
+            )
             for entry in entries
         ]
         try:
@@ -165,7 +167,7 @@ class OutboxStore:
                 entry.payload,
                 msg_id=str(entry.outbox_id),
                 stream=CHANGES_STREAM,
-                headers=HEADERS,
+                headers=change_headers(entry),
             )
         except BrokerRefused as refusal:
             if refusal.error_code == _MESSAGE_TOO_LARGE:
