@@ -1,4 +1,4 @@
-"""Keys of a local machine: API keys, of which services get hashes, and keys of tracked links."""
+"""Keys of a local machine: API keys, of which services get hashes, and keys that sign or seal."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def ensure_api_keys(hashes: Path, clear: Path) -> dict[str, str]:
     return {role.name.lower(): keys[role.name.lower()] for role in reversed(Role)}
 
 
-def ensure_link_keys(path: Path) -> str:
-    """Return the keys of tracked links: what is in ``path``, else a random one, written there.
+def ensure_keys(path: Path) -> str:
+    """Return keys as "id:secret": what is in ``path``, else a random one, written there.
 
-    A link in a message must still work after any number of restarts.
+    A link in a message must still work after any number of restarts, and a sealed secret open.
     """
     if not path.exists():
         write_secret(path, f"1:{secrets.token_urlsafe(32)}\n")

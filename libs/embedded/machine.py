@@ -16,7 +16,7 @@ import msgspec
 from libs.embedded.data_folder import FolderLock, lock_folder, make_folder, write_secret
 from libs.embedded.demo_accounts import TENANT, demo_accounts
 from libs.embedded.errors import EmbeddedError
-from libs.embedded.key_files import ensure_api_keys, ensure_link_keys
+from libs.embedded.key_files import ensure_api_keys, ensure_keys
 from libs.embedded.nats_server import NatsServer
 from libs.embedded.port_plan import configured_ports, free_ports
 from libs.embedded.ports import LOOPBACK
@@ -258,7 +258,9 @@ class Machine:
             "BLUETICK_API_KEYS_FILE": self._api_keys_file(),
             "BLUETICK_LISTENERS_FILE": self._listeners_file(),
             "BLUETICK_LINK_KEYS": os.environ.get("BLUETICK_LINK_KEYS")
-            or ensure_link_keys(self._folder / "link_keys"),
+            or ensure_keys(self._folder / "link_keys"),
+            "BLUETICK_ACCOUNT_KEYS": os.environ.get("BLUETICK_ACCOUNT_KEYS")
+            or ensure_keys(self._folder / "account_keys"),
             **_stopping(),
         }
 

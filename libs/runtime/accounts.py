@@ -1,7 +1,7 @@
 """Provider accounts: whose callbacks come through which door, and how they prove themselves."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,13 @@ LIMIT_REASONS = frozenset({REQUESTS_OVER_LIMIT, BODY_OVER_LIMIT})
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one account's door takes in; 0: no limit of its own."""
+
+    requests_per_second: float = 0.0
+    body_bytes_max: int = 0
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """One set of provider credentials. Unique by (provider, account)."""
 
@@ -23,6 +30,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     # By purpose ("app_secret"); several live values each, so that a secret can be rotated.
     secrets: dict[str, list[str]] = {}
     options: dict[str, str] = {}
+    limits: Limits = Limits()
+    # What words of the provider mean that its dialect has no meaning for: word -> "DELIVERED".
+    words: dict[str, str] = {}
+    # Callbacks are answered 503: its owner wants it so; or its secrets are sealed with a key that
+    # is not here.
+    is_disabled: bool = False
+    is_sealed: bool = False
 
     @property
     def tenant_id(self) -> str:
@@ -45,6 +59,9 @@ class AccountsProblem(ValueError):
 class Accounts:
     """All accounts of this installation, found by provider and name."""
 
+    # Whether no account can be missing; else an unknown one may be there in a moment.
+    is_whole: bool = True
+
     def __init__(self, accounts: list[Account]) -> None:
         self._by_name: dict[tuple[str, str], Account] = {}
         for entry in accounts:
@@ -61,6 +78,9 @@ class Accounts:
     def find(self, provider: str, account: str) -> Account | None:
         """Return the account, or None."""
         return self._by_name.get((provider, account))
+
+    def follow(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` after each change; those of a file never change."""
 
     def __iter__(self) -> Iterator[Account]:
         """Give all accounts, in the order of the file."""

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
-from libs.runtime.api_keys import ApiKey, ApiKeys, Role
+from libs.runtime.api_keys import ApiKey, Role
 from libs.runtime.rpc_context import INTERNAL_TOKEN, REQUEST_ID, ROLE, TENANT
-from libs.runtime.rpc_errors import PermissionDenied, Unauthenticated, Unimplemented
+from libs.runtime.rpc_errors import PermissionDenied, Unauthenticated, Unavailable
 from services.gateway.domain.request_ids import is_request_id
 from services.gateway.domain.routes import Route
+from services.gateway.follow_keys import KeyFollower
+from services.gateway.key_book import KeyBook
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -52,30 +54,25 @@ class Credentials:
 class Gatekeeper:
     """Turns a key into what the services are told about the caller."""
 
-    def __init__(self, keys: ApiKeys, internal_token: str) -> None:
+    def __init__(self, keys: KeyBook, follower: KeyFollower, internal_token: str) -> None:
         self._keys = keys
+        self._follower = follower
         self._token = (INTERNAL_TOKEN, internal_token)
 
-    def admit(self, route: Route, api_key: str) -> ApiKey:
+    async def admit(self, route: Route, api_key: str) -> ApiKey:
         """Return what the key gives.
 
         Raises:
             Unauthenticated: no key, or one that nobody knows.
+            Unavailable: the key is none of the file, and the issued ones are not known yet.
             PermissionDenied: the key's role is smaller than the RPC's.
-            Unimplemented: the caller may, but no service serves the RPC.
         """
-        key = self._known(api_key)
+        key = self._keys.find(api_key) or await self._looked_up(api_key)
         is_operators = route.is_operators and key.role is Role.OPERATOR
         if not is_operators and not key.role.may(route.role):
             raise PermissionDenied(
                 f"This call needs the role {route.role.name}; the key has {key.role.name}.",
                 metadata={"required_role": route.role.name, "role": key.role.name},
-            )
-        if route.upstream is None:
-            rpc = route.path.rpartition("/")[2]
-            raise Unimplemented(
-                f"{rpc} is described, but no service of this version serves it.",
-                metadata={"rpc": route.path.lstrip("/")},
             )
         return key
 
@@ -88,13 +85,21 @@ class Gatekeeper:
             self._token,
         )
 
-    def _known(self, key: str) -> ApiKey:
+    async def _looked_up(self, key: str) -> ApiKey:
         if not key:
             raise Unauthenticated(
                 "Send an API key as metadata `authorization: Bearer <key>`.",
                 reason="API_KEY_MISSING",
             )
+        # It may have been issued a moment ago.
+        await self._follower.look_again()
         known = self._keys.find(key)
+        if known is None and not self._keys.is_whole:
+            raise Unavailable(
+                "The API keys that were issued by call are not known here yet; try again.",
+                reason="API_KEYS_UNREAD",
+                retry_s=1.0,
+            )
         if known is None:
             raise Unauthenticated("No such API key.", reason="API_KEY_UNKNOWN")
         return known

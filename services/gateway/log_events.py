@@ -17,6 +17,9 @@ LogEvent = Literal[
     # error. A service did not take the gateway's token: both must have the same
     # BLUETICK_INTERNAL_TOKEN. Fields: upstream.
     "upstream.refused",
+    # warning. Keys that were issued by call cannot be read; those that are known stay good. Fields:
+    # why.
+    "keys.unread",
     # info. It answers (again). Fields: upstream.
     "upstream.found",
 ]

@@ -62,14 +62,14 @@ class Reception:
         """Return the metadata for the owning service, with a place taken in the budget.
 
         Raises:
-            Unauthenticated, PermissionDenied, Unimplemented: as ``Gatekeeper.admit``.
+            Unauthenticated, PermissionDenied, Unavailable: as ``Gatekeeper.admit``.
             LimitReached: no room for this tenant, or for anybody.
         """
         await self.drain.enter()
         # Only a caller's own id is echoed: a message of its own costs a sixth of a call's time.
         if call.credentials.request_id:
             await context.send_initial_metadata((("x-request-id", call.request_id),))
-        key = self._gatekeeper.admit(self.route, call.credentials.key)
+        key = await self._gatekeeper.admit(self.route, call.credentials.key)
         self._take_place(call, key.tenant_id)
         return self._gatekeeper.metadata(key, call.request_id)
 

@@ -128,6 +128,13 @@ class GatewaySettings(RuntimeSettings):
     gateway_upstream_check_s: float = Field(
         2.0, gt=0, le=60, description="Seconds between health checks of the services behind."
     )
+    gateway_keys_interval_s: float = Field(
+        1.0,
+        gt=0,
+        le=60,
+        description="Seconds between two looks for API keys that were issued or revoked by call; "
+        "bounds how long a revoked key is good. A new one is looked for at once.",
+    )
     gateway_ready_needs: Needs = Field(
         "any",
         description="Which services behind must serve for the gateway to be ready: any of them, "

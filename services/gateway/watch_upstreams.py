@@ -41,7 +41,7 @@ class UpstreamWatch:
         self,
         checks: Checks,
         health: Health,
-        owners: Mapping[str, Upstream | None],
+        owners: Mapping[str, Upstream],
         needs: Needs,
     ) -> None:
         self._checks = checks

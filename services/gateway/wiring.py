@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from libs.runtime import logs, metrics
 from libs.runtime.api_keys import load_api_keys
+from libs.runtime.clock import SystemClock
 from libs.runtime.lifecycle import Scope, settle
 from libs.runtime.rpc_drain import Drain
 from services.gateway.adapters.rpc_door import RpcDoor
@@ -12,8 +13,10 @@ from services.gateway.adapters.web_door import open_web_door
 from services.gateway.admit_call import Gatekeeper, RequestIds
 from services.gateway.domain.budgets import Budget
 from services.gateway.domain.routes import Route, health_owners, routes
+from services.gateway.follow_keys import KeyFollower
 from services.gateway.forward_call import CallForwarder
 from services.gateway.forward_stream import StreamForwarder
+from services.gateway.key_book import KeyBook
 from services.gateway.receive_call import Reception
 from services.gateway.settings import GatewaySettings
 from services.gateway.watch_upstreams import UpstreamWatch
@@ -32,19 +35,22 @@ async def build(scope: Scope, settings: GatewaySettings) -> int:
         RuntimeError: the gRPC port is taken.
         OSError: an HTTP port is taken.
     """
-    keys = load_api_keys(settings.api_keys_file)
+    keys = KeyBook(load_api_keys(settings.api_keys_file), SystemClock().now_us)
     known = routes()
     upstreams = Upstreams(
         settings.targets(),
         known,
+        internal_token=settings.internal_token,
         request_bytes_max=settings.gateway_request_bytes_max,
         response_bytes_max=settings.gateway_response_bytes_max,
     )
     scope.defer(upstreams.close)
     drain = Drain()
+    follower = KeyFollower(keys, upstreams)
+    gatekeeper = Gatekeeper(keys, follower, settings.internal_token)
     door = RpcDoor(
         known,
-        _forwarders(known, upstreams, Gatekeeper(keys, settings.internal_token), drain, settings),
+        _forwarders(known, upstreams, gatekeeper, drain, settings),
         drain,
         request_bytes_max=settings.gateway_request_bytes_max,
         response_bytes_max=settings.gateway_response_bytes_max,
@@ -57,6 +63,7 @@ async def build(scope: Scope, settings: GatewaySettings) -> int:
     # Known before the first caller asks; from here on it is looked at again and again.
     await watch.look(timeout_s=settings.gateway_upstream_check_s)
     scope.spawn(watch.run(settings.gateway_upstream_check_s, scope.stopping), "watch_upstreams")
+    scope.spawn(follower.run(settings.gateway_keys_interval_s, scope.stopping), "follow_keys")
     settle(scope)
     return port
 
@@ -94,9 +101,8 @@ async def _open_web_doors(scope: Scope, settings: GatewaySettings, watch: Upstre
 
 
 async def _open_rpc_door(scope: Scope, settings: GatewaySettings, door: RpcDoor) -> int:
-    for service, owner in health_owners().items():
-        # Where nobody is behind, the gateway answers itself, and it is up.
-        await door.set_health(service, is_serving=owner is None)
+    for service in health_owners():
+        await door.set_health(service, is_serving=False)
     port = await door.open(settings.gateway_grpc_host, settings.gateway_grpc_port)
 
     async def close() -> None:

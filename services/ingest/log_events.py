@@ -8,6 +8,20 @@ from typing import Literal
 LogEvent = Literal[
     # info. The door and the gRPC server listen. Fields: http_port, grpc_port, accounts.
     "doors.opened",
+    # info. Accounts were put, changed or removed by call, and this replica works with them. Fields:
+    # accounts.
+    "accounts.changed",
+    # warning. Stored accounts cannot be read; those that are known are worked with. error, with
+    # exception: a fault of ours. Fields: why.
+    "accounts.unread",
+    # error. A secret of a stored account is sealed with a key that is not here; its callbacks are
+    # answered 503. Fields: provider, account.
+    "account.sealed",
+    # warning. An account of the accounts file stands before a stored one of the same address.
+    # Fields: provider, account.
+    "account.shadowed",
+    # info. Secrets that another key had sealed are sealed with the first one now. Fields: secrets.
+    "secrets.resealed",
     # warning. A callback was turned away; at most one line a second and reason, the rest only
     # counted. Fields: provider, account, reason, http_status, suppressed.
     "callback.refused",

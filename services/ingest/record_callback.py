@@ -25,6 +25,7 @@ from services.ingest.providers.provider import (
     Refused,
     SignsTokens,
 )
+from services.ingest.tell_words import tell_words
 
 _log = logs.get_logger()
 _events = QuickCounter("ingest_events_total", "Events read from callbacks", ("provider",))
@@ -40,6 +41,18 @@ TOKEN_USED: Final = Refused(
     401,
     "The signature covers a token only, and that came with another body before: somebody repeats a "
     "signature that they have seen. Change the account's signing key.",
+)
+DISABLED: Final = Refused(
+    "ACCOUNT_DISABLED",
+    503,
+    "The account is disabled; the provider repeats its callbacks until it is enabled again "
+    "(`bluetick accounts enable`), or gives up.",
+)
+SEALED: Final = Refused(
+    "ACCOUNT_SEALED",
+    503,
+    "A secret of the account is sealed with a key that BLUETICK_ACCOUNT_KEYS of ingest does not "
+    "name: give it that key again, or put the account anew.",
 )
 _tokens = UsedTokens()
 
@@ -135,6 +148,8 @@ def read_callback(
 
     ``parse`` is what reads an authentic one; without it, the provider's own.
     """
+    if account.is_disabled or account.is_sealed:
+        return DISABLED if account.is_disabled else SEALED
     greeting = provider.handshake(callback, account)
     if greeting is not None:
         return greeting
@@ -163,6 +178,8 @@ def read_authentic(
         # What is packed holds no link and no long text, and is never set aside.
         if reading.is_all_packed:
             return reading
+        if account.words:
+            tell_words(reading, account.words)
         if callback.link_keys:
             tell_own_links(reading.batch.events, callback.link_keys)
         if len(callback.body) > TEXT_BYTES_MAX:

@@ -6,6 +6,9 @@ from libs.runtime.settings import RuntimeSettings
 from libs.runtime.sizes import BODY_BYTES_MAX
 from services.ingest.domain.link_token import parse_keys
 
+# Of a secret that seals others.
+SEALING_CHARACTERS_MIN = 32
+
 
 class IngestSettings(RuntimeSettings):
     """What ingest needs beyond what every service needs."""
@@ -141,8 +144,26 @@ class IngestSettings(RuntimeSettings):
         "BLUETICK_PUBLIC_URL.",
     )
 
+    account_keys: str = Field(
+        "",
+        description='Keys that seal the secrets of stored accounts: "id:secret,id:secret", the '
+        "secrets 32 characters or more (`openssl rand -base64 32`). The first seals, all open. "
+        "Empty: no account can be put by call.",
+    )
+    ingest_accounts_interval_s: float = Field(
+        1.0, gt=0, le=60,
+        description="Seconds between two looks for accounts that were put or changed by call; "
+        "bounds how long a replica works with the old ones.",
+    )  # fmt: skip
+
     @field_validator("link_keys")
     @classmethod
     def _are_keys(cls, text: str) -> str:
         parse_keys(text)
+        return text
+
+    @field_validator("account_keys")
+    @classmethod
+    def _are_sealing_keys(cls, text: str) -> str:
+        parse_keys(text, SEALING_CHARACTERS_MIN)
         return text

@@ -1,9 +1,12 @@
 """Puts ingest together: the only file that knows use cases, adapters and settings."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-from bluetick.v1.ingest_service_pb2 import DESCRIPTOR
+from bluetick.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from bluetick.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
+from bluetick.v1.key_service_pb2_grpc import add_KeyServiceServicer_to_server
 
 from libs.catalogue.standing import configure
 from libs.runtime import logs
@@ -13,29 +16,38 @@ from libs.runtime.database import Database
 from libs.runtime.footing import open_broker, settle
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, answer_probe, serve_until_closed
-from libs.runtime.rpc_server import RpcServer
+from libs.runtime.rpc_server import Add, RpcServer
 from libs.runtime.settings import PREFIX
 from libs.runtime.sizes import EVENT_ENVELOPE_BYTES
+from services.ingest.account_book import AccountBook
+from services.ingest.adapters.account_store import AccountRows
+from services.ingest.adapters.admin_rpc import AdminRpc, KeyRpc
 from services.ingest.adapters.callback_desk import DoorLimits
 from services.ingest.adapters.callback_door import CallbackDoor
 from services.ingest.adapters.connection_book import ConnectionLimits
 from services.ingest.adapters.event_publisher import EventPublisher, PublishLimits
 from services.ingest.adapters.http_server import door_config
+from services.ingest.adapters.key_store import KeyRows
 from services.ingest.adapters.link_door import LinkDoor
 from services.ingest.adapters.link_store import LinkStore
 from services.ingest.adapters.message_pieces import PieceLimits
 from services.ingest.adapters.replay_answers import serve_replays
 from services.ingest.adapters.request_body import BodyLimits
 from services.ingest.adapters.rpc_service import IngestRpc
+from services.ingest.adapters.secret_box import SecretBox
 from services.ingest.adapters.short_way import ShortWay
 from services.ingest.adapters.sns_certificates import SnsCertificates
 from services.ingest.adapters.turns import TurnLimits
 from services.ingest.domain.link_token import LinkKeyring, parse_keys
+from services.ingest.follow_accounts import AccountFollower
 from services.ingest.log_events import LogEvent
 from services.ingest.providers.registry import check_accounts
 from services.ingest.record_callback import DoorBook, EventSink
 from services.ingest.report_doors import DoorReports
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import SEALING_CHARACTERS_MIN, IngestSettings
+
+# Generated function that adds it, servicer, full name.
+Service = tuple[Add, Any, str]
 
 _log = logs.get_logger()
 
@@ -55,8 +67,8 @@ async def build(
     """
     clock = clock or SystemClock()
     configure(settings)
-    accounts = load_accounts(settings.accounts_file)
-    check_accounts(accounts)
+    database = open_database(scope, settings)
+    accounts, admin = open_accounts(scope, settings, database, clock)
     broker = await open_broker(scope, settings, "ingest", needs=_largest_messages(settings))
     publisher = EventPublisher(broker, _publish_limits(settings))
     scope.defer(publisher.close)
@@ -64,8 +76,9 @@ async def build(
     scope.spawn(publisher.ask_while_refused(scope.stopping), "refused_events")
     await serve_replays(broker, accounts, publisher)
     doors = open_reports(scope, settings, publisher, clock)
-    links = open_links(scope, settings)
-    grpc_port = await open_grpc(scope, settings, accounts, publisher, clock, links)
+    links = open_links(settings, database)
+    ours = (open_senders_rpc(settings, accounts, publisher, clock, links), *admin)
+    grpc_port = await open_grpc(scope, settings, ours)
     door = LinkDoor(
         keyring=LinkKeyring(parse_keys(settings.link_keys)),
         directory=links,
@@ -92,8 +105,8 @@ def open_reports(
     return doors
 
 
-def open_links(scope: Scope, settings: IngestSettings) -> LinkStore:
-    """Return the store of tracked links; it connects when a link is first asked for.
+def open_database(scope: Scope, settings: IngestSettings) -> Database:
+    """Return the pool; it connects when it is first used, and closes with ``scope``.
 
     The callback door must open, and stay open, while there is no database.
     """
@@ -103,24 +116,57 @@ def open_links(scope: Scope, settings: IngestSettings) -> LinkStore:
         statement_timeout_s=settings.ingest_link_timeout_s,
         application="bluetick-ingest",
     )
-    store = LinkStore(
+    scope.defer(database.close)
+    return database
+
+
+def open_accounts(
+    scope: Scope, settings: IngestSettings, database: Database, clock: Clock
+) -> tuple[AccountBook, Sequence[Service]]:
+    """Return the accounts, kept like what is stored, and the services that change them.
+
+    With a key to open them, ingest is not ready before it has read the stored accounts once. From
+    then on it works with what it knows, whatever becomes of the database.
+
+    Raises:
+        AccountsProblem: the accounts file cannot be used.
+    """
+    of_file = load_accounts(settings.accounts_file)
+    check_accounts(of_file)
+    box = SecretBox(parse_keys(settings.account_keys, SEALING_CHARACTERS_MIN))
+    book = AccountBook(of_file, box)
+    rows, keys = AccountRows(database), KeyRows(database)
+    follower = AccountFollower(book, rows, clock)
+    scope.readiness.need("accounts", lambda: "" if book.is_whole else "they were not read yet")
+    scope.spawn(
+        follower.run(settings.ingest_accounts_interval_s, scope.stopping), "follow_accounts"
+    )
+    servicer = AdminRpc(
+        book=book, follower=follower, accounts=rows, keys=keys, sealer=box, clock=clock
+    )
+    return book, (
+        (add_AdminServiceServicer_to_server, servicer, "bluetick.v1.AdminService"),
+        (add_KeyServiceServicer_to_server, KeyRpc(keys), "bluetick.v1.KeyService"),
+    )
+
+
+def open_links(settings: IngestSettings, database: Database) -> LinkStore:
+    """Return the store of tracked links."""
+    return LinkStore(
         database,
         timeout_s=settings.ingest_link_timeout_s,
         cached_max=settings.ingest_links_cached_max,
     )
-    scope.defer(store.close)
-    return store
 
 
-async def open_grpc(
-    scope: Scope,
+def open_senders_rpc(
     settings: IngestSettings,
     accounts: Accounts,
     events: EventSink,
     clock: Clock,
     links: LinkStore,
-) -> int:
-    """Open the gRPC server and return its port; it closes with ``scope``."""
+) -> Service:
+    """Return the service of senders."""
     # Calls that ingest does not serve stay as generated and answer UNIMPLEMENTED.
     servicer = IngestRpc(  # type: ignore[abstract]
         accounts=accounts,
@@ -134,11 +180,12 @@ async def open_grpc(
         keyring=LinkKeyring(parse_keys(settings.link_keys)),
         link_base_url=(settings.link_base_url or _public_url(settings)).rstrip("/"),
     )
-    name = DESCRIPTOR.services_by_name["IngestService"].full_name
-    server = RpcServer(
-        internal_token=settings.internal_token,
-        services=[(add_IngestServiceServicer_to_server, servicer, name)],
-    )
+    return add_IngestServiceServicer_to_server, servicer, "bluetick.v1.IngestService"
+
+
+async def open_grpc(scope: Scope, settings: IngestSettings, services: Sequence[Service]) -> int:
+    """Open the gRPC server and return its port; it closes with ``scope``."""
+    server = RpcServer(internal_token=settings.internal_token, services=services)
     return await server.start(settings.ingest_grpc_host, settings.ingest_grpc_port, scope)
 
 

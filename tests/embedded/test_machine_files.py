@@ -13,7 +13,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from libs.embedded.data_folder import write_secret
 from libs.embedded.demo_accounts import demo_accounts, signing_secret
 from libs.embedded.errors import EmbeddedError
-from libs.embedded.key_files import ensure_api_keys, ensure_link_keys
+from libs.embedded.key_files import ensure_api_keys, ensure_keys
 from libs.embedded.port_plan import DEFAULT_PORTS, configured_ports, free_ports
 from libs.runtime.accounts import load_accounts
 from libs.runtime.api_keys import Role, load_api_keys
@@ -111,10 +111,10 @@ def test_free_ports_are_all_different() -> None:
 
 def test_the_key_of_tracked_links_is_random_once_and_stays(tmp_path: Path) -> None:
     """Links in messages must work after any number of restarts."""
-    first = ensure_link_keys(tmp_path / "link_keys")
+    first = ensure_keys(tmp_path / "link_keys")
 
-    assert ensure_link_keys(tmp_path / "link_keys") == first
-    assert ensure_link_keys(tmp_path / "other") != first
+    assert ensure_keys(tmp_path / "link_keys") == first
+    assert ensure_keys(tmp_path / "other") != first
     assert (tmp_path / "link_keys").stat().st_mode & 0o777 == 0o600
     # What ingest reads: an id, and a secret of 16 characters or more.
     assert len(first.partition(":")[2]) >= 16

@@ -26,6 +26,10 @@ async def echo(request: bytes, _context: Any) -> bytes:
     return request
 
 
+async def _nothing(_request: bytes, _context: Any) -> bytes:
+    return b""
+
+
 @dataclass
 class StandIn(grpc.GenericRpcHandler):
     """One service: takes any RPC, answers as ``respond`` says; streams as ``stream`` says."""
@@ -43,6 +47,9 @@ class StandIn(grpc.GenericRpcHandler):
         path = handler_call_details.method
         if path.startswith("/grpc."):
             return None
+        if path.startswith("/bluetick.v1.KeyService/"):
+            # Asked by the gateway itself, again and again: no key was ever issued.
+            return grpc.unary_unary_rpc_method_handler(_nothing)
 
         async def unary(request: bytes, context: Any) -> bytes | None:
             self._note(path, request, context)

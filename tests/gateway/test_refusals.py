@@ -80,15 +80,6 @@ async def test_a_role_may_call_what_its_row_says(
     assert backend.ingest.received == backend.status.received == backend.analytics.received == []
 
 
-async def test_an_rpc_that_nobody_serves_yet_says_so(channel: grpc.aio.Channel) -> None:
-    """The surface is described before it is built; the answer is plain, not a failure."""
-    failure = await failure_of(call(channel, _P + "AdminService/CreateApiKey"))
-
-    assert failure.code is grpc.StatusCode.UNIMPLEMENTED
-    assert failure.reason == "UNIMPLEMENTED"
-    assert "CreateApiKey" in failure.text
-
-
 async def test_an_rpc_that_does_not_exist_says_so(channel: grpc.aio.Channel) -> None:
     """A typing error must not look like an outage."""
     failure = await failure_of(call(channel, _P + "MessageService/GetMessages"))

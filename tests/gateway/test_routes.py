@@ -42,7 +42,7 @@ def test_rpcs_go_to_the_service_that_owns_them() -> None:
     assert owner[_P + "MessageService/GetMessage"] is Upstream.STATUS
     assert owner[_P + "CampaignService/CreateCampaign"] is Upstream.ANALYTICS
     assert owner[_P + "AnalyticsService/GetCampaignReport"] is Upstream.ANALYTICS
-    assert owner[_P + "AdminService/CreateApiKey"] is None
+    assert owner[_P + "AdminService/CreateApiKey"] is Upstream.INGEST
     assert owner[_P + "RebuildService/Rebuild"] is Upstream.ANALYTICS
 
 
@@ -67,5 +67,5 @@ def test_the_health_of_each_public_service_is_that_of_its_owner() -> None:
     owners = health_owners()
 
     assert owners["bluetick.v1.IngestService"] is Upstream.INGEST
-    assert owners["bluetick.v1.AdminService"] is None
+    assert owners["bluetick.v1.AdminService"] is Upstream.INGEST
     assert len(owners) == 6

@@ -21,7 +21,7 @@ SHOP = "https://shop.example/sale?id=1"
 async def store(database_url: str) -> AsyncIterator[LinkStore]:
     store = LinkStore(Database.lazy(database_url), timeout_s=5, cached_max=2)
     yield store
-    await store.close()
+    await store._database.close()
 
 
 def _destination(url: str = SHOP) -> Destination:

@@ -12,7 +12,7 @@ from libs.runtime.accounts import Accounts
 from libs.runtime.lifecycle import Scope
 from libs.testkit.clock import ManualClock
 from services.ingest.settings import IngestSettings
-from services.ingest.wiring import open_grpc, open_links
+from services.ingest.wiring import open_database, open_grpc, open_links, open_senders_rpc
 from tests.ingest.meta_bodies import ACCOUNT, change, dump, envelope, signature, status
 from tests.ingest.record_builders import KeptEvents, an_accepted, an_engagement
 
@@ -41,8 +41,10 @@ async def _caller(scope: Scope, kept: KeptEvents) -> Caller:
     settings = IngestSettings(
         internal_token=TOKEN, ingest_grpc_host="127.0.0.1", ingest_grpc_port=0
     )
-    links = open_links(scope, settings)
-    port = await open_grpc(scope, settings, Accounts([ACCOUNT]), kept, ManualClock(), links)
+    links = open_links(settings, open_database(scope, settings))
+    accounts = Accounts([ACCOUNT])
+    services = [open_senders_rpc(settings, accounts, kept, ManualClock(), links)]
+    port = await open_grpc(scope, settings, services)
     channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
     scope.defer(channel.close)
     return Caller(IngestServiceStub(channel), kept)

@@ -5,13 +5,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import grpc
+from bluetick.v1.key_service_pb2 import ListIssuedKeysRequest, ListIssuedKeysResponse
+from bluetick.v1.key_service_pb2_grpc import KeyServiceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from libs.runtime.rpc_connections import channel_options
+from libs.runtime.rpc_context import INTERNAL_TOKEN
 from libs.runtime.rpc_health import WHY
 from services.gateway.domain.routes import Route, Upstream
 from services.gateway.domain.upstream_states import UpstreamState
+from services.gateway.follow_keys import KeysUnread
 
+_KEYS_TIMEOUT_S = 2.0
 # Every address that the name resolves to gets its share of the calls.
 _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
@@ -44,10 +49,12 @@ class Upstreams:
         targets: Mapping[Upstream, str],
         routes: Mapping[str, Route],
         *,
+        internal_token: str,
         request_bytes_max: int,
         response_bytes_max: int,
     ) -> None:
         """Open the channels; nothing is connected before the first call or health check."""
+        self._internal_token = internal_token
         options = (
             *_OPTIONS,
             ("grpc.max_send_message_length", request_bytes_max),
@@ -57,17 +64,16 @@ class Upstreams:
             upstream: grpc.aio.insecure_channel(target, options=options)
             for upstream, target in targets.items()
         }
-        owned = [route for route in routes.values() if route.upstream is not None]
         # Without serializers, bytes go through as they are.
         self._unary: dict[str, Any] = {
             route.path: self._channels[route.upstream].unary_unary(route.path)
-            for route in owned
-            if route.upstream is not None and not route.is_stream
+            for route in routes.values()
+            if not route.is_stream
         }
         self._stream: dict[str, Any] = {
             route.path: self._channels[route.upstream].unary_stream(route.path)
-            for route in owned
-            if route.upstream is not None and route.is_stream
+            for route in routes.values()
+            if route.is_stream
         }
 
     def unary(self, path: str) -> Any:
@@ -77,6 +83,16 @@ class Upstreams:
     def stream(self, path: str) -> Any:
         """Return what starts streams of the RPC, at the service that owns it."""
         return self._stream[path]
+
+    async def list_issued(self, request: ListIssuedKeysRequest) -> ListIssuedKeysResponse:
+        """See follow_keys.IssuedKeys: ingest keeps them."""
+        stub = KeyServiceStub(self._channels[Upstream.INGEST])
+        metadata = ((INTERNAL_TOKEN, self._internal_token),)
+        try:
+            return await stub.ListIssuedKeys(request, metadata=metadata, timeout=_KEYS_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            # Its text holds addresses; the code says enough.
+            raise KeysUnread(f"ingest answers {error.code().name}") from error
 
     async def check(self, upstream: Upstream, timeout_s: float) -> UpstreamState:
         """Return SERVING, another word of the health protocol, or UNREACHABLE, and why."""

@@ -33,7 +33,7 @@ class Route:
 
     path: str  # "/bluetick.v1.MessageService/GetMessage"
     service: str  # "bluetick.v1.MessageService"
-    upstream: Upstream | None  # None: nobody serves it yet
+    upstream: Upstream  # who serves it
     role: Role  # the least of a tenant's roles that may call it
     is_operators: bool  # OPERATOR may call it, too; the service says what for
     is_stream: bool  # many answers to one request
@@ -49,7 +49,7 @@ _SERVICES = (
     (rebuild_service_pb2, "RebuildService"),
 )
 
-_OWNERS: Mapping[str, Upstream | None] = {
+_OWNERS: Mapping[str, Upstream] = {
     "IngestService": Upstream.INGEST,
     # Quarantine is a table, and status is the service beside the doors that keeps tables.
     "IngestService.ListQuarantine": Upstream.STATUS,
@@ -58,7 +58,8 @@ _OWNERS: Mapping[str, Upstream | None] = {
     "MessageService": Upstream.STATUS,
     "CampaignService": Upstream.ANALYTICS,
     "AnalyticsService": Upstream.ANALYTICS,
-    "AdminService": None,
+    # Accounts and keys are tables, and ingest is the service that works with accounts.
+    "AdminService": Upstream.INGEST,
     "RebuildService": Upstream.ANALYTICS,
 }
 
@@ -111,6 +112,6 @@ def _route(method: MethodDescriptor) -> Route:
     )
 
 
-def health_owners() -> Mapping[str, Upstream | None]:
-    """Return whose health a public service's name stands for; None: the gateway's own."""
+def health_owners() -> Mapping[str, Upstream]:
+    """Return whose health a public service's name stands for."""
     return {descriptor.full_name: _OWNERS[descriptor.name] for descriptor in service_descriptors()}

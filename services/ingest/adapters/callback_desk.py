@@ -4,51 +4,51 @@ A callback takes the short way or the long one, and must hear the same on both.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from libs.runtime import logs, metrics
-from libs.runtime.accounts import Account, Accounts
+from libs.runtime.accounts import BODY_OVER_LIMIT, REQUESTS_OVER_LIMIT, Account, Accounts
 from libs.runtime.clock import Clock
-from libs.runtime.quick_metrics import Count, QuickCounter, QuickHistogram, Spread
 from services.ingest.adapters.callback_headers import CallbackHeaders
-from services.ingest.adapters.door_replies import Reply, reply_of
+from services.ingest.adapters.door_replies import CLOSE, Reply, reply, reply_of
+from services.ingest.adapters.doorways import CALLBACKS, Doorway, doorways_of
 from services.ingest.adapters.request_body import BodyDesk, BodyLimits
 from services.ingest.adapters.seldom_log import SeldomLog
 from services.ingest.adapters.turns import TurnLimits, Turns
-from services.ingest.domain.fair_share import Load, Party, fits
+from services.ingest.domain.fair_share import Party, fits
 from services.ingest.domain.link_token import LinkKeyring
 from services.ingest.domain.times import AHEAD_S_MAX
 from services.ingest.log_events import LogEvent
 from services.ingest.providers.provider import (
     Answer,
-    AsksOutside,
     Callback,
-    PacksEvents,
-    Provider,
     Refused,
 )
-from services.ingest.providers.registry import BY_NAME
-from services.ingest.record_callback import DoorBook, Parse
+from services.ingest.record_callback import DoorBook
 
 _log = logs.get_logger()
-_callbacks = QuickCounter(
-    "ingest_callbacks_total", "Callbacks answered", ("provider", "http_status")
-)
-_callback_seconds = QuickHistogram(
-    "ingest_callback_seconds", "From the head of a callback to its answer", ("provider",)
-)
-_callback_bytes = QuickCounter(
-    "ingest_callback_bytes_total", "Bytes of the bodies of callbacks answered", ("provider",)
-)
 _in_flight = metrics.gauge("ingest_requests_in_flight", "Callbacks worked on at this moment")
 _body_bytes = metrics.gauge("ingest_bytes_in_flight", "Bytes of bodies held at this moment")
 _waiting = metrics.gauge("ingest_callbacks_waiting", "Callbacks that wait for a turn of the door")
 
-PREFIX = "/callbacks/"
 # Addresses that called lately; beyond this, those that hold nothing are forgotten.
 _PARTIES_MAX = 20_000
+_NOT_FOUND = reply(404, b"not found\n")
+_TOO_MANY = Refused(
+    REQUESTS_OVER_LIMIT,
+    503,
+    "More requests came in a second than the account's limit requests_per_second lets through; the "
+    "provider sends the others again. If they are the provider's, raise the limit; else find out "
+    "who knows the address.",
+)
+_TOO_LARGE = Refused(
+    BODY_OVER_LIMIT,
+    413,
+    "A body is larger than the account's limit body_bytes_max; raise it, or have the provider put "
+    "less into one.",
+)
 
 
 class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,23 +60,6 @@ class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: int = 2
     signature_age_s_max: int = 0
     time_ahead_s_max: int = AHEAD_S_MAX
-
-
-class Doorway(msgspec.Struct, frozen=True, kw_only=True):
-    """One account's address: whose it is, and what is the same for all that comes to it."""
-
-    account: Account
-    provider: Provider
-    load: Load  # what the account holds of the door
-    external_url: str  # without a query
-    asking: AsksOutside | None  # the provider, if its callbacks make us ask outside
-    parse: Parse  # reads on the short way
-    stored: Reply  # what nearly all callbacks hear
-    stored_wire: bytes  # the same, ready to be written
-    # Of its provider: counted at each callback.
-    answered_ok: Count
-    body_bytes: Count
-    seconds: Spread
 
 
 class CallbackDesk:
@@ -104,14 +87,20 @@ class CallbackDesk:
         self._link_keys = link_keys
         self._seldom = SeldomLog()
         self._retry_after = (b"retry-after", str(limits.retry_after_s).encode())
-        public_url = public_url.rstrip("/")
-        self.doorways = {
-            path: _doorway(account, provider, f"{public_url}{path}", is_outside_asked)
-            for path, account, provider in _addresses(accounts)
-        }
+        self._accounts = accounts
+        self._public_url = public_url.rstrip("/")
+        self._is_outside_asked = is_outside_asked
+        self._followers: list[Callable[[], None]] = []
+        self.doorways: dict[str, Doorway] = {}
+        self._serve()
+        accounts.follow(self._serve)
         _in_flight.set_function(lambda: self.requests_in_flight)
         _body_bytes.set_function(lambda: self.bodies.bytes_in_flight)
         _waiting.set_function(lambda: self.turns.waiting_count)
+
+    def follow(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` whenever ``doorways`` are others."""
+        self._followers.append(tell)
 
     def find(self, path: str) -> Doorway | None:
         """Return whose address ``path`` is; None if it is nobody's."""
@@ -150,6 +139,31 @@ class CallbackDesk:
         party.account.request_count -= 1
         self.requests_in_flight -= 1
         self.bodies.let_go(party, body_bytes)
+
+    def unknown(self) -> Reply:
+        """Return the answer at an address that is nobody's, or whose owner is not known yet."""
+        return _NOT_FOUND if self._accounts.is_whole else self._again()
+
+    def over_limit(self, doorway: Doorway, body_bytes: int) -> Reply | None:
+        """Return the refusal of a request beyond its account's limits; None: it is within them.
+
+        Called once for each request that would be worked on.
+        """
+        if body_bytes > doorway.body_bytes_max:
+            return self.too_large(doorway)
+        pace = doorway.pace
+        if pace is None or pace.lets_through(time.monotonic()):
+            return None
+        said = self._refused(doorway.account, _TOO_MANY)
+        if pace.pause_s <= self.limits.retry_after_s:
+            return said
+        return reply_of(Answer(503), (b"retry-after", str(pace.pause_s).encode()))
+
+    def too_large(self, doorway: Doorway) -> Reply:
+        """Return the refusal of a body; noted if it is the account's own limit."""
+        if doorway.body_bytes_max < self.limits.body.body_bytes_max:
+            self._refused(doorway.account, _TOO_LARGE)
+        return reply_of(Answer(413), CLOSE)
 
     def callback(
         self,
@@ -205,9 +219,21 @@ class CallbackDesk:
         if http_status == 200:
             doorway.answered_ok.value += 1
         else:
-            _callbacks.of(doorway.provider.name, str(http_status)).value += 1
+            CALLBACKS.of(doorway.provider.name, str(http_status)).value += 1
         doorway.body_bytes.value += body_bytes
         doorway.seconds.observe(time.perf_counter() - began)
+
+    def _serve(self) -> None:
+        """Take over the accounts as they are now."""
+        self.doorways = doorways_of(
+            self._accounts,
+            self.doorways,
+            public_url=self._public_url,
+            is_outside_asked=self._is_outside_asked,
+            body_bytes_max=self.limits.body.body_bytes_max,
+        )
+        for tell in self._followers:
+            tell()
 
     def _refused(self, account: Account, outcome: Refused) -> Reply:
         if self.doors is not None:
@@ -227,29 +253,3 @@ class CallbackDesk:
 
     def _again(self) -> Reply:
         return reply_of(Answer(503), self._retry_after)
-
-
-def _addresses(accounts: Accounts) -> Iterable[tuple[str, Account, Provider]]:
-    for account in accounts:
-        provider = BY_NAME.get(account.provider)
-        if provider is not None:
-            yield f"{PREFIX}{account.provider}/{account.account}", account, provider
-
-
-def _doorway(
-    account: Account, provider: Provider, external_url: str, is_outside_asked: bool
-) -> Doorway:
-    stored = reply_of(provider.answer)
-    return Doorway(
-        account=account,
-        provider=provider,
-        load=Load(),
-        external_url=external_url,
-        asking=provider if is_outside_asked and isinstance(provider, AsksOutside) else None,
-        parse=provider.parse_packed if isinstance(provider, PacksEvents) else provider.parse,
-        stored=stored,
-        stored_wire=stored.wire(is_last=False),
-        answered_ok=_callbacks.of(provider.name, "200"),
-        body_bytes=_callback_bytes.of(provider.name),
-        seconds=_callback_seconds.of(provider.name),
-    )

@@ -12,8 +12,9 @@ from typing import Any
 from libs.runtime.accounts import Account, Accounts
 from libs.runtime.broker import BrokerUnavailable
 from libs.runtime.clock import Clock
-from services.ingest.adapters.callback_desk import PREFIX, CallbackDesk, DoorLimits, Doorway
+from services.ingest.adapters.callback_desk import CallbackDesk, DoorLimits
 from services.ingest.adapters.door_replies import CLOSE, Reply, reply, reply_of
+from services.ingest.adapters.doorways import PREFIX, Doorway
 from services.ingest.adapters.link_door import LinkDoor
 from services.ingest.adapters.request_body import BodyRefused, Receive, SenderLeft
 from services.ingest.adapters.short_way import BODY_BYTES_MAX
@@ -36,8 +37,6 @@ ProbeAnswer = Callable[[str], tuple[int, bytes, bytes]]
 
 # A callback is kept with its query; those of providers who report in it are 2 KB at most.
 QUERY_BYTES_MAX = 16 * 1024
-
-_NOT_FOUND = reply(404, b"not found\n")
 
 
 class CallbackDoor:
@@ -93,7 +92,9 @@ class CallbackDoor:
             status, content_type, body = self._probes(path)
             return reply(status, body, (b"content-type", content_type))
         doorway = self.desk.find(path)
-        return _NOT_FOUND if doorway is None else await self._answer(scope, receive, doorway)
+        if doorway is None:
+            return self.desk.unknown()
+        return await self._answer(scope, receive, doorway)
 
     async def _answer(
         self, scope: MutableMapping[str, Any], receive: Receive, doorway: Doorway
@@ -129,14 +130,17 @@ class CallbackDoor:
         body = b""
         desk.begin(party)
         try:
-            body = await desk.bodies.take(receive, scope["headers"], party)
+            limit = doorway.body_bytes_max
+            body = await desk.bodies.take(receive, scope["headers"], party, limit)
+            if (refusal := desk.over_limit(doorway, len(body))) is not None:
+                return body, refusal
             query = scope["query_string"].decode("latin-1")
             callback = desk.callback(doorway, scope["method"], query, dict(scope["headers"]), body)
             return body, desk.reply(doorway, await self._record_in_turn(callback, doorway, party))
         except BodyRefused as refused:
             if refused.http_status == 503:
                 return body, desk.postponed(doorway, "bytes_in_flight")
-            return body, reply_of(Answer(refused.http_status), CLOSE)
+            return body, desk.too_large(doorway)
         except BrokerUnavailable:
             return body, desk.postponed(doorway, "broker")
         except WaitedTooLong:

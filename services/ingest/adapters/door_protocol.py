@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.ingest.adapters.callback_desk import Doorway
 from services.ingest.adapters.door_replies import CLOSE, Reply
+from services.ingest.adapters.doorways import Doorway
 from services.ingest.adapters.guarded_protocol import GuardedProtocol
 from services.ingest.adapters.short_way import ShortWay
 from services.ingest.domain.fair_share import Party

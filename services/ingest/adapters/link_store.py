@@ -60,10 +60,6 @@ class LinkStore:
         async with self._transaction() as connection:
             return self._keep(await connection.fetch(_READ, [key])).get(key)
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._database.close()
-
     async def _stored(
         self, tried: dict[Destination, bytes], now_us: int
     ) -> dict[bytes, Destination]:

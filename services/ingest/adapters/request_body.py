@@ -62,22 +62,26 @@ class BodyDesk:
         self.bytes_in_flight -= byte_count
 
     async def take(
-        self, receive: Receive, headers: Iterable[tuple[bytes, bytes]], party: Party
+        self,
+        receive: Receive,
+        headers: Iterable[tuple[bytes, bytes]],
+        party: Party,
+        body_bytes_max: int,
     ) -> bytes:
-        """Return the whole body; ``let_go`` its length when it is no longer held.
+        """Return a whole body of so many bytes at most; ``let_go`` them when it is not held.
 
         Raises:
             BodyRefused: 413 too large, 503 too much is held already.
             SenderLeft: nobody is there to be answered.
         """
         declared, expects_continue = _announced(headers)
-        if declared > self._limits.body_bytes_max:
+        if declared > body_bytes_max:
             if not expects_continue:
                 await _discard(receive)
             raise BodyRefused(413)
-        return await self._read(receive, party)
+        return await self._read(receive, party, body_bytes_max)
 
-    async def _read(self, receive: Receive, party: Party) -> bytes:
+    async def _read(self, receive: Receive, party: Party, body_bytes_max: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
         message: MutableMapping[str, Any] = {"more_body": True}
@@ -88,7 +92,7 @@ class BodyDesk:
                 chunks.append(chunk)
                 size += len(chunk)
                 fit = self.hold(party, len(chunk))
-                if size > self._limits.body_bytes_max:
+                if size > body_bytes_max:
                     raise BodyRefused(413)
                 if not fit:
                     raise BodyRefused(503)

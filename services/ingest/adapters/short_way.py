@@ -12,8 +12,9 @@ from typing import Protocol
 from bluetick.v1.event_pb2 import EventBatch
 
 from libs.runtime.broker import BrokerUnavailable
-from services.ingest.adapters.callback_desk import CallbackDesk, Doorway
+from services.ingest.adapters.callback_desk import CallbackDesk
 from services.ingest.adapters.door_replies import Reply
+from services.ingest.adapters.doorways import Doorway
 from services.ingest.adapters.shared_message import Done
 from services.ingest.domain.fair_share import Party
 from services.ingest.domain.packed_events import PackedEvents
@@ -53,12 +54,17 @@ class ShortWay:
         self.desk = desk
         self._events = events
         self._turns = desk.turns
+        self._doorways: dict[bytes, Doorway] = {}
+        self._serve()
+        desk.follow(self._serve)
+        self.body_bytes_max = min(BODY_BYTES_MAX, desk.limits.body.body_bytes_max)
+
+    def _serve(self) -> None:
         self._doorways = {
             path.encode(): doorway
-            for path, doorway in desk.doorways.items()
+            for path, doorway in self.desk.doorways.items()
             if doorway.asking is None and "POST" in doorway.provider.methods
         }
-        self.body_bytes_max = min(BODY_BYTES_MAX, desk.limits.body.body_bytes_max)
 
     def doorway(self, url: bytes) -> Doorway | None:
         """Return whose address the target of a POST is; None if it must take the long way."""
@@ -82,6 +88,9 @@ class ShortWay:
         Its sender is answered now or when it is stored.
         """
         taken = _Taken(self.desk, doorway, len(body), sender, party)
+        if (refusal := self.desk.over_limit(doorway, len(body))) is not None:
+            taken.end(refusal)
+            return
         if self._turns.is_over:
             work = partial(self._work_later, doorway, url, headers, body, taken)
             self._turns.later(party, work)

@@ -49,8 +49,12 @@ class Followed(NamedTuple):
     message_ref: str
 
 
-def parse_keys(text: str) -> list[LinkKey]:
+def parse_keys(text: str, characters_min: int = SECRET_CHARACTERS_MIN) -> list[LinkKey]:
     """Return the keys of ``id:secret,id:secret``: the first signs, all verify.
+
+    Args:
+        text: as above; spaces around a key are no part of it.
+        characters_min: of each secret.
 
     Raises:
         ValueError: says what is wrong, never a secret.
@@ -62,8 +66,10 @@ def parse_keys(text: str) -> list[LinkKey]:
             raise ValueError(
                 f'key {number}: write "id:secret", the id 1 to 15 letters, digits, "_" or "-".'
             )
-        if len(secret) < SECRET_CHARACTERS_MIN:
-            raise ValueError(f"key {key_id}: the secret has less than 16 characters; lengthen it.")
+        if len(secret) < characters_min:
+            raise ValueError(
+                f"key {key_id}: the secret has less than {characters_min} characters; lengthen it."
+            )
         if any(key_id == known.key_id for known in keys):
             raise ValueError(f"key {key_id}: named twice; give each key an id of its own.")
         keys.append(LinkKey(key_id, secret.encode()))

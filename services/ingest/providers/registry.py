@@ -1,8 +1,10 @@
 """All providers that Bluetick reads. To add one: write its file, name it here."""
 
+from collections.abc import Collection
 from difflib import get_close_matches
 
 from libs.runtime.accounts import Accounts, AccountsProblem
+from services.ingest.domain.word_kinds import WORD_KINDS
 from services.ingest.providers.azure import Azure
 from services.ingest.providers.brevo import Brevo
 from services.ingest.providers.dialog360 import Dialog360
@@ -44,7 +46,7 @@ BY_NAME: dict[str, Provider] = {provider.name: provider for provider in PROVIDER
 
 
 def check_accounts(accounts: Accounts) -> None:
-    """Check that all names of secrets and options mean something to their provider.
+    """Check that all names of secrets, options and kinds mean something.
 
     A secret under a wrong name proves nothing, silently, and an option under a wrong name changes
     nothing.
@@ -58,16 +60,23 @@ def check_accounts(accounts: Accounts) -> None:
         if provider is None:
             # Its callbacks find no door; `bluetick doctor` says so.
             continue
-        for kind, given, known in (
-            ("secret", account.secrets, provider.secrets),
-            ("option", account.options, provider.options),
+        for problem in (
+            *(unknown_name("secret", name, provider.secrets) for name in account.secrets),
+            *(unknown_name("option", name, provider.options) for name in account.options),
+            *(unknown_name("kind", kind, WORD_KINDS) for kind in account.words.values()),
         ):
-            for name in given:
-                if name not in known:
-                    raise AccountsProblem(
-                        f"{where}: {kind} {name!r} is unknown{_instead(name, list(known))}; "
-                        f"known {kind}s: {', '.join(sorted(known)) or 'none'}."
-                    )
+            if problem:
+                raise AccountsProblem(f"{where}: {problem}")
+
+
+def unknown_name(kind: str, name: str, known: Collection[str]) -> str:
+    """Return what is wrong with ``name``, and what would be right; empty: it is known."""
+    if name in known:
+        return ""
+    return (
+        f"{kind} {name!r} is unknown{_instead(name, list(known))}; "
+        f"known {kind}s: {', '.join(sorted(known)) or 'none'}."
+    )
 
 
 def _instead(name: str, known: list[str]) -> str:

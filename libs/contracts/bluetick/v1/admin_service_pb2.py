@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from bluetick.v1 import common_pb2 as bluetick_dot_v1_dot_common__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62luetick/v1/admin_service.proto\x12\x0b\x62luetick.v1\x1a\x18\x62luetick/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"<\n\rAccountSecret\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\"\xd1\x01\n\x11PutAccountRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12+\n\x07secrets\x18\x03 \x03(\x0b\x32\x1a.bluetick.v1.AccountSecret\x12<\n\x07options\x18\x04 \x03(\x0b\x32+.bluetick.v1.PutAccountRequest.OptionsEntry\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x12PutAccountResponse\x12-\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1c.bluetick.v1.ProviderAccount\"<\n\x13ListAccountsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x11\x41\x63\x63ountSecretName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd1\x01\n\x0fProviderAccount\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12/\n\x07secrets\x18\x03 \x03(\x0b\x32\x1e.bluetick.v1.AccountSecretName\x12:\n\x07options\x18\x04 \x03(\x0b\x32).bluetick.v1.ProviderAccount.OptionsEntry\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x14ListAccountsResponse\x12.\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1c.bluetick.v1.ProviderAccount\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x13\x43reateApiKeyRequest\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.bluetick.v1.Role\x12\r\n\x05title\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"7\n\x14\x43reateApiKeyResponse\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\";\n\x12ListApiKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xaa\x01\n\x06\x41piKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x1f\n\x04role\x18\x02 \x01(\x0e\x32\x11.bluetick.v1.Role\x12\r\n\x05title\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x13ListApiKeysResponse\x12%\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x13.bluetick.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x13RevokeApiKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"\x16\n\x14RevokeApiKeyResponse2\xb8\x03\n\x0c\x41\x64minService\x12M\n\nPutAccount\x12\x1e.bluetick.v1.PutAccountRequest\x1a\x1f.bluetick.v1.PutAccountResponse\x12X\n\x0cListAccounts\x12 .bluetick.v1.ListAccountsRequest\x1a!.bluetick.v1.ListAccountsResponse\"\x03\x90\x02\x01\x12S\n\x0c\x43reateApiKey\x12 .bluetick.v1.CreateApiKeyRequest\x1a!.bluetick.v1.CreateApiKeyResponse\x12U\n\x0bListApiKeys\x12\x1f.bluetick.v1.ListApiKeysRequest\x1a .bluetick.v1.ListApiKeysResponse\"\x03\x90\x02\x01\x12S\n\x0cRevokeApiKey\x12 .bluetick.v1.RevokeApiKeyRequest\x1a!.bluetick.v1.RevokeApiKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x62luetick/v1/admin_service.proto\x12\x0b\x62luetick.v1\x1a\x18\x62luetick/v1/common.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"m\n\rAccountSecret\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"D\n\rAccountLimits\x12\x1b\n\x13requests_per_second\x18\x01 \x01(\x01\x12\x16\n\x0e\x62ody_bytes_max\x18\x02 \x01(\x03\"\x92\x03\n\x11PutAccountRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12+\n\x07secrets\x18\x03 \x03(\x0b\x32\x1a.bluetick.v1.AccountSecret\x12<\n\x07options\x18\x04 \x03(\x0b\x32+.bluetick.v1.PutAccountRequest.OptionsEntry\x12*\n\x06limits\x18\x05 \x01(\x0b\x32\x1a.bluetick.v1.AccountLimits\x12\x38\n\x05words\x18\x06 \x03(\x0b\x32).bluetick.v1.PutAccountRequest.WordsEntry\x12\x13\n\x0bis_disabled\x18\x07 \x01(\x08\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x44\n\nWordsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0e\x32\x16.bluetick.v1.EventKind:\x02\x38\x01\"C\n\x12PutAccountResponse\x12-\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1c.bluetick.v1.ProviderAccount\"\x95\x01\n\x13RotateSecretRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12*\n\x06secret\x18\x03 \x01(\x0b\x32\x1a.bluetick.v1.AccountSecret\x12/\n\x0cretire_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"E\n\x14RotateSecretResponse\x12-\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1c.bluetick.v1.ProviderAccount\"V\n\x13RetireSecretRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06key_id\x18\x04 \x01(\t\"E\n\x14RetireSecretResponse\x12-\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1c.bluetick.v1.ProviderAccount\"9\n\x14\x44\x65leteAccountRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteAccountResponse\"<\n\x13ListAccountsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x93\x01\n\x11\x41\x63\x63ountSecretName\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x80\x04\n\x0fProviderAccount\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12/\n\x07secrets\x18\x03 \x03(\x0b\x32\x1e.bluetick.v1.AccountSecretName\x12:\n\x07options\x18\x04 \x03(\x0b\x32).bluetick.v1.ProviderAccount.OptionsEntry\x12*\n\x06limits\x18\x05 \x01(\x0b\x32\x1a.bluetick.v1.AccountLimits\x12\x36\n\x05words\x18\x06 \x03(\x0b\x32\'.bluetick.v1.ProviderAccount.WordsEntry\x12\x13\n\x0bis_disabled\x18\x07 \x01(\x08\x12*\n\x06origin\x18\x08 \x01(\x0e\x32\x1a.bluetick.v1.AccountOrigin\x12\x11\n\tis_sealed\x18\t \x01(\x08\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x44\n\nWordsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0e\x32\x16.bluetick.v1.EventKind:\x02\x38\x01\"_\n\x14ListAccountsResponse\x12.\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1c.bluetick.v1.ProviderAccount\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x13\x43reateApiKeyRequest\x12\x1f\n\x04role\x18\x01 \x01(\x0e\x32\x11.bluetick.v1.Role\x12\r\n\x05title\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"7\n\x14\x43reateApiKeyResponse\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\x12\x0e\n\x06key_id\x18\x02 \x01(\t\";\n\x12ListApiKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xaa\x01\n\x06\x41piKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x1f\n\x04role\x18\x02 \x01(\x0e\x32\x11.bluetick.v1.Role\x12\r\n\x05title\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x13ListApiKeysResponse\x12%\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x13.bluetick.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x13RevokeApiKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"\x16\n\x14RevokeApiKeyResponse*c\n\rAccountOrigin\x12\x1e\n\x1a\x41\x43\x43OUNT_ORIGIN_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41\x43\x43OUNT_ORIGIN_FILE\x10\x01\x12\x19\n\x15\x41\x43\x43OUNT_ORIGIN_STORED\x10\x02\x32\xba\x05\n\x0c\x41\x64minService\x12M\n\nPutAccount\x12\x1e.bluetick.v1.PutAccountRequest\x1a\x1f.bluetick.v1.PutAccountResponse\x12S\n\x0cRotateSecret\x12 .bluetick.v1.RotateSecretRequest\x1a!.bluetick.v1.RotateSecretResponse\x12S\n\x0cRetireSecret\x12 .bluetick.v1.RetireSecretRequest\x1a!.bluetick.v1.RetireSecretResponse\x12V\n\rDeleteAccount\x12!.bluetick.v1.DeleteAccountRequest\x1a\".bluetick.v1.DeleteAccountResponse\x12X\n\x0cListAccounts\x12 .bluetick.v1.ListAccountsRequest\x1a!.bluetick.v1.ListAccountsResponse\"\x03\x90\x02\x01\x12S\n\x0c\x43reateApiKey\x12 .bluetick.v1.CreateApiKeyRequest\x1a!.bluetick.v1.CreateApiKeyResponse\x12U\n\x0bListApiKeys\x12\x1f.bluetick.v1.ListApiKeysRequest\x1a .bluetick.v1.ListApiKeysResponse\"\x03\x90\x02\x01\x12S\n\x0cRevokeApiKey\x12 .bluetick.v1.RevokeApiKeyRequest\x1a!.bluetick.v1.RevokeApiKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,44 +36,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PUTACCOUNTREQUEST_OPTIONSENTRY']._loaded_options = None
   _globals['_PUTACCOUNTREQUEST_OPTIONSENTRY']._serialized_options = b'8\001'
+  _globals['_PUTACCOUNTREQUEST_WORDSENTRY']._loaded_options = None
+  _globals['_PUTACCOUNTREQUEST_WORDSENTRY']._serialized_options = b'8\001'
   _globals['_PROVIDERACCOUNT_OPTIONSENTRY']._loaded_options = None
   _globals['_PROVIDERACCOUNT_OPTIONSENTRY']._serialized_options = b'8\001'
+  _globals['_PROVIDERACCOUNT_WORDSENTRY']._loaded_options = None
+  _globals['_PROVIDERACCOUNT_WORDSENTRY']._serialized_options = b'8\001'
   _globals['_ADMINSERVICE'].methods_by_name['ListAccounts']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['ListAccounts']._serialized_options = b'\220\002\001'
   _globals['_ADMINSERVICE'].methods_by_name['ListApiKeys']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['ListApiKeys']._serialized_options = b'\220\002\001'
-  _globals['_ACCOUNTSECRET']._serialized_start=107
-  _globals['_ACCOUNTSECRET']._serialized_end=167
-  _globals['_PUTACCOUNTREQUEST']._serialized_start=170
-  _globals['_PUTACCOUNTREQUEST']._serialized_end=379
-  _globals['_PUTACCOUNTREQUEST_OPTIONSENTRY']._serialized_start=333
-  _globals['_PUTACCOUNTREQUEST_OPTIONSENTRY']._serialized_end=379
-  _globals['_PUTACCOUNTRESPONSE']._serialized_start=381
-  _globals['_PUTACCOUNTRESPONSE']._serialized_end=448
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=450
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=510
-  _globals['_ACCOUNTSECRETNAME']._serialized_start=512
-  _globals['_ACCOUNTSECRETNAME']._serialized_end=610
-  _globals['_PROVIDERACCOUNT']._serialized_start=613
-  _globals['_PROVIDERACCOUNT']._serialized_end=822
-  _globals['_PROVIDERACCOUNT_OPTIONSENTRY']._serialized_start=333
-  _globals['_PROVIDERACCOUNT_OPTIONSENTRY']._serialized_end=379
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=824
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=919
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=921
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1039
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=1041
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1096
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1098
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1157
-  _globals['_APIKEY']._serialized_start=1160
-  _globals['_APIKEY']._serialized_end=1330
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1332
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1417
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1419
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1456
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=1458
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=1480
-  _globals['_ADMINSERVICE']._serialized_start=1483
-  _globals['_ADMINSERVICE']._serialized_end=1923
+  _globals['_ACCOUNTORIGIN']._serialized_start=2645
+  _globals['_ACCOUNTORIGIN']._serialized_end=2744
+  _globals['_ACCOUNTSECRET']._serialized_start=139
+  _globals['_ACCOUNTSECRET']._serialized_end=248
+  _globals['_ACCOUNTLIMITS']._serialized_start=250
+  _globals['_ACCOUNTLIMITS']._serialized_end=318
+  _globals['_PUTACCOUNTREQUEST']._serialized_start=321
+  _globals['_PUTACCOUNTREQUEST']._serialized_end=723
+  _globals['_PUTACCOUNTREQUEST_OPTIONSENTRY']._serialized_start=607
+  _globals['_PUTACCOUNTREQUEST_OPTIONSENTRY']._serialized_end=653
+  _globals['_PUTACCOUNTREQUEST_WORDSENTRY']._serialized_start=655
+  _globals['_PUTACCOUNTREQUEST_WORDSENTRY']._serialized_end=723
+  _globals['_PUTACCOUNTRESPONSE']._serialized_start=725
+  _globals['_PUTACCOUNTRESPONSE']._serialized_end=792
+  _globals['_ROTATESECRETREQUEST']._serialized_start=795
+  _globals['_ROTATESECRETREQUEST']._serialized_end=944
+  _globals['_ROTATESECRETRESPONSE']._serialized_start=946
+  _globals['_ROTATESECRETRESPONSE']._serialized_end=1015
+  _globals['_RETIRESECRETREQUEST']._serialized_start=1017
+  _globals['_RETIRESECRETREQUEST']._serialized_end=1103
+  _globals['_RETIRESECRETRESPONSE']._serialized_start=1105
+  _globals['_RETIRESECRETRESPONSE']._serialized_end=1174
+  _globals['_DELETEACCOUNTREQUEST']._serialized_start=1176
+  _globals['_DELETEACCOUNTREQUEST']._serialized_end=1233
+  _globals['_DELETEACCOUNTRESPONSE']._serialized_start=1235
+  _globals['_DELETEACCOUNTRESPONSE']._serialized_end=1258
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1260
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1320
+  _globals['_ACCOUNTSECRETNAME']._serialized_start=1323
+  _globals['_ACCOUNTSECRETNAME']._serialized_end=1470
+  _globals['_PROVIDERACCOUNT']._serialized_start=1473
+  _globals['_PROVIDERACCOUNT']._serialized_end=1985
+  _globals['_PROVIDERACCOUNT_OPTIONSENTRY']._serialized_start=607
+  _globals['_PROVIDERACCOUNT_OPTIONSENTRY']._serialized_end=653
+  _globals['_PROVIDERACCOUNT_WORDSENTRY']._serialized_start=655
+  _globals['_PROVIDERACCOUNT_WORDSENTRY']._serialized_end=723
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1987
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=2082
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=2084
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=2202
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=2204
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=2259
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=2261
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=2320
+  _globals['_APIKEY']._serialized_start=2323
+  _globals['_APIKEY']._serialized_end=2493
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=2495
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=2580
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=2582
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2619
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2621
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2643
+  _globals['_ADMINSERVICE']._serialized_start=2747
+  _globals['_ADMINSERVICE']._serialized_end=3445
 # @@protoc_insertion_point(module_scope)

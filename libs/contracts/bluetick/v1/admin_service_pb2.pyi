@@ -6,9 +6,11 @@ Accounts, keys and retention."""
 from bluetick.v1 import common_pb2 as _common_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +22,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _AccountOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccountOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCOUNT_ORIGIN_UNSPECIFIED: _AccountOrigin.ValueType  # 0
+    """Not said."""
+    ACCOUNT_ORIGIN_FILE: _AccountOrigin.ValueType  # 1
+    """The accounts file, which alone can change it."""
+    ACCOUNT_ORIGIN_STORED: _AccountOrigin.ValueType  # 2
+    """`PutAccount`."""
+
+class AccountOrigin(_AccountOrigin, metaclass=_AccountOriginEnumTypeWrapper):
+    """Where an account comes from."""
+
+ACCOUNT_ORIGIN_UNSPECIFIED: AccountOrigin.ValueType  # 0
+"""Not said."""
+ACCOUNT_ORIGIN_FILE: AccountOrigin.ValueType  # 1
+"""The accounts file, which alone can change it."""
+ACCOUNT_ORIGIN_STORED: AccountOrigin.ValueType  # 2
+"""`PutAccount`."""
+Global___AccountOrigin: _TypeAlias = AccountOrigin  # noqa: Y015
+
 @_typing.final
 class AccountSecret(_message.Message):
     """A secret to store."""
@@ -29,26 +55,62 @@ class AccountSecret(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """What it is for, as the provider's page of the documentation names it ("app_secret")."""
     key_id: _builtins.str
     """Identity of this secret: of two with one name both are valid, so that one can be rotated."""
     value: _builtins.str
-    """The secret. Never read back."""
+    """The secret, 1 to 16,384 bytes. Never read back. Empty: the stored one of this name and `key_id`
+    stays as it is.
+    """
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stops being accepted; absent: never."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         key_id: _builtins.str = ...,
         value: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "name", b"name", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "key_id", b"key_id", "name", b"name", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AccountSecret: _TypeAlias = AccountSecret  # noqa: Y015
+
+@_typing.final
+class AccountLimits(_message.Message):
+    """What an account's door takes in. Each replica of ingest keeps to it by itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    BODY_BYTES_MAX_FIELD_NUMBER: _builtins.int
+    requests_per_second: _builtins.float
+    """Requests a second, with bursts of a second's worth; more are answered 503 with Retry-After, so
+    that the provider sends them again. 0: no limit of its own. At most 100,000.
+    """
+    body_bytes_max: _builtins.int
+    """Bytes of one body; more is answered 413. 0, or above the installation's: the installation's."""
+    def __init__(
+        self,
+        *,
+        requests_per_second: _builtins.float = ...,
+        body_bytes_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_bytes_max", b"body_bytes_max", "requests_per_second", b"requests_per_second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountLimits: _TypeAlias = AccountLimits  # noqa: Y015
 
 @_typing.final
 class PutAccountRequest(_message.Message):
@@ -76,21 +138,57 @@ class PutAccountRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class WordsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _common_pb2.EventKind.ValueType
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _common_pb2.EventKind.ValueType = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PROVIDER_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     SECRETS_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    IS_DISABLED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Provider."""
     account: _builtins.str
     """Account."""
+    is_disabled: _builtins.bool
+    """Its callbacks are answered 503 until it is enabled again; the provider repeats them meanwhile."""
     @_builtins.property
     def secrets(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountSecret]:
-        """All secrets that are valid from now on, at most two a name."""
+        """All secrets that are valid from now on, at most two a name; those left out are retired."""
 
     @_builtins.property
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Options by name."""
+        """Options by name, as the provider's page of the documentation names them."""
+
+    @_builtins.property
+    def limits(self) -> Global___AccountLimits:
+        """What its door takes in; absent: what the installation takes."""
+
+    @_builtins.property
+    def words(self) -> _containers.ScalarMap[_builtins.str, _common_pb2.EventKind.ValueType]:
+        """What words of the provider mean that Bluetick has no meaning for, at most 200: the word as
+        `GetCallbackHealth` shows it -> the kind of event. ACCEPTED, QUEUED, SENT, DELIVERED, READ,
+        UNDELIVERED, DROPPED, DEFERRED, CANCELED or INFO. Words that have a meaning keep it.
+        """
 
     def __init__(
         self,
@@ -99,10 +197,13 @@ class PutAccountRequest(_message.Message):
         account: _builtins.str = ...,
         secrets: _abc.Iterable[Global___AccountSecret] | None = ...,
         options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        limits: Global___AccountLimits | None = ...,
+        words: _abc.Mapping[_builtins.str, _common_pb2.EventKind.ValueType] | None = ...,
+        is_disabled: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "options", b"options", "provider", b"provider", "secrets", b"secrets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "is_disabled", b"is_disabled", "limits", b"limits", "options", b"options", "provider", b"provider", "secrets", b"secrets", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,6 +232,169 @@ class PutAccountResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PutAccountResponse: _TypeAlias = PutAccountResponse  # noqa: Y015
+
+@_typing.final
+class RotateSecretRequest(_message.Message):
+    """A secret to put beside the one that is there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    RETIRE_AFTER_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Provider."""
+    account: _builtins.str
+    """Account."""
+    @_builtins.property
+    def secret(self) -> Global___AccountSecret:
+        """The new secret; an empty `key_id` gets one."""
+
+    @_builtins.property
+    def retire_after(self) -> _duration_pb2.Duration:
+        """How long the others of its name are accepted yet; absent: until they are retired by call."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+        secret: Global___AccountSecret | None = ...,
+        retire_after: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retire_after", b"retire_after", "secret", b"secret"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "provider", b"provider", "retire_after", b"retire_after", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSecretRequest: _TypeAlias = RotateSecretRequest  # noqa: Y015
+
+@_typing.final
+class RotateSecretResponse(_message.Message):
+    """Both are accepted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___ProviderAccount:
+        """The account as it is now."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___ProviderAccount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSecretResponse: _TypeAlias = RotateSecretResponse  # noqa: Y015
+
+@_typing.final
+class RetireSecretRequest(_message.Message):
+    """A secret to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Provider."""
+    account: _builtins.str
+    """Account."""
+    name: _builtins.str
+    """What it was for."""
+    key_id: _builtins.str
+    """Identity of the secret."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+        name: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "key_id", b"key_id", "name", b"name", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireSecretRequest: _TypeAlias = RetireSecretRequest  # noqa: Y015
+
+@_typing.final
+class RetireSecretResponse(_message.Message):
+    """It is not accepted any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___ProviderAccount:
+        """The account as it is now."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___ProviderAccount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireSecretResponse: _TypeAlias = RetireSecretResponse  # noqa: Y015
+
+@_typing.final
+class DeleteAccountRequest(_message.Message):
+    """An account to remove."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Provider."""
+    account: _builtins.str
+    """Account."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAccountRequest: _TypeAlias = DeleteAccountRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAccountResponse(_message.Message):
+    """Removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAccountResponse: _TypeAlias = DeleteAccountResponse  # noqa: Y015
 
 @_typing.final
 class ListAccountsRequest(_message.Message):
@@ -167,13 +431,18 @@ class AccountSecretName(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """What it is for."""
     key_id: _builtins.str
     """Identity of this secret."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was stored."""
+        """When it was stored; absent: it is of the accounts file."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stops being accepted; absent: never."""
 
     def __init__(
         self,
@@ -181,10 +450,11 @@ class AccountSecretName(_message.Message):
         name: _builtins.str = ...,
         key_id: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "key_id", b"key_id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "key_id", b"key_id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,14 +486,48 @@ class ProviderAccount(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class WordsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _common_pb2.EventKind.ValueType
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _common_pb2.EventKind.ValueType = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PROVIDER_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     SECRETS_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    IS_DISABLED_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    IS_SEALED_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Provider."""
     account: _builtins.str
     """Account."""
+    is_disabled: _builtins.bool
+    """Its callbacks are answered 503."""
+    origin: Global___AccountOrigin.ValueType
+    """Where it comes from."""
+    is_sealed: _builtins.bool
+    """A secret is sealed with a key that ingest does not have (`BLUETICK_ACCOUNT_KEYS`); its callbacks
+    are answered 503 until it has.
+    """
     @_builtins.property
     def secrets(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountSecretName]:
         """Its secrets, without the secrets."""
@@ -232,6 +536,18 @@ class ProviderAccount(_message.Message):
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Options by name."""
 
+    @_builtins.property
+    def limits(self) -> Global___AccountLimits:
+        """What its door takes in."""
+
+    @_builtins.property
+    def words(self) -> _containers.ScalarMap[_builtins.str, _common_pb2.EventKind.ValueType]:
+        """What words of the provider mean that Bluetick has no meaning for."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was put last; absent: it is of the accounts file."""
+
     def __init__(
         self,
         *,
@@ -239,10 +555,16 @@ class ProviderAccount(_message.Message):
         account: _builtins.str = ...,
         secrets: _abc.Iterable[Global___AccountSecretName] | None = ...,
         options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        limits: Global___AccountLimits | None = ...,
+        words: _abc.Mapping[_builtins.str, _common_pb2.EventKind.ValueType] | None = ...,
+        is_disabled: _builtins.bool = ...,
+        origin: Global___AccountOrigin.ValueType = ...,
+        is_sealed: _builtins.bool = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "options", b"options", "provider", b"provider", "secrets", b"secrets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "is_disabled", b"is_disabled", "is_sealed", b"is_sealed", "limits", b"limits", "options", b"options", "origin", b"origin", "provider", b"provider", "secrets", b"secrets", "update_time", b"update_time", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -286,7 +608,7 @@ class CreateApiKeyRequest(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     role: _common_pb2.Role.ValueType
-    """What its bearer may do."""
+    """What its bearer may do: READER, SENDER or ADMIN."""
     title: _builtins.str
     """A name for people, at most 128 characters."""
     @_builtins.property

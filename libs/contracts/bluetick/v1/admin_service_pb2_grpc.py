@@ -40,6 +40,21 @@ class AdminServiceStub:
                 request_serializer=bluetick_dot_v1_dot_admin__service__pb2.PutAccountRequest.SerializeToString,
                 response_deserializer=bluetick_dot_v1_dot_admin__service__pb2.PutAccountResponse.FromString,
                 _registered_method=True)
+        self.RotateSecret = channel.unary_unary(
+                '/bluetick.v1.AdminService/RotateSecret',
+                request_serializer=bluetick_dot_v1_dot_admin__service__pb2.RotateSecretRequest.SerializeToString,
+                response_deserializer=bluetick_dot_v1_dot_admin__service__pb2.RotateSecretResponse.FromString,
+                _registered_method=True)
+        self.RetireSecret = channel.unary_unary(
+                '/bluetick.v1.AdminService/RetireSecret',
+                request_serializer=bluetick_dot_v1_dot_admin__service__pb2.RetireSecretRequest.SerializeToString,
+                response_deserializer=bluetick_dot_v1_dot_admin__service__pb2.RetireSecretResponse.FromString,
+                _registered_method=True)
+        self.DeleteAccount = channel.unary_unary(
+                '/bluetick.v1.AdminService/DeleteAccount',
+                request_serializer=bluetick_dot_v1_dot_admin__service__pb2.DeleteAccountRequest.SerializeToString,
+                response_deserializer=bluetick_dot_v1_dot_admin__service__pb2.DeleteAccountResponse.FromString,
+                _registered_method=True)
         self.ListAccounts = channel.unary_unary(
                 '/bluetick.v1.AdminService/ListAccounts',
                 request_serializer=bluetick_dot_v1_dot_admin__service__pb2.ListAccountsRequest.SerializeToString,
@@ -67,21 +82,46 @@ class AdminServiceServicer:
     """
 
     def PutAccount(self, request, context):
-        """Stores a provider account; secrets are never read back.
+        """Stores a provider account whole, in place of what was there; secrets are never read back.
+
+        Every replica works with it within some seconds, without a restart. An account of the accounts
+        file cannot be put (`ACCOUNT_IN_FILE`), nor one whose name another tenant has (`ACCOUNT_TAKEN`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateSecret(self, request, context):
+        """Adds a secret beside the one that is there: both are accepted until the old one is retired, by
+        `RetireSecret` or after a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireSecret(self, request, context):
+        """Ends one secret at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAccount(self, request, context):
+        """Removes an account with its secrets; its address answers 404 from then on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAccounts(self, request, context):
-        """Lists provider accounts.
+        """Lists provider accounts, those of the accounts file included, by provider and account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Makes an API key.
+        """Makes an API key. It is told in the answer and never again; only its hash is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +148,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.PutAccount,
                     request_deserializer=bluetick_dot_v1_dot_admin__service__pb2.PutAccountRequest.FromString,
                     response_serializer=bluetick_dot_v1_dot_admin__service__pb2.PutAccountResponse.SerializeToString,
+            ),
+            'RotateSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSecret,
+                    request_deserializer=bluetick_dot_v1_dot_admin__service__pb2.RotateSecretRequest.FromString,
+                    response_serializer=bluetick_dot_v1_dot_admin__service__pb2.RotateSecretResponse.SerializeToString,
+            ),
+            'RetireSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireSecret,
+                    request_deserializer=bluetick_dot_v1_dot_admin__service__pb2.RetireSecretRequest.FromString,
+                    response_serializer=bluetick_dot_v1_dot_admin__service__pb2.RetireSecretResponse.SerializeToString,
+            ),
+            'DeleteAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAccount,
+                    request_deserializer=bluetick_dot_v1_dot_admin__service__pb2.DeleteAccountRequest.FromString,
+                    response_serializer=bluetick_dot_v1_dot_admin__service__pb2.DeleteAccountResponse.SerializeToString,
             ),
             'ListAccounts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAccounts,
@@ -158,6 +213,87 @@ class AdminService:
             '/bluetick.v1.AdminService/PutAccount',
             bluetick_dot_v1_dot_admin__service__pb2.PutAccountRequest.SerializeToString,
             bluetick_dot_v1_dot_admin__service__pb2.PutAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluetick.v1.AdminService/RotateSecret',
+            bluetick_dot_v1_dot_admin__service__pb2.RotateSecretRequest.SerializeToString,
+            bluetick_dot_v1_dot_admin__service__pb2.RotateSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluetick.v1.AdminService/RetireSecret',
+            bluetick_dot_v1_dot_admin__service__pb2.RetireSecretRequest.SerializeToString,
+            bluetick_dot_v1_dot_admin__service__pb2.RetireSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluetick.v1.AdminService/DeleteAccount',
+            bluetick_dot_v1_dot_admin__service__pb2.DeleteAccountRequest.SerializeToString,
+            bluetick_dot_v1_dot_admin__service__pb2.DeleteAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

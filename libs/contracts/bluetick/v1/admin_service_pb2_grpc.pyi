@@ -34,11 +34,23 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     PutAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.PutAccountRequest, _admin_service_pb2.PutAccountResponse]
-    """Stores a provider account; secrets are never read back."""
+    """Stores a provider account whole, in place of what was there; secrets are never read back.
+
+    Every replica works with it within some seconds, without a restart. An account of the accounts
+    file cannot be put (`ACCOUNT_IN_FILE`), nor one whose name another tenant has (`ACCOUNT_TAKEN`).
+    """
+    RotateSecret: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RotateSecretRequest, _admin_service_pb2.RotateSecretResponse]
+    """Adds a secret beside the one that is there: both are accepted until the old one is retired, by
+    `RetireSecret` or after a time.
+    """
+    RetireSecret: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RetireSecretRequest, _admin_service_pb2.RetireSecretResponse]
+    """Ends one secret at once."""
+    DeleteAccount: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.DeleteAccountRequest, _admin_service_pb2.DeleteAccountResponse]
+    """Removes an account with its secrets; its address answers 404 from then on."""
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAccountsRequest, _admin_service_pb2.ListAccountsResponse]
-    """Lists provider accounts."""
+    """Lists provider accounts, those of the accounts file included, by provider and account."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CreateApiKeyRequest, _admin_service_pb2.CreateApiKeyResponse]
-    """Makes an API key."""
+    """Makes an API key. It is told in the answer and never again; only its hash is stored."""
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListApiKeysRequest, _admin_service_pb2.ListApiKeysResponse]
     """Lists API keys; the keys themselves are never read back."""
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RevokeApiKeyRequest, _admin_service_pb2.RevokeApiKeyResponse]
@@ -50,11 +62,23 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.PutAccountRequest, _admin_service_pb2.PutAccountResponse]  # type: ignore[assignment]
-    """Stores a provider account; secrets are never read back."""
+    """Stores a provider account whole, in place of what was there; secrets are never read back.
+
+    Every replica works with it within some seconds, without a restart. An account of the accounts
+    file cannot be put (`ACCOUNT_IN_FILE`), nor one whose name another tenant has (`ACCOUNT_TAKEN`).
+    """
+    RotateSecret: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RotateSecretRequest, _admin_service_pb2.RotateSecretResponse]  # type: ignore[assignment]
+    """Adds a secret beside the one that is there: both are accepted until the old one is retired, by
+    `RetireSecret` or after a time.
+    """
+    RetireSecret: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RetireSecretRequest, _admin_service_pb2.RetireSecretResponse]  # type: ignore[assignment]
+    """Ends one secret at once."""
+    DeleteAccount: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DeleteAccountRequest, _admin_service_pb2.DeleteAccountResponse]  # type: ignore[assignment]
+    """Removes an account with its secrets; its address answers 404 from then on."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAccountsRequest, _admin_service_pb2.ListAccountsResponse]  # type: ignore[assignment]
-    """Lists provider accounts."""
+    """Lists provider accounts, those of the accounts file included, by provider and account."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CreateApiKeyRequest, _admin_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Makes an API key."""
+    """Makes an API key. It is told in the answer and never again; only its hash is stored."""
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListApiKeysRequest, _admin_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists API keys; the keys themselves are never read back."""
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RevokeApiKeyRequest, _admin_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
@@ -69,7 +93,37 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.PutAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.PutAccountResponse, _abc.Awaitable[_admin_service_pb2.PutAccountResponse]]:
-        """Stores a provider account; secrets are never read back."""
+        """Stores a provider account whole, in place of what was there; secrets are never read back.
+
+        Every replica works with it within some seconds, without a restart. An account of the accounts
+        file cannot be put (`ACCOUNT_IN_FILE`), nor one whose name another tenant has (`ACCOUNT_TAKEN`).
+        """
+
+    @_abc_1.abstractmethod
+    def RotateSecret(
+        self,
+        request: _admin_service_pb2.RotateSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RotateSecretResponse, _abc.Awaitable[_admin_service_pb2.RotateSecretResponse]]:
+        """Adds a secret beside the one that is there: both are accepted until the old one is retired, by
+        `RetireSecret` or after a time.
+        """
+
+    @_abc_1.abstractmethod
+    def RetireSecret(
+        self,
+        request: _admin_service_pb2.RetireSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RetireSecretResponse, _abc.Awaitable[_admin_service_pb2.RetireSecretResponse]]:
+        """Ends one secret at once."""
+
+    @_abc_1.abstractmethod
+    def DeleteAccount(
+        self,
+        request: _admin_service_pb2.DeleteAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.DeleteAccountResponse, _abc.Awaitable[_admin_service_pb2.DeleteAccountResponse]]:
+        """Removes an account with its secrets; its address answers 404 from then on."""
 
     @_abc_1.abstractmethod
     def ListAccounts(
@@ -77,7 +131,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListAccountsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListAccountsResponse, _abc.Awaitable[_admin_service_pb2.ListAccountsResponse]]:
-        """Lists provider accounts."""
+        """Lists provider accounts, those of the accounts file included, by provider and account."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(
@@ -85,7 +139,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_admin_service_pb2.CreateApiKeyResponse]]:
-        """Makes an API key."""
+        """Makes an API key. It is told in the answer and never again; only its hash is stored."""
 
     @_abc_1.abstractmethod
     def ListApiKeys(
