@@ -52,7 +52,8 @@ _HOSTS: Final = {
     "sendgrid": re.compile(r"@[a-z0-9.-]*(?:ismtpd|geopod|sendgrid)[a-z0-9.-]*", re.I),
     "ses": re.compile(r"@[a-z0-9.-]*amazonses\.com", re.I),
 }
-_MAILERS: Final = frozenset({"azure", "brevo", "mailgun", "postmark", "resend", "sendgrid", "ses"})
+# Providers of email: the recipient is a part of the key of each of their messages.
+MAILERS: Final = frozenset({"azure", "brevo", "mailgun", "postmark", "resend", "sendgrid", "ses"})
 # The recipient was always a part of what these show.
 _SHOWN_WITH_RECIPIENT: Final = frozenset({"ses"})
 _HEX_DIGITS_MAX: Final = 16
@@ -116,7 +117,7 @@ def names_of(
     to = told or mailbox
     if not to:
         key = message_key(tenant_id, scope, canonical)
-        return Names(shown_id, key, key if provider in _MAILERS else b"")
+        return Names(shown_id, key, key if provider in MAILERS else b"")
     is_shown = bool(told) or provider in _SHOWN_WITH_RECIPIENT
     return Names(
         f"{shown_id}/{to}" if is_shown else shown_id,
@@ -138,7 +139,7 @@ def bare_id(provider: str, provider_message_id: str) -> str:
     """Return an id without brackets, mail host and routing suffix; WhatsApp's as they are."""
     if provider in _WHATSAPP_IDS:
         return provider_message_id
-    if provider not in _MAILERS:
+    if provider not in MAILERS:
         # Some send mail beside other things, and what sends through them writes brackets.
         wrapped = _WRAPPED.fullmatch(provider_message_id)
         return wrapped.group(1) if wrapped else provider_message_id
@@ -162,7 +163,7 @@ def _parts(provider: str, told: str) -> tuple[str, str]:
         message_id, _, to = told.rpartition("/")
         return (message_id, to) if _PARTICIPANT.fullmatch(to) else (told, "")
     message_id, _, to = told.partition("/")
-    if provider in _MAILERS:
+    if provider in MAILERS:
         to = bare_mailbox(to)
     if not message_id.strip("<>") or not to:
         return told, ""

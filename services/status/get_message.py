@@ -6,10 +6,11 @@ import msgspec
 from bluetick.v1 import event_pb2, message_service_pb2
 
 from libs.runtime.keys import ref_key
-from libs.runtime.message_ids import ANSWERED, names_of
+from libs.runtime.message_ids import ANSWERED, MAILERS, Names, names_of
 from libs.runtime.rpc_errors import InvalidArgument, NotFound
 from services.status.domain.gather import HistoryEntry
 from services.status.domain.message import Message
+from services.status.domain.recipients import Recipient, is_mail, target_of
 from services.status.domain.refs import Claims, own_ref
 from services.status.show_message import show_attempts, show_entry, show_message
 
@@ -29,6 +30,9 @@ class MessageReader(Protocol):
 
     async def claims(self, tenant_id: str, ref: bytes) -> Claims | None:
         """Who claims a reference; None: it is unknown."""
+
+    async def recipients(self, tenant_id: str, batch: bytes) -> list[Recipient]:
+        """The messages under an id that may have several."""
 
     async def messages(self, tenant_id: str, keys: list[bytes]) -> dict[bytes, Found]:
         """The messages, those left out of which nothing is known that moves one."""
@@ -69,7 +73,7 @@ async def get_message(
         message = Message(message_ref=ref)
     else:
         message = Message(request.provider, "", request.provider_message_id)
-    keys = {named.standing, *named.attempts}
+    keys = {named.standing, *named.attempts, *named.strays}
     if ref:
         keys.add(ref_key(tenant_id, ref))
     told = await reader.history(tenant_id, sorted(keys), HISTORY_MAX + 1)
@@ -91,6 +95,8 @@ class _Named(msgspec.Struct, frozen=True):
 
     standing: bytes
     attempts: dict[bytes, Found]
+    # Recipients that nobody recorded, of which was told what counts for it.
+    strays: tuple[bytes, ...] = ()
 
 
 async def _find(
@@ -103,20 +109,47 @@ async def _find(
         if claims is None:
             return None
         return await _of_ref(reader, tenant_id, ref, claims)
-    key = names_of(
+    names = names_of(
         tenant_id,
         request.provider,
         request.account,
         request.provider_message_id,
         request.recipient,
         side=ANSWERED,
-    ).key
+    )
+    key = names.key
+    strays: tuple[bytes, ...] = ()
     found = await reader.messages(tenant_id, [key])
+    if key not in found or found[key].message.record is None or found[key].message.forwarded:
+        key, strays = await _only_recipient(reader, tenant_id, request.provider, names)
+        found = await reader.messages(tenant_id, [key])
     if key in found and found[key].message.attempt_count:
         ref = own_ref(tenant_id, found[key].message)
         if ref and (claims := await reader.claims(tenant_id, ref)) is not None:
-            return await _of_ref(reader, tenant_id, ref, claims)
-    return _Named(key, found)
+            named = await _of_ref(reader, tenant_id, ref, claims)
+            return _Named(named.standing, named.attempts, strays)
+    return _Named(key, found, strays)
+
+
+async def _only_recipient(
+    reader: MessageReader, tenant_id: str, provider: str, names: Names
+) -> tuple[bytes, tuple[bytes, ...]]:
+    """Return the message that an id names, be it told without or with another recipient.
+
+    Returns:
+        Its key, and those of recipients that nobody recorded.
+    """
+    batch = names.batch_key or names.key
+    recipients = await reader.recipients(tenant_id, batch)
+    found = await reader.messages(tenant_id, [one.message_key for one in recipients])
+    are_mail = provider in MAILERS or any(is_mail(one.message) for one in found.values())
+    target = target_of(batch, recipients, are_mail=are_mail)
+    if target and recipients:
+        strays = (one.message_key for one in recipients if not one.is_recorded)
+        return target, tuple(key for key in strays if key != target)
+    if names.key == batch and len(recipients) == 1:
+        return recipients[0].message_key, ()
+    return names.key, ()
 
 
 async def _of_ref(reader: MessageReader, tenant_id: str, ref: bytes, claims: Claims) -> _Named:

@@ -22,6 +22,7 @@ from services.status.domain.gather import (
     Telling,
 )
 from services.status.domain.people import NamedPerson
+from services.status.domain.recipients import Recipient
 from services.status.domain.refs import Claims
 from services.status.domain.unknown_words import UnknownWord
 
@@ -110,6 +111,18 @@ class Store(Protocol):
 
     async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts told by an address that are counted on these messages."""
+
+    async def add_recorded(self, messages: Mapping[Key, bytes]) -> None:
+        """Note messages with a record, each under the key of its id."""
+
+    async def add_strays(self, messages: Mapping[Key, bytes]) -> None:
+        """Note messages without a record; those that are known stay as they are."""
+
+    async def find_mixed(self, batches: Iterable[Key]) -> set[Key]:
+        """Return the ids under which something may belong to another message than it names."""
+
+    async def lock_recipients(self, batches: Iterable[Key]) -> dict[Key, list[Recipient]]:
+        """Lock the messages under these ids; those that appear meanwhile are others' to settle."""
 
     async def read_names(self, names: Iterable[Key]) -> dict[Key, NamedPerson]:
         """Return whose these names are; those that are joined with no other are left out."""

@@ -10,6 +10,7 @@ from services.status.domain.gather import HistoryEntry
 from services.status.domain.image import image
 from services.status.domain.message import Message, clean, split
 from services.status.domain.parts import parts_of
+from services.status.domain.recipients import with_forwarded
 
 _MICROSECONDS = 1_000_000
 # What was told, and the event in which it was.
@@ -38,6 +39,7 @@ def show_message(
     events: Told,
 ) -> message_service_pb2.Message:
     """Return a message without its history and its attempts."""
+    message = with_forwarded(message)
     seen = image(message)
     record = message.record
     told_address = next((event.address for _, event in events if event.address), "")
@@ -96,7 +98,7 @@ def show_attempts(
 ) -> Iterable[message_service_pb2.Attempt]:
     """Yield the attempts by key, the standing one first, then in the order of their hand-over."""
     for key in sorted(attempts, key=lambda k: (k != standing, attempts[k].accept_time_us, k)):
-        message = attempts[key]
+        message = with_forwarded(attempts[key])
         seen = image(message)
         attempt = message_service_pb2.Attempt(
             provider=message.provider,

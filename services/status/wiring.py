@@ -50,7 +50,7 @@ from services.status.adapters.rpc_services import CallbackRpc, MessageRpc, Snaps
 from services.status.adapters.snapshot_rows import SnapshotRows
 from services.status.adapters.tables import metadata
 from services.status.adapters.transactions import StatusTransactions
-from services.status.apply_events import ApplyEvents, Rules
+from services.status.apply_events import ApplyEvents
 from services.status.domain.attribution import HOUR_US
 from services.status.domain.silence import Patience
 from services.status.forget_old_reports import forget_old_reports
@@ -59,6 +59,7 @@ from services.status.keep_listeners import keep_listeners
 from services.status.lanes import Lanes
 from services.status.log_events import LogEvent
 from services.status.replay_quarantine import ReplayQuarantine
+from services.status.rules import Rules
 from services.status.settings import StatusSettings
 from services.status.sweep_outbox import SweepOutbox
 from services.status.tell_silence import TellSilence

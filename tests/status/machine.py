@@ -16,11 +16,12 @@ from services.status.adapters.lane_connection import LaneConnection
 from services.status.adapters.message_store import MessageStore
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.adapters.transactions import StatusTransactions
-from services.status.apply_events import ApplyEvents, Rules
+from services.status.apply_events import ApplyEvents
 from services.status.domain.changes import Known
 from services.status.domain.history import entries
 from services.status.domain.packing import pack, pack_record
 from services.status.ports import Outbox, OutboxEntry
+from services.status.rules import Rules
 
 STORED_US = 1_785_900_000_000_000
 
@@ -119,7 +120,7 @@ class Bench:
         }
 
 
-def make_bench(database: Database, outbox: Outbox, clock: ManualClock, **rules: int) -> Bench:
+def make_bench(database: Database, outbox: Outbox, clock: ManualClock, **rules: Any) -> Bench:
     use_case = ApplyEvents(StatusTransactions(database), outbox, clock, Rules(**rules))
     return Bench(database, outbox, clock, use_case)
 

@@ -311,7 +311,7 @@ async def test_a_message_without_a_second_attempt_is_not_settled(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its costs are those of its reference: no transaction beside its own."""
-    monkeypatch.setattr("services.status.apply_events.settle_attempts", None)
+    monkeypatch.setattr("services.status.follow_up.settle_attempts", None)
 
     await bench.apply(
         builders.a_registered(words.EVENT_KIND_QUEUED, message_ref=REF),

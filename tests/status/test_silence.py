@@ -9,11 +9,12 @@ from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.database import Database
 from libs.testkit import builders
+from libs.testkit.clock import ManualClock
 from services.status.adapters.due_rows import DueRows
 from services.status.domain.due import DAY_US
 from services.status.domain.silence import Patience
 from services.status.tell_silence import TellSilence
-from tests.status.machine import Bench
+from tests.status.machine import Bench, CollectingOutbox, make_bench
 
 T = builders.TIME_US
 MISSING = words.FAILURE_REASON_DELIVERY_REPORT_MISSING
@@ -84,10 +85,12 @@ async def test_a_report_that_comes_after_all_lifts_it(
     assert (seen.state, seen.is_recovered) == (words.MESSAGE_STATE_DELIVERED, False)
 
 
-async def test_each_channel_has_a_patience_of_its_own(bench: Bench, database: Database) -> None:
+async def test_each_channel_has_a_patience_of_its_own(
+    database: Database, clock: ManualClock
+) -> None:
     """What an SMSC has not told after three days it never tells."""
     rules: dict[str, Any] = {"sms_days": 3}
-    bench.use_case._rules = type(bench.use_case._rules)(patience=Patience(**rules))
+    bench = make_bench(database, CollectingOutbox(database), clock, patience=Patience(**rules))
     await bench.apply(a_send("A"), a_send("B", channel=words.CHANNEL_SMS))
     bench.clock.set(T + 3 * DAY_US)
 

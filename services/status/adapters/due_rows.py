@@ -39,7 +39,8 @@ USING unnest($1::bigint[], $2::text[], $3::uuid[]) AS k(due_time_us, tenant_id, 
 WHERE d.due_time_us = k.due_time_us AND d.tenant_id = k.tenant_id AND d.due_id = k.due_id
 """
 
-# A row under a reference keeps the history of acts of the message that stands for it.
+# A row under a reference keeps the history of acts of the message that stands for it; and what was
+# told under another recipient may count for the recorded one.
 _FORGET: Final = f"""
 WITH gone AS (
   DELETE FROM {tables.messages.fullname} AS m
@@ -48,7 +49,20 @@ WITH gone AS (
     AND NOT EXISTS (
       SELECT FROM {tables.refs.fullname} AS r
       WHERE r.ref_key = m.message_key AND r.tenant_id = m.tenant_id AND r.message_key <> '')
+    AND NOT EXISTS (
+      SELECT FROM {tables.recipients.fullname} AS s
+      WHERE s.message_key = m.message_key AND s.tenant_id = m.tenant_id AND s.role = 0
+        AND (EXISTS (
+          SELECT FROM {tables.recipients.fullname} AS r
+          WHERE r.batch_key = s.batch_key AND r.tenant_id = s.tenant_id AND r.role > 0)
+        OR EXISTS (
+          SELECT FROM {tables.messages.fullname} AS b
+          WHERE b.message_key = s.batch_key AND b.tenant_id = s.tenant_id
+            AND b.record IS NOT NULL)))
   RETURNING m.tenant_id, m.message_key),
+recipients AS (
+  DELETE FROM {tables.recipients.fullname} AS s USING gone
+  WHERE s.message_key = gone.message_key AND s.tenant_id = gone.tenant_id AND s.role = 0),
 facts AS (
   DELETE FROM {tables.facts.fullname} AS f USING gone
   WHERE f.message_key = gone.message_key AND f.tenant_id = gone.tenant_id),

@@ -1,7 +1,7 @@
 """The set-based half of the transaction: every method is one statement for a whole batch.
 
-Tables are locked in one order (names, address acts, refs, facts, messages, the rest) and rows by
-key, in every transaction, so that replicas wait for one another and never deadlock.
+Tables are locked in one order (names, address acts, recipients, refs, facts, messages, the rest)
+and rows by key, in every transaction, so that replicas wait for one another and never deadlock.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

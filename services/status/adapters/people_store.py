@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from services.status.adapters import people_sql
-from services.status.adapters.kept_store import KeptStore, columns_of, key_columns
+from services.status.adapters.kept_store import columns_of, key_columns
+from services.status.adapters.recipients_store import RecipientsStore
 from services.status.domain.gather import Key
 from services.status.domain.people import NamedPerson
 
 
-class PeopleStore(KeptStore):
+class PeopleStore(RecipientsStore):
     """Statements inside one transaction; ``connection`` is a raw asyncpg connection in it."""
 
     async def read_names(self, names: Iterable[Key]) -> dict[Key, NamedPerson]:

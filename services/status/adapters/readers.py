@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.database import Database
-from services.status.adapters import quarantine_sql, sql
+from services.status.adapters import quarantine_sql, recipients_sql, sql
 from services.status.adapters.message_store import MessageStore
 from services.status.domain.changes import Known
 from services.status.domain.gather import HistoryEntry, fingerprint, occur_time
 from services.status.domain.history import entries
+from services.status.domain.recipients import Recipient
 from services.status.domain.refs import Claims
 from services.status.get_message import Found
 from services.status.list_quarantine import QuarantineRow
@@ -26,6 +27,12 @@ class MessageRows:
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(sql.READ_CLAIMS, tenant_id, ref)
         return Claims(*row) if row is not None else None
+
+    async def recipients(self, tenant_id: str, batch: bytes) -> list[Recipient]:
+        """Read what is known under the id."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(recipients_sql.READ_RECIPIENTS, tenant_id, batch)
+        return [Recipient(*row) for row in rows]
 
     async def messages(self, tenant_id: str, keys: list[bytes]) -> dict[bytes, Found]:
         """Look messages up; of one with nothing but a history nothing is known."""

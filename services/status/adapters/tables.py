@@ -107,6 +107,15 @@ refs = Table(
     _column("has_facts", Boolean),
 )
 
+# Messages under one id of a provider's that may have several: of mail, and of groups.
+recipients = Table(
+    "recipients",
+    metadata,
+    *_key("batch_key", "tenant_id", "message_key"),
+    _column("role", SmallInteger),  # ``domain.recipients.Role``
+    Index(None, "message_key", "tenant_id", postgresql_where=text("role = 0")),
+)
+
 # Acts counted on messages, each once. What was told of the message itself and what was told by a
 # reference is kept apart, since the reference may move on to another message; of the two, the
 # smaller stands (``domain.facts.Fact.told``).

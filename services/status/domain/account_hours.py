@@ -8,6 +8,7 @@ from bluetick.v1.common_pb2 import EVENT_KIND_DROPPED
 from services.status.domain.attributed import whole
 from services.status.domain.changes import Change
 from services.status.domain.message import Message
+from services.status.domain.recipients import with_forwarded
 
 HOUR_US: Final = 3_600_000_000
 # No person reads a message so soon after it was delivered; machines and broken reports do.
@@ -43,6 +44,8 @@ def moves(changes: Iterable[Change]) -> dict[Cell, Counts]:
 
 
 def _contribution(tenant_id: str, message: Message) -> tuple[Cell, Counts] | None:
+    if message.forwarded:
+        message = with_forwarded(message)
     accept_us = message.accept_time_us
     if not accept_us or not message.provider_message_id:
         return None

@@ -17,6 +17,7 @@ from services.status.domain.gather import ActPlace, AddressAct, Key
 from services.status.domain.message import Message
 from services.status.domain.origins import origin
 from services.status.domain.outcomes import has_failed
+from services.status.domain.recipients import with_forwarded
 
 HOUR_US = 3_600_000_000
 # (address_key, accept_time_us, where it went out; empty: nobody can answer it)
@@ -106,6 +107,7 @@ def send_of(tenant_id: str, message: Message) -> Sent | None:
     key = own_name(tenant_id, message)
     if not key:
         return None
+    message = with_forwarded(message)
     is_answerable = message.accept_time_us and not message.is_superseded and not has_failed(message)
     return key, message.accept_time_us, sent_from(message) if is_answerable else b""
 

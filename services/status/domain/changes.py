@@ -19,6 +19,7 @@ from services.status.domain.fields import Merge
 from services.status.domain.gather import Key, Telling
 from services.status.domain.image import moving_image
 from services.status.domain.message import FIELDS, Message
+from services.status.domain.recipients import with_forwarded
 
 # What was told longer after it happened than this counts as told late.
 LATE_AFTER_US: Final = 15 * 60 * 1_000_000
@@ -117,6 +118,9 @@ def moved_by(
     """
     before = _NOTHING if old is None else old
     kinds = set()
+    if new.forwarded != before.forwarded:
+        # What was told of another recipient counts here now, or no longer does.
+        told, before, new = _MOVED, with_forwarded(before), with_forwarded(new)
     for kind in told:
         name = _MOVED.get(kind)
         if name is None:

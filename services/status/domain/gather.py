@@ -23,6 +23,7 @@ from services.status.domain.flaws import KEY_BYTES, REASON_MAX, SMALL_BYTES, fin
 from services.status.domain.message import Record
 from services.status.domain.origins import origin
 from services.status.domain.people import OTHER_NAMES, Join, take_names
+from services.status.domain.recipients import BATCH_KEY
 
 # (tenant_id, 16 bytes): a message or a reference.
 Key = tuple[str, bytes]
@@ -72,6 +73,8 @@ class Gathered(msgspec.Struct):
     # Reference -> messages whose records name it.
     claims: dict[Key, set[bytes]] = {}
     notices: dict[tuple[str, bytes], Notice] = {}
+    # Messages under an id that may have several -> key of the id.
+    batched: dict[Key, bytes] = {}
     # Names that are one person's.
     joins: set[Join] = set()
     # Acts that name no message.
@@ -184,6 +187,8 @@ def _gather_events(gathered: Gathered, events: Iterable[Event]) -> None:
         if record is not None and is_told is not None and ref:
             at = (tenant_id, ref_key(tenant_id, ref))
             gathered.claims.setdefault(at, set()).add(message_key)
+        if BATCH_KEY in stored and len(event.batch_key) == KEY_BYTES:
+            gathered.batched[tenant_id, message_key] = event.batch_key
         telling = (kind, time_us, stored, receive_us, own_id, ref, is_told, record)
         key = (tenant_id, message_key)
         known = told.get(key)

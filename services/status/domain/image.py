@@ -19,6 +19,7 @@ from services.status.domain.dimensions import dimension_bytes
 from services.status.domain.fields import Merge
 from services.status.domain.message import FIELDS, Message, earliest, split, state_of
 from services.status.domain.outcomes import has_recovered
+from services.status.domain.recipients import with_forwarded
 
 _SHOWN_ACTS: Final = tuple(
     n for n, row in FIELDS.items() if row.is_shown and row.merge is Merge.ACTS
@@ -41,6 +42,8 @@ def image(message: Message) -> MessageImage:
 
 def moving_image(message: Message) -> MessageImage:
     """Return the image without its dimensions."""
+    if message.forwarded:
+        message = with_forwarded(message)
     has_acts = message.act_count or message.attributed
     if message.attributed:
         message = whole(message)

@@ -48,6 +48,10 @@ class Told(msgspec.Struct):
     left: dict[Key, list[Fact]] = {}
     # Messages to which acts come from another one.
     corrected: set[Key] = set()
+    # What was told under recipients that nobody recorded, by the message that it counts for; and of
+    # messages without a record, whether it counts for another.
+    forwarded: dict[Key, bytes] = {}
+    strays: dict[Key, bool] = {}
     # Whom messages count for, by the key of the address, and messages that are looked at for it.
     people: Mapping[Key, bytes] = {}
     named: Collection[Key] = ()
@@ -56,7 +60,8 @@ class Told(msgspec.Struct):
         """Return the messages that anything is told of, sorted by key."""
         others = (
             *(self.superseded, self.contested, self.settled),
-            *(self.new_facts, self.lost_facts, self.gained, self.left, self.named),
+            *(self.new_facts, self.lost_facts, self.gained, self.left),
+            *(self.named, self.forwarded, self.strays),
         )
         if not any(others):
             return sorted(self.tellings, key=_KEY)
@@ -93,9 +98,11 @@ class Told(msgspec.Struct):
         """Return whether what was told can change where and when ``message`` was sent."""
         if (
             message.failure_time_us
+            or message.forwarded
             or key in self.superseded
             or key in self.contested
             or key in self.settled
+            or key in self.forwarded
         ):
             return True
         for telling in self.tellings.get(key, _UNTOLD):
@@ -130,6 +137,11 @@ def move(
     change = Change(key, known, new, stored if known is not None and known.version else None)
     _tell(change, told.tellings.get(key, _UNTOLD))
     _stand(new, key, told)
+    if told.forwarded or told.strays:
+        new.forwarded = told.forwarded.get(key, new.forwarded)
+        if new.record is None:
+            new.is_forwarded = told.strays.get(key, new.is_forwarded)
+        change.is_corrected = key in told.corrected
     if told.people:
         _name(new, key[0], told.people)
     if attributed is not None:

@@ -171,6 +171,10 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     attempt_count: Annotated[int, Field(Merge.ATTEMPTS)] = 0
     # Whose acts that name the message itself prove that it arrived.
     proven_by: Annotated[int, Field(Merge.STRONGEST)] = NOBODY
+    # What was told of it under a recipient that nobody recorded; see domain.recipients.
+    forwarded: Annotated[bytes, Field(Merge.RECIPIENTS)] = b""
+    # It has no record, and what was told of it counts for another message.
+    is_forwarded: Annotated[bool, Field(Merge.RECIPIENTS)] = False
     # Key of the person whose names are joined with its address; empty: as its record says.
     joined_person: Annotated[bytes, Field(Merge.PERSON)] = b""
     # A failure whose code says that the person had left, or complained, before.
@@ -255,6 +259,7 @@ def register(message: Message, record: Record) -> None:
     known = message.record
     if known is None:
         message.record = record
+        message.is_forwarded = False
     elif record.order < known.order:
         message.record = record
         if (record.address, record.contact_id) != (known.address, known.contact_id):

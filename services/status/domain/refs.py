@@ -17,6 +17,7 @@ import msgspec
 
 from libs.runtime.keys import KEY_BYTES, ref_key
 from services.status.domain.message import NOBODY, PERSON, Message, state_of
+from services.status.domain.recipients import with_forwarded
 
 _NEVER_US: Final = 2**63 - 1
 
@@ -89,8 +90,8 @@ def _order(key: bytes, message: Message) -> tuple[int, int, bytes]:
 
 def _reach(message: Message) -> int:
     """Return the state that its own reports prove, and the acts that name it."""
-    bare = copy.copy(message)
-    bare.proof_time_us = int(message.proven_by != NOBODY)
-    bare.evidence_time_us = int(message.proven_by == PERSON)
+    bare = copy.copy(with_forwarded(message))
+    bare.proof_time_us = int(bare.proven_by != NOBODY)
+    bare.evidence_time_us = int(bare.proven_by == PERSON)
     bare.attributed_proof_time_us = 0
     return state_of(bare)

@@ -21,6 +21,7 @@ from services.status.domain.changes import Change
 from services.status.domain.due import DAY_US
 from services.status.domain.gather import Key
 from services.status.domain.message import Message, channel_of, state_of
+from services.status.domain.recipients import with_forwarded
 
 _PENDING = (MESSAGE_STATE_ACCEPTED, MESSAGE_STATE_SENT)
 MINUTE_US = 60_000_000
@@ -87,7 +88,7 @@ def together(found: Iterable[tuple[int, Key]], within_us: int) -> dict[int, list
 
 def is_pending(message: Message) -> bool:
     """Return whether nothing was told of its end."""
-    return state_of(message) in _PENDING
+    return state_of(with_forwarded(message)) in _PENDING
 
 
 def silence_of(key: Key, message: Message, at_us: int) -> Event:

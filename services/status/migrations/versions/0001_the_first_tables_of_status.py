@@ -333,6 +333,25 @@ def upgrade() -> None:
         schema="status",
     )
     op.create_table(
+        "recipients",
+        sa.Column("batch_key", sa.LargeBinary(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("message_key", sa.LargeBinary(), nullable=False),
+        sa.Column("role", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "batch_key", "tenant_id", "message_key", name=op.f("recipients_pkey")
+        ),
+        schema="status",
+    )
+    op.create_index(
+        op.f("recipients_by_message_key_tenant_id"),
+        "recipients",
+        ["message_key", "tenant_id"],
+        unique=False,
+        schema="status",
+        postgresql_where=sa.text("role = 0"),
+    )
+    op.create_table(
         "refs",
         sa.Column("ref_key", sa.LargeBinary(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
@@ -436,6 +455,7 @@ def downgrade() -> None:
     """Go back."""
     op.drop_table("unknown_words", schema="status")
     op.drop_table("refs", schema="status")
+    op.drop_table("recipients", schema="status")
     op.drop_table("quarantine_replays", schema="status")
     op.drop_table("quarantine_receipts", schema="status")
     op.drop_table("quarantine", schema="status")
