@@ -15,6 +15,7 @@ import psutil
 from libs.bench.dialects import measure_dialects
 from libs.bench.door import measure_door
 from libs.bench.growth import measure_stored
+from libs.bench.hostile import measure_hostile
 from libs.bench.machine import RunningMachine, ephemeral_machine
 from libs.bench.pipeline import measure_pipeline
 from libs.bench.records import measure_records
@@ -48,6 +49,7 @@ PARTS: dict[str, tuple[str, Measure]] = {
         lambda machine, sizes: measure_end_to_end(machine, sizes),
     ),
     "door": ("callback door, beside bare ones", measure_door),
+    "hostile": ("callback door, while somebody means it ill", measure_hostile),
     "dialects": ("callback door, every provider beside Meta", measure_dialects),
     "stored": (
         "growth with stored messages, and a large campaign",

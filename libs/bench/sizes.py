@@ -16,6 +16,8 @@ class Sizes:
     dialect_rounds: int  # of each provider's format, each beside one of Meta's
     dialect_round_s: float
     dialect_requests: int  # at most, of each provider's format
+    hostile_s: float  # of good callbacks beside each way to occupy the door
+    hostile_connections: int
     messages: int  # in each round of status and fold
     floor_batch: int  # events in one bare upsert
     records: int
@@ -36,6 +38,8 @@ QUICK = Sizes(
     dialect_rounds=3,
     dialect_round_s=0.08,
     dialect_requests=2_000,
+    hostile_s=3.0,
+    hostile_connections=4_000,
     messages=15_000,
     floor_batch=2_000,
     records=10_000,
@@ -55,6 +59,8 @@ FULL = Sizes(
     dialect_rounds=5,
     dialect_round_s=0.5,
     dialect_requests=30_000,
+    hostile_s=20.0,
+    hostile_connections=4_000,
     messages=50_000,
     floor_batch=2_000,
     records=100_000,
@@ -74,6 +80,8 @@ TINY = Sizes(
     dialect_rounds=1,
     dialect_round_s=0.02,
     dialect_requests=20,
+    hostile_s=0.3,
+    hostile_connections=32,
     messages=100,
     floor_batch=100,
     records=1_000,
