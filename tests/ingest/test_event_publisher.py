@@ -274,6 +274,28 @@ async def test_a_full_message_leaves_beside_others() -> None:
     assert broker.batches == [10, 10, 10, 10]
 
 
+async def test_nobody_waits_for_the_messages_of_a_large_callback() -> None:
+    """They may be many, and take the broker long; its neighbours have a lane of their own."""
+    broker, publisher = _paced(pieces=PieceLimits(batch_events_max=10), batches_in_flight_max=8)
+    large: list[BrokerUnavailable | None] = []
+    publisher.submit_soon(_batch(*[f"large.{n}" for n in range(95)]), large.append)
+    await _turns()
+    assert broker.batches == [10, 10]
+
+    small = _submit(publisher, 3)
+    await _turns()
+    assert broker.batches == [10, 10, 3]
+    broker.acknowledge(2)
+    await _turns()
+
+    assert small == [None] * 3
+    assert large == []
+    for number in (0, 1, *range(3, 11)):
+        broker.acknowledge(number)
+        await _turns()
+    assert large == [None]
+
+
 async def test_an_answer_that_is_lost_holds_nobody_up() -> None:
     """One message may be lost with a connection; those behind it need not wait for its time-out."""
     broker, publisher = _paced(answer_patience_s=0.01)

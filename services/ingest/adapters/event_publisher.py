@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -15,6 +14,7 @@ from libs.runtime import logs
 from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker, BrokerUnavailable
 from libs.runtime.quick_metrics import QuickCounter, QuickHistogram
 from libs.runtime.sizes import message_bytes_max
+from services.ingest.adapters.message_lane import MessageLane
 from services.ingest.adapters.message_pieces import PieceLimits, pieces_of
 from services.ingest.adapters.shared_message import Done, SharedMessage
 from services.ingest.domain.packed_events import PackedEvents
@@ -23,6 +23,8 @@ from services.ingest.log_events import LogEvent
 _log = logs.get_logger()
 # What a broker message has beside its pieces: its id, and the broker's headers.
 _ENVELOPE_BYTES = 1_024
+# Of the events of one callback; nearly all have a hundredth of it.
+_LARGE_BYTES = 64 * 1024
 # A single refusal is no state; and while it lasts, how often the broker is asked anew.
 _REFUSED_MIN_S = 1.0
 _ASK_EVERY_S = 1.0
@@ -54,10 +56,9 @@ class PublishLimits(msgspec.Struct, frozen=True, kw_only=True):
 class EventPublisher:
     """Lets concurrent submitters share broker messages, as many as the broker's pace asks for.
 
-    A broker message per event would cost fifty times as much. With nothing under way one leaves at
-    the end of the loop's turn, with all that the turn brought; else it gathers what comes until the
-    broker has answered the one before. So a slow broker makes messages larger, and waits no longer.
-    Only a full one, or one that was kept for ``answer_patience_s``, goes beside others.
+    A broker message per event would cost fifty times as much (`message_lane.py`), and a slow broker
+    makes messages larger, and waits no longer. What one callback of a large size brings has a lane
+    of its own, so that nobody waits for its messages.
     """
 
     def __init__(self, broker: Broker, limits: PublishLimits) -> None:
@@ -65,26 +66,23 @@ class EventPublisher:
         self._broker = broker
         self._limits = limits
         self._item_bytes_max = message_bytes_max(broker.payload_bytes_max) - _ENVELOPE_BYTES
-        self._open: SharedMessage | None = None
-        self._timer: asyncio.Handle | None = None
-        self._sealed: deque[SharedMessage] = deque()
-        self._sending: set[asyncio.Task[None]] = set()
-        self._pending_bytes = 0
+        self._shared = self._lane(limits.batches_in_flight_max)
+        self._large = self._lane(max(1, limits.batches_in_flight_max // 4))
         # When the broker began to take nothing, and why.
         self._refused: tuple[float, str] | None = None
         # Unique ids without asking for randomness each time.
         self._id_prefix = uuid.uuid4().hex
         self._id_number = 0
 
-    async def submit(self, batch: EventBatch) -> None:
-        """Return when everything in ``batch`` is on the broker's disk.
+    async def submit(self, batch: EventBatch | None, packed: PackedEvents | None = None) -> None:
+        """Return when everything in both is on the broker's disk.
 
         Raises:
             BrokerUnavailable: at once if the broker is away or too much waits already; else after
                 ``submit_timeout_s`` at most. What was given may still be stored later.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.submit_soon(batch, partial(_settle, future))
+        self.submit_soon(batch, partial(_settle, future), packed)
         await future
 
     def submit_soon(
@@ -97,7 +95,7 @@ class EventPublisher:
         if not self._broker.healthy:
             done(BrokerUnavailable("The broker is away."))
             return
-        if self._pending_bytes >= self._limits.pending_bytes_max:
+        if self._shared.byte_count + self._large.byte_count >= self._limits.pending_bytes_max:
             done(BrokerUnavailable("Too much waits for the broker already."))
             return
         loop = asyncio.get_running_loop()
@@ -113,8 +111,10 @@ class EventPublisher:
             return
         if len(pieces) > 1:
             done = _after(len(pieces), done)
+        is_large = len(pieces) > 1 or largest > _LARGE_BYTES
+        lane = self._large if is_large else self._shared
         for piece, count in pieces:
-            self._add(piece, count, loop).waiting.append(done)
+            lane.add(piece, count, loop, done)
 
     @property
     def fault(self) -> str:
@@ -131,63 +131,23 @@ class EventPublisher:
         while not stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _ASK_EVERY_S)
-            if self._refused is not None and self._broker.healthy and not self._sending:
-                self._add(b"", 0, loop)
+            if self._refused is not None and self._broker.healthy and not self._shared.is_sending:
+                self._shared.add(b"", 0, loop)
 
     async def close(self) -> None:
         """Publish what waits and return; bounded by the broker's own time-outs."""
-        self._seal()
-        while self._sending or self._sealed:
-            await asyncio.gather(*self._sending, return_exceptions=True)
-            await asyncio.sleep(0)
+        await self._shared.close()
+        await self._large.close()
 
-    def _add(
-        self, piece: bytes, event_count: int, loop: asyncio.AbstractEventLoop
-    ) -> SharedMessage:
-        share, limits = self._open, self._limits
-        if share is not None and (
-            share.is_overdue
-            or share.byte_count + len(piece) > limits.pieces.batch_bytes_max
-            or share.event_count + event_count > limits.pieces.batch_events_max
-        ):
-            self._seal()
-            share = None
-        if share is None:
-            share = self._open = SharedMessage(loop, limits.submit_timeout_s)
-            if self._sending:
-                self._timer = loop.call_later(limits.answer_patience_s, self._seal)
-            else:
-                self._timer = loop.call_soon(self._seal)
-        share.add(piece, event_count)
-        self._pending_bytes += len(piece)
-        return share
-
-    def _seal(self) -> None:
-        """Close the open share and send it, or let it queue for its turn."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._open is not None:
-            self._sealed.append(self._open)
-            self._open = None
-        self._send_next()
-
-    def _send_next(self) -> None:
-        while self._sealed and len(self._sending) < self._limits.batches_in_flight_max:
-            share = self._sealed.popleft()
-            if share.is_overdue:
-                self._pending_bytes -= share.byte_count
-                continue
-            task = asyncio.get_running_loop().create_task(self._send(share))
-            self._sending.add(task)
-            task.add_done_callback(self._sent)
-
-    def _sent(self, task: "asyncio.Task[None]") -> None:
-        self._sending.discard(task)
-        if self._sealed:
-            self._send_next()
-        elif self._open is not None and not self._sending:
-            self._seal()
+    def _lane(self, in_flight_max: int) -> MessageLane:
+        limits = self._limits
+        return MessageLane(
+            self._send,
+            limits.pieces,
+            in_flight_max=in_flight_max,
+            answer_patience_s=limits.answer_patience_s,
+            submit_timeout_s=limits.submit_timeout_s,
+        )
 
     async def _send(self, share: SharedMessage) -> None:
         self._id_number += 1
@@ -214,7 +174,6 @@ class EventPublisher:
             share.settle(None)
         finally:
             _publish_seconds.observe(time.perf_counter() - began)
-            self._pending_bytes -= share.byte_count
 
 
 def _settle(future: "asyncio.Future[None]", error: BrokerUnavailable | None) -> None:

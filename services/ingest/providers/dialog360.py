@@ -20,7 +20,7 @@ from services.ingest.providers import inbound, meta_parts, meta_statuses
 from services.ingest.providers.bodies import read_whole
 from services.ingest.providers.meta_body import BodyReader, decode_object
 from services.ingest.providers.meta_payload import decode_status, tolerant_status
-from services.ingest.providers.meta_quick_pass import read_statuses_only
+from services.ingest.providers.meta_quick_pass import read_packed, read_statuses_only
 from services.ingest.providers.provider import Authentic, Callback, Dialect, Names, Refused
 from services.ingest.providers.static_credential import OPTIONS, SECRETS, check_static_credential
 from services.ingest.providers.unsigned_door import without_noise
@@ -43,6 +43,10 @@ class Dialog360(Dialect):
         """Read a body of either hosting."""
         reading = read_whole(callback, account, lambda empty: _read(empty, callback.body))
         return without_noise(reading, account)
+
+    def parse_packed(self, callback: Callback, account: Account) -> Reading | Refused:
+        """Read a body as ``parse`` does, with plain statuses as bytes."""
+        return read_packed(callback, account) or self.parse(callback, account)
 
     def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
         """Return a body with nothing but ``part``."""

@@ -14,7 +14,7 @@ from services.ingest.domain.reading import Reading
 from services.ingest.providers import inbound, meta_parts
 from services.ingest.providers.bodies import empty_reading
 from services.ingest.providers.meta_body import BodyReader
-from services.ingest.providers.meta_quick_pass import read_statuses_only
+from services.ingest.providers.meta_quick_pass import read_packed, read_statuses_only
 from services.ingest.providers.provider import (
     SECRET_NOT_CONFIGURED,
     SIGNED,
@@ -104,10 +104,7 @@ class Meta(Dialect):
 
     def parse_packed(self, callback: Callback, account: Account) -> Reading | Refused:
         """Read a body as ``parse`` does, with plain statuses as bytes."""
-        reading = empty_reading(callback, account)
-        if read_statuses_only(reading, callback.body, reading.pack()):
-            return reading
-        return self.parse(callback, account)
+        return read_packed(callback, account) or self.parse(callback, account)
 
     def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
         """Return a body with nothing but ``part``."""

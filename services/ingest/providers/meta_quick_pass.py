@@ -4,9 +4,11 @@ from typing import Final
 
 from msgspec import MsgspecError
 
+from libs.runtime.accounts import Account
 from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading
 from services.ingest.providers import meta_statuses
+from services.ingest.providers.bodies import empty_reading
 from services.ingest.providers.decoding import ITEMS_MAX, check_density
 from services.ingest.providers.meta_packed import pack_statuses
 from services.ingest.providers.meta_payload import (
@@ -15,10 +17,17 @@ from services.ingest.providers.meta_payload import (
     decode_statuses_body,
     only_number,
 )
+from services.ingest.providers.provider import Callback
 
 # What decoding foreign bytes may raise: wrong JSON or types, no UTF-8, too deep.
 _UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
 _NUL: Final = b"\\u0000"
+
+
+def read_packed(callback: Callback, account: Account) -> Reading | None:
+    """Read a body of statuses in one pass, plain ones as bytes; None: not a plain one."""
+    reading = empty_reading(callback, account)
+    return reading if read_statuses_only(reading, callback.body, reading.pack()) else None
 
 
 def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | None = None) -> bool:
