@@ -12,6 +12,7 @@ from libs.runtime.accounts import Account
 from libs.runtime.quick_metrics import Count, QuickCounter
 from services.ingest.count_unmapped import count_unmapped
 from services.ingest.domain.bloated_events import TEXT_BYTES_MAX, set_bloated_aside
+from services.ingest.domain.packed_events import PackedEvents
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.used_tokens import UsedTokens
 from services.ingest.log_events import LogEvent
@@ -60,8 +61,8 @@ _tokens = UsedTokens()
 class EventSink(Protocol):
     """Where events go."""
 
-    async def submit(self, batch: EventBatch) -> None:
-        """Return when everything in ``batch`` is on the broker's disk.
+    async def submit(self, batch: EventBatch | None, packed: PackedEvents | None = None) -> None:
+        """Return when everything in both is on the broker's disk.
 
         Raises:
             BrokerUnavailable: it may or may not be stored; the caller must not say that it is.
@@ -102,7 +103,9 @@ async def record_callback(
     outcome = (read or read_callback)(callback, account, provider)
     if not isinstance(outcome, Reading):
         return outcome
-    if not outcome.is_empty:
+    if outcome.packed is not None and outcome.packed.count:
+        await events.submit(None if outcome.is_all_packed else outcome.batch, outcome.packed)
+    elif not outcome.is_empty:
         await events.submit(outcome.batch)
     return note_stored(outcome, account, provider, doors)
 

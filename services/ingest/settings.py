@@ -77,6 +77,15 @@ class IngestSettings(RuntimeSettings):
         2, ge=1, le=100,
         description="Bodies of more than 256 KiB worked on at once, until they are stored.",
     )  # fmt: skip
+    ingest_large_bodies_share: float = Field(
+        0.5, ge=0.05, le=1.0,
+        description="Part of the door's time that such bodies get while there are others.",
+    )  # fmt: skip
+    ingest_refusals_per_s_max: float = Field(
+        200.0, ge=1.0, le=1_000_000.0,
+        description="Refusals (4xx) a second that one address hears at once; beyond, each waits, "
+        "2 s at most. Floods then cost their sender connections instead of us time.",
+    )  # fmt: skip
     ingest_retry_after_s: int = Field(
         2, ge=1, le=3600, description="Seconds that a 503 asks the provider to wait."
     )

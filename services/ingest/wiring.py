@@ -214,6 +214,7 @@ async def _open_door(
         host=settings.ingest_http_host,
         port=settings.ingest_http_port,
         limits=_connection_limits(settings),
+        refusals=door.desk.refusals,
         drain_s=max(1, int(settings.ingest_submit_timeout_s) + 1),
         short_way=ShortWay(door.desk, publisher),
     )
@@ -247,9 +248,11 @@ def _door_limits(settings: IngestSettings) -> DoorLimits:
         turn=TurnLimits(
             turn_s=settings.ingest_turn_ms / 1000,
             large_bodies_at_once_max=settings.ingest_large_bodies_at_once_max,
+            large_bodies_share=settings.ingest_large_bodies_share,
             wait_s_max=settings.ingest_submit_timeout_s,
         ),
         requests_in_flight_max=settings.ingest_requests_in_flight_max,
+        refusals_per_s_max=settings.ingest_refusals_per_s_max,
         retry_after_s=settings.ingest_retry_after_s,
         signature_age_s_max=settings.signature_age_max_s,
         time_ahead_s_max=settings.ingest_time_ahead_max_s,

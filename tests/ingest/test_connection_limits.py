@@ -9,6 +9,7 @@ import pytest
 
 from services.ingest.adapters.connection_book import ConnectionBook, ConnectionLimits
 from services.ingest.adapters.request_body import BodyLimits
+from services.ingest.domain.refusals import DELAY_S_MAX, Refusals
 from tests.ingest.meta_bodies import change, dump, envelope, signature, status
 from tests.ingest.two_ways import OneDoor, two_doors
 
@@ -96,7 +97,7 @@ async def test_whoever_waits_for_an_answer_stays() -> None:
         def give_up(self) -> None:
             pytest.fail("it waits for an answer")
 
-    book = ConnectionBook(ConnectionLimits(connections_max=2))
+    book = ConnectionBook(ConnectionLimits(connections_max=2), Refusals(10.0))
 
     assert [book.enter(Held()) for _ in range(3)] == [True, True, False]
     assert len(book) == 2
@@ -121,6 +122,19 @@ async def test_a_flood_of_headers_is_refused_on_both_ways(
 
             assert answer.startswith(b"HTTP/1.1 " + http_status)
             assert (http_status == b"200") == bool(door.sink.stored)
+
+
+async def test_the_lines_of_a_body_are_no_headers_wherever_the_head_ends() -> None:
+    """Pieces may be cut anywhere, in the blank line as well."""
+    head, _, _ = post().partition(b"\r\n\r\n")
+    head = head.replace(b"POST", b"PUT")
+    body = b"\n" * len(BODY)
+    async with two_doors() as doors:
+        for cut in range(-2, 6):
+            sent = head + b"\r\n\r\n" + body
+            pieces = [sent[:20], sent[20 : len(head) + cut], sent[len(head) + cut :]]
+
+            assert (await doors.short.send(pieces))[:12] == b"HTTP/1.1 405"
 
 
 async def test_a_packet_of_a_thousand_requests_is_cut_off() -> None:
@@ -165,6 +179,34 @@ async def test_an_account_that_holds_much_leaves_room_for_others() -> None:
             for _, writer in held:
                 writer.close()
             await _until(lambda desk=door.door.desk: not desk.bodies.bytes_in_flight)
+
+
+def test_refusals_at_a_modest_pace_come_at_once_and_those_of_a_flood_late() -> None:
+    """A second's worth is free, nobody waits for more than two, and a calm second forgets it."""
+    refusals = Refusals(per_s_max=10.0)
+
+    delays = [refusals.delay_s("a", now_s=100.0) for _ in range(100)]
+
+    assert delays[:10] == [0.0] * 10
+    assert delays == sorted(delays)
+    assert delays[-1] == pytest.approx(DELAY_S_MAX)
+    assert refusals.delay_s("b", now_s=100.0) == 0.0
+    assert refusals.delay_s("a", now_s=104.0) == 0.0
+    steady = [refusals.delay_s("c", now_s=100.0 + n / 9) for n in range(1_000)]
+    assert max(steady) == 0.0
+
+
+async def test_only_the_refused_wait_and_their_connections_are_not_read_meanwhile() -> None:
+    """On both ways; a provider behind the same proxy hears its 200 as ever."""
+    wrong = post().replace(b"sha256=", b"sha256=0")
+    async with two_doors(refusals_per_s_max=5.0) as doors:
+        for door in doors.both():
+            flood = await connect(door, wrong * 8)
+            await _until(lambda door=door: len(door.book.lines) >= 6)
+
+            assert await ask(door, STRANGER) == b"HTTP/1.1 200 OK"
+            assert b"".join(line.encode() for line, *_ in door.book.lines).count(b"refused") <= 7
+            flood[1].close()
 
 
 async def _until(holds: Callable[[], bool]) -> None:

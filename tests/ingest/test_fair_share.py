@@ -99,15 +99,13 @@ def _work(
     seconds: float,
     done: list[str],
     name: str,
-    *,
-    is_large: bool = False,
 ) -> None:
     """Hold the loop for so long, as reading a body does."""
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
         pass
     done.append(name)
-    turns.spent(party, began, is_large=is_large)
+    turns.spent(party, began)
 
 
 async def test_a_quick_callback_does_not_wait_for_all_the_slow_ones_before_it() -> None:
@@ -141,7 +139,7 @@ async def test_large_bodies_come_one_in_a_turn_and_few_at_once() -> None:
     async def large(name: str) -> None:
         nonlocal under_way, most
         async with turns.large(party):
-            _work(turns, party, 0.001, done, name, is_large=True)
+            _work(turns, party, 0.001, done, name)
             under_way += 1
             most = max(most, under_way)
             await asyncio.sleep(0.01)  # the broker

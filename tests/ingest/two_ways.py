@@ -29,6 +29,8 @@ BODY_BYTES_MAX = 20_000
 _ANSWER = re.compile(rb"HTTP/1\.1 [2-5]")
 
 
+# What is compared must not be a matter of its pace.
+_LIMITS = {"body": BodyLimits(body_bytes_max=BODY_BYTES_MAX), "refusals_per_s_max": 1e6}
 _CONNECTIONS = ConnectionLimits(request_timeout_s=0.2)
 
 
@@ -47,11 +49,11 @@ class KeepingSink:
         self.soon_count = 0
         self.is_away = False
 
-    async def submit(self, batch: EventBatch) -> None:
+    async def submit(self, batch: EventBatch | None, packed: PackedEvents | None = None) -> None:
         await asyncio.sleep(0)
         if self.is_away:
             raise BrokerUnavailable("away")
-        self._keep(batch)
+        self._keep(_unpacked(batch, packed))
 
     def submit_soon(
         self, batch: EventBatch | None, done: Done, packed: PackedEvents | None = None
@@ -60,11 +62,7 @@ class KeepingSink:
         if self.is_away:
             done(BrokerUnavailable("away"))
             return
-        if packed is not None:
-            unpacked = batch.SerializeToString() if batch is not None else b""
-            batch = EventBatch.FromString(unpacked + packed.payload())
-        assert batch is not None
-        self._keep(batch)
+        self._keep(_unpacked(batch, packed))
         asyncio.get_running_loop().call_later(0.001, done, None)
 
     def _keep(self, batch: EventBatch) -> None:
@@ -73,6 +71,11 @@ class KeepingSink:
         items += [part.SerializeToString(deterministic=True) for part in batch.quarantined]
         if items:
             self.stored.append(sorted(items))
+
+
+def _unpacked(batch: EventBatch | None, packed: PackedEvents | None) -> EventBatch:
+    whole = batch.SerializeToString() if batch is not None else b""
+    return EventBatch.FromString(whole + (packed.payload() if packed is not None else b""))
 
 
 class Book:
@@ -170,7 +173,7 @@ async def _open(
         accounts=accounts,
         events=sink,
         clock=FixedClock(),
-        limits=DoorLimits(**{"body": BodyLimits(body_bytes_max=BODY_BYTES_MAX), **limits}),
+        limits=DoorLimits(**{**_LIMITS, **limits}),
         public_url="https://hooks.example.com",
         probes=lambda _path: (404, b"text/plain", b"not found\n"),
         doors=book,
@@ -180,6 +183,7 @@ async def _open(
         host="127.0.0.1",
         port=0,
         limits=connections,
+        refusals=door.desk.refusals,
         drain_s=2,
         short_way=ShortWay(door.desk, sink) if has_short else None,
     )

@@ -19,6 +19,7 @@ from services.ingest.adapters.seldom_log import SeldomLog
 from services.ingest.adapters.turns import TurnLimits, Turns
 from services.ingest.domain.fair_share import Party, fits
 from services.ingest.domain.link_token import LinkKeyring
+from services.ingest.domain.refusals import Refusals
 from services.ingest.domain.times import AHEAD_S_MAX
 from services.ingest.log_events import LogEvent
 from services.ingest.providers.provider import (
@@ -56,7 +57,8 @@ class DoorLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     body: BodyLimits = BodyLimits()
     turn: TurnLimits = TurnLimits()
-    requests_in_flight_max: int = 2_000
+    requests_in_flight_max: int = 6_000
+    refusals_per_s_max: float = 200.0
     retry_after_s: int = 2
     signature_age_s_max: int = 0
     time_ahead_s_max: int = AHEAD_S_MAX
@@ -81,6 +83,7 @@ class CallbackDesk:
         self.doors = doors
         self.bodies = BodyDesk(limits.body)
         self.turns = Turns(limits.turn)
+        self.refusals = Refusals(limits.refusals_per_s_max)
         self.requests_in_flight = 0
         self._parties: dict[tuple[str, str], Party] = {}
         self._clock = clock
@@ -207,6 +210,12 @@ class CallbackDesk:
             why=why,
         )
         return self._again()
+
+    def delay_s(self, said: Reply, address: str) -> float:
+        """Return how many seconds a reply waits: 0, unless it is one refusal of too many."""
+        if not 400 <= said.http_status < 500:
+            return 0.0
+        return self.refusals.delay_s(address, time.perf_counter())
 
     def crashed(self, doorway: Doorway, error: Exception) -> Reply:
         """Return the answer to a callback at which the door itself failed."""

@@ -4,6 +4,7 @@ A bare ASGI callable: a web framework would cost as much as everything else that
 the long way, which every request can go; plain callbacks take the short one (`short_way.py`).
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
@@ -37,6 +38,11 @@ ProbeAnswer = Callable[[str], tuple[int, bytes, bytes]]
 
 # A callback is kept with its query; those of providers who report in it are 2 KB at most.
 QUERY_BYTES_MAX = 16 * 1024
+
+
+def _address(scope: MutableMapping[str, Any]) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 class CallbackDoor:
@@ -79,6 +85,8 @@ class CallbackDoor:
             return
         said = await self._reply(scope, receive)
         if said is not None:
+            if delay_s := self.desk.delay_s(said, _address(scope)):
+                await asyncio.sleep(delay_s)
             head, tail = said.messages()
             await send(head)
             await send(tail)
@@ -112,8 +120,7 @@ class CallbackDoor:
         elif len(scope["query_string"]) > QUERY_BYTES_MAX:
             said = reply_of(Answer(414), CLOSE)
         else:
-            client = scope.get("client")
-            party = self.desk.party(doorway, client[0] if client else "")
+            party = self.desk.party(doorway, _address(scope))
             if self.desk.has_room(party):
                 body, said = await self._take(scope, receive, doorway, party)
             else:
@@ -157,9 +164,9 @@ class CallbackDoor:
     ) -> Answer | Refused:
         if len(callback.body) <= BODY_BYTES_MAX:
             await self.desk.turns.small(party)
-            return await self._record(callback, doorway, partial(self._read, party, is_large=False))
+            return await self._record(callback, doorway, partial(self._read, doorway, party))
         async with self.desk.turns.large(party):
-            return await self._record(callback, doorway, partial(self._read, party, is_large=True))
+            return await self._record(callback, doorway, partial(self._read, doorway, party))
 
     async def _record(
         self, callback: Callback, doorway: Doorway, read: ReadCallback
@@ -175,16 +182,15 @@ class CallbackDoor:
 
     def _read(
         self,
+        doorway: Doorway,
         party: Party,
         callback: Callback,
         account: Account,
         provider: Provider,
-        *,
-        is_large: bool,
     ) -> Answer | Refused | Reading:
         """Read, and note for whom how long."""
         began = time.perf_counter()
         try:
-            return read_callback(callback, account, provider)
+            return read_callback(callback, account, provider, doorway.parse)
         finally:
-            self.desk.turns.spent(party, began, is_large=is_large)
+            self.desk.turns.spent(party, began)

@@ -2,12 +2,16 @@
 
 A connection costs a file descriptor and some memory, also one that says nothing. When there are as
 many as may be, in all or from one address, those yield that were of no use for longest: first
-such that are idle, then such whose request does not get on. Whoever waits for an answer stays.
+such that are idle, then such whose request does not get on. Whoever waits for an answer stays. An
+address that opens too many too quickly waits outside instead, and is sent away in the end.
 """
 
+import time
 from typing import Protocol
 
 import msgspec
+
+from services.ingest.domain.refusals import DELAY_S_MAX, Refusals
 
 # So many yield at once: looking through all of them for each newcomer would be a load of its own.
 _YIELDING_PART = 32
@@ -44,9 +48,11 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
 class ConnectionBook:
     """Knows which connections are open."""
 
-    def __init__(self, limits: ConnectionLimits) -> None:
-        """Let so many in as ``limits`` say."""
+    def __init__(self, limits: ConnectionLimits, refusals: Refusals) -> None:
+        """Let so many in as ``limits`` say; ``refusals`` says at what pace they may be too many."""
         self._limits = limits
+        self._refusals = refusals
+        self._outside: set[Connection] = set()
         self._open: dict[Connection, None] = {}
         self._by_address: dict[str, int] = {}
 
@@ -58,16 +64,19 @@ class ConnectionBook:
         """Note a new one; False if there is no room for it, and none that would yield."""
         limits, address = self._limits, connection.address
         own = self._by_address.get(address, 0)
-        if own >= limits.connections_per_address_max and not self._make_room(address):
-            return False
-        if len(self._open) >= limits.connections_max and not self._make_room():
-            return False
+        has_too_many = own >= limits.connections_per_address_max
+        if has_too_many or len(self._open) >= limits.connections_max:
+            if self._refusals.delay_s(address, time.perf_counter()):
+                return False
+            if not self._make_room(address if has_too_many else None):
+                return False
         self._open[connection] = None
         self._by_address[address] = self._by_address.get(address, 0) + 1
         return True
 
     def leave(self, connection: Connection) -> None:
         """Note that it is closed; nothing happens if it was never in."""
+        self._outside.discard(connection)
         if connection not in self._open:
             return
         del self._open[connection]
@@ -76,6 +85,15 @@ class ConnectionBook:
             self._by_address[connection.address] = left
         else:
             del self._by_address[connection.address]
+
+    def delay_s(self, connection: Connection) -> float:
+        """Return how long one that is refused waits for the word; 0: it need not, or must not."""
+        if connection in self._open:
+            return self._refusals.delay_s(connection.address, time.perf_counter())
+        if len(self._outside) >= self._limits.connections_per_address_max:
+            return 0.0
+        self._outside.add(connection)
+        return DELAY_S_MAX
 
     def _make_room(self, address: str | None = None) -> bool:
         """Close those that were of no use for longest, of ``address`` or of all."""

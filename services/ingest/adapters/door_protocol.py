@@ -161,6 +161,21 @@ class DoorProtocol(GuardedProtocol):
 
     def answer(self, said: Reply, doorway: Doorway) -> None:
         """Answer the request that took the short way."""
+        if self.short_way is not None and said is not doorway.stored:
+            delay_s = self.short_way.desk.delay_s(said, self.address)
+            if delay_s:
+                # What it sends meanwhile is not even read.
+                self.flow.pause_reading()
+                self.loop.call_later(delay_s, self._answer_late, said, doorway)
+                return
+        self._write(said, doorway)
+
+    def _answer_late(self, said: Reply, doorway: Doorway) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+        self._write(said, doorway)
+
+    def _write(self, said: Reply, doorway: Doorway) -> None:
         cycle = self._short_cycle
         cycle.response_complete = True
         if self.transport.is_closing():

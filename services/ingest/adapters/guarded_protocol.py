@@ -9,10 +9,14 @@ from services.ingest.adapters.connection_book import ConnectionBook, ConnectionL
 
 _LAST_WORD = b"content-length: 0\r\nconnection: close\r\n\r\n"
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _LAST_WORD
+_NO_HTTP = b"HTTP/1.1 400 Bad Request\r\n" + _LAST_WORD
 _NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\n" + _LAST_WORD
 # Requests behind one that is not answered yet. No provider sends any; a stranger could send
 # thousands with one packet.
 _PIPELINED_MAX = 16
+_HEAD_END = b"\r\n\r\n"
+# Not worth a look: it holds some hundred headers at most, and is larger than any provider's.
+_SMALL_HEAD_BYTES = 4_096
 
 
 class _Closed(Exception):
@@ -44,7 +48,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._request_timer: asyncio.TimerHandle | None = None
         self._is_unfinished = False
         self._is_in_head = False
-        self._head_bytes = 0  # beyond the piece in which it began
+        self._is_ended = False  # whatever comes is refused
+        # Of the head that comes in, beyond what was parsed without a look.
+        self._head_bytes = 0
+        self._head_lines = 0
+        self._head_tail = b""
         self._data_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
@@ -53,8 +61,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         self._began_at = self.loop.time()
         if not self.book.enter(self):
-            transport.write(_NO_ROOM)
-            transport.close()
+            self._is_ended = True
+            self._end_soon(_NO_ROOM)
             return
         self._request_timer = self.loop.call_later(self.limits.request_timeout_s, self.give_up)
 
@@ -66,12 +74,16 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
-        if self.transport.is_closing():
+        if self._is_ended or self.transport.is_closing():
             return
         self._data_bytes = len(data)
-        if self._is_in_head:
-            self._head_bytes += len(data)
+        if self._is_in_head or (len(data) > _SMALL_HEAD_BYTES and not self._is_unfinished):
+            self._check_head(data)
+            if self._is_ended:
+                return
         super().data_received(data)
+        if self._is_in_head:
+            self._head_tail = data[1 - len(_HEAD_END) :]
         # Nearly all requests come in one piece, and cost no timer.
         if not self._is_unfinished:
             if self._request_timer is not None:
@@ -80,8 +92,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._request_timer is None:
             self._began_at = self.loop.time()
             self._request_timer = self.loop.call_later(self.limits.request_timeout_s, self.give_up)
-        if self._is_in_head and self._head_bytes > self.limits.head_bytes_max:
-            self._refuse_head()
 
     def _stop_waiting(self) -> None:
         if self._request_timer is not None:
@@ -102,6 +112,8 @@ class GuardedProtocol(HttpToolsProtocol):
     @property
     def useless_since_s(self) -> float | None:
         """When a request last began or was answered; None while one waits for its answer."""
+        if self._is_ended:
+            return 0.0
         if self.cycle is not None and not self.cycle.response_complete and not self._is_unfinished:
             return None
         return max(self._began_at, self._answered_at)
@@ -115,37 +127,65 @@ class GuardedProtocol(HttpToolsProtocol):
         """Begin a request, whose head is only noted: what uvicorn needs of it may not be needed."""
         self._is_unfinished = True
         self._is_in_head = True
-        self._head_bytes = 0
         self.url = b""
         self._fields.clear()
+
+    def _check_head(self, data: bytes) -> None:
+        """Look at a piece of a head before it is parsed: each header would be an object or two."""
+        limits = self.limits
+        room = limits.head_bytes_max - self._head_bytes
+        # The end of a head may lie in two pieces, and what is behind it is no head.
+        data = self._head_tail + data
+        end = data.find(_HEAD_END, 0, max(0, room) + len(_HEAD_END))
+        self._head_lines += data.count(b"\n", 0, end if end >= 0 else len(data))
+        if (end < 0 and len(data) > room) or self._head_lines > limits.headers_max:
+            self._end(_HEAD_TOO_LARGE)
+        if self._is_in_head:
+            self._head_bytes += len(data)
 
     def _end_head(self) -> dict[bytes, bytes]:
         """Return the headers, their names in lower case, if they are within the limits."""
         self._is_in_head = False
+        self._head_bytes = self._head_lines = 0
+        self._head_tail = b""
         headers = {name.lower(): value for name, value in self._fields.items()}
         if len(headers) > self.limits.headers_max or self._is_large_head():
-            self._refuse_head()
+            self._end(_HEAD_TOO_LARGE)
         elif len(self.pipeline) >= _PIPELINED_MAX:
-            self.transport.close()
-        if self.transport.is_closing():
+            self._end(b"")
+        if self._is_ended or self.transport.is_closing():
             # Nobody hears what would be answered; the parser stops.
             raise _Closed
         return headers
 
     def _is_large_head(self) -> bool:
         most = self.limits.head_bytes_max
-        # Only what came with more than a head's bytes can be a larger one.
-        if self._data_bytes + self._head_bytes <= most:
+        # Only one that came behind another, in a large piece, was not looked at before.
+        if self._data_bytes <= most:
             return False
         fields = sum(len(name) + len(value) for name, value in self._fields.items())
         return len(self.url) + fields > most
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless it was refused for another reason before."""
-        if not self.transport.is_closing():
-            super().send_400_response(msg)
+        self._end(_NO_HTTP)
 
-    def _refuse_head(self) -> None:
+    def _end(self, last_word: bytes) -> None:
+        """Refuse what comes in, and all that would come; soon, or late if that is one of many."""
+        if not self._is_ended and not self.transport.is_closing():
+            self._is_ended = True
+            self._stop_waiting()
+            self._end_soon(last_word)
+
+    def _end_soon(self, last_word: bytes) -> None:
+        delay_s = self.book.delay_s(self)
+        if delay_s:
+            self.flow.pause_reading()
+            self.loop.call_later(delay_s, self._say_last, last_word)
+        else:
+            self._say_last(last_word)
+
+    def _say_last(self, last_word: bytes) -> None:
         if not self.transport.is_closing():
-            self.transport.write(_HEAD_TOO_LARGE)
+            self.transport.write(last_word)
             self.transport.close()

@@ -8,6 +8,7 @@ import uvicorn
 from services.ingest.adapters.connection_book import ConnectionBook, ConnectionLimits
 from services.ingest.adapters.door_protocol import DoorProtocol
 from services.ingest.adapters.short_way import ShortWay
+from services.ingest.domain.refusals import Refusals
 
 
 def door_config(
@@ -16,6 +17,7 @@ def door_config(
     host: str,
     port: int,
     limits: ConnectionLimits,
+    refusals: Refusals,
     drain_s: int,
     short_way: ShortWay | None = None,
 ) -> uvicorn.Config:
@@ -23,7 +25,7 @@ def door_config(
     protocol = type(
         "BoundDoorProtocol",
         (DoorProtocol,),
-        {"limits": limits, "book": ConnectionBook(limits), "short_way": short_way},
+        {"limits": limits, "book": ConnectionBook(limits, refusals), "short_way": short_way},
     )
     return uvicorn.Config(
         app,

@@ -3,9 +3,9 @@
 Callbacks are worked on as they come, a fraction of a millisecond each. But a body may take half a
 second, and a thousand connections may bring theirs in one turn of the loop; whoever comes behind
 would wait for all of them. So when a turn's time is spent, what comes waits, and whoever has spent
-least of late comes first. A large body always waits for a turn of its own, and what waits beside it
-then gets as much time as it took. Few are under way at once: their events would stand before
-everybody's at the broker.
+least of late comes first. A large body always waits for a turn of its own, and while others are
+there, the next one waits until they had their share of the time. Few are under way at once: their
+events would stand before everybody's at the broker.
 """
 
 import asyncio
@@ -18,12 +18,16 @@ import msgspec
 from services.ingest.domain.fair_queue import FairQueue
 from services.ingest.domain.fair_share import Party
 
+# Without a small body for so long, large ones have nobody to wait for.
+_ALONE_S = 1.0
+
 
 class TurnLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one turn."""
 
     turn_s: float = 0.02
     large_bodies_at_once_max: int = 2
+    large_bodies_share: float = 0.5  # of the time, while there are others
     wait_s_max: float = 5.0
 
 
@@ -38,11 +42,14 @@ class Turns:
         """Give turns within ``limits``."""
         self._limits = limits
         self._spent_s = 0.0  # in this turn of the loop
-        self._owed_s = 0.0  # to small bodies, since a large one was worked on
+        self._small_at_s = -_ALONE_S  # when a small body was last worked on
+        self._large_from_s = 0.0  # when the next large one may be
         self._small: FairQueue[Callable[[], None]] = FairQueue()
         self._large: FairQueue[asyncio.Future[None]] = FairQueue()
         self._large_count = 0  # under way
         self._is_reading_large = False  # or about to
+        self._large_began = 0.0
+        self._large_timer: asyncio.TimerHandle | None = None
         self._is_turning = False
 
     @property
@@ -55,15 +62,14 @@ class Turns:
         """How many callbacks wait for a turn."""
         return len(self._small) + len(self._large)
 
-    def spent(self, party: Party, began: float, *, is_large: bool = False) -> None:
+    def spent(self, party: Party, began: float) -> None:
         """Note that work for ``party`` went on since ``began`` (``time.perf_counter``)."""
         now = time.perf_counter()
         spent_s = now - began
         party.spend(spent_s, now)
         self._spent_s += spent_s
-        if is_large:
-            self._is_reading_large = False
-            self._owed_s = spent_s
+        if not self._is_reading_large:
+            self._small_at_s = now
         if not self._is_turning:
             self._turn_soon()
 
@@ -100,13 +106,13 @@ class Turns:
         timer = loop.call_later(self._limits.wait_s_max, lambda: _let(future, is_in_time=False))
         try:
             await future
+            self._large_began = time.perf_counter()
             yield
         finally:
             timer.cancel()
             # Also for one who left in the very moment of its turn.
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._large_count -= 1
-                self._is_reading_large = False
                 self._turn_soon()
 
     def _turn_soon(self) -> None:
@@ -122,14 +128,25 @@ class Turns:
         while self._small and now - began < self._limits.turn_s:
             self._small.pop(now)()
             now = time.perf_counter()
-        self._owed_s -= now - began
-        if not self._small or self._owed_s <= 0:
-            self._begin_large(now)
+        self._begin_large(now)
         if self._small:
             self._turn_soon()
 
+    def _large_is_read(self) -> None:
+        """Note how long a large body was read and given to the broker, in one step of its task."""
+        self._is_reading_large = False
+        now = time.perf_counter()
+        share = self._limits.large_bodies_share
+        self._large_from_s = now + (now - self._large_began) * (1.0 - share) / share
+        self._turn_soon()
+
     def _begin_large(self, now_s: float) -> None:
-        """Let one large body be read, if none is about to be; the next turn comes when it was."""
+        """Let one large body be read, if it is time and none is; the next comes when it was."""
+        if now_s < self._large_from_s and now_s - self._small_at_s < _ALONE_S:
+            if self._large and self._large_timer is None:
+                rest_s = self._large_from_s - now_s
+                self._large_timer = asyncio.get_running_loop().call_later(rest_s, self._rested)
+            return
         while (
             self._large
             and not self._is_reading_large
@@ -139,7 +156,14 @@ class Turns:
             if not future.done():
                 self._large_count += 1
                 self._is_reading_large = True
+                self._large_began = now_s
                 future.set_result(None)
+                # Comes right after the step that the task makes now.
+                asyncio.get_running_loop().call_soon(self._large_is_read)
+
+    def _rested(self) -> None:
+        self._large_timer = None
+        self._turn_soon()
 
 
 def _let(future: "asyncio.Future[None]", *, is_in_time: bool) -> None:
