@@ -147,6 +147,16 @@ def test_mixed_channels_keep_their_reads() -> None:
     assert mixed.counters["sent"] == 9
 
 
+def test_a_click_in_an_sms_is_no_read_of_the_campaign() -> None:
+    """Whoever clicked has read it, and who only read it nobody knows: half a number is none."""
+    mixed = report(_summed({1: {"read_inferred": 3, "clicked": 1},
+                            2: {"read_inferred": 4, "clicked": 4}}))  # fmt: skip
+
+    assert mixed.counters["read_inferred"] == 3
+    assert mixed.counters["clicked"] == 5
+    assert mixed.caveats["read_inferred"] == "WITHOUT_SMS"
+
+
 def test_both_sides_of_a_rate_count_the_same_channels() -> None:
     """An SMS cannot be read, so that it must not stand below the line either; and that is said."""
     mixed = report(_summed({1: {"read": 3, "sent": 4}, 2: {"sent": 5, "delivered": 5}}))

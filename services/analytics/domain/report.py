@@ -70,7 +70,8 @@ def report(summed: Summed) -> Report:
     present = frozenset(summed.channels)
     unavailable = _unavailable_counters(summed, present)
     counters = {
-        name: _count(summed, name, present)
+        # On a channel that cannot tell it, an act that proves it would be only half of it.
+        name: _count(summed, name, present - absent_on(name))
         for name in (*STORED_NAMES, *(counter.name for counter in DERIVED))
     }
     counters.update(summed.distinct or {})
