@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from libs.bench.broker_control import broker_control
@@ -128,9 +128,8 @@ def _callbacks(provider: SimulatedProvider, updates: int, count: int) -> Iterato
         seed=time.time_ns(),
         message_count=max(1, updates * count // 2),
         start_time_s=int(time.time()) - _PAST_S,
-        new_message_id=provider.new_message_id,
-        channel=provider.channel,
-        failures=provider.failures,
+        # Parts come one by one, and here lists are measured, too.
+        carrier=replace(provider.carrier, reports_parts=False),
     )
     chance = random.Random(updates)
     told = STATUS_KINDS & provider.kinds

@@ -129,9 +129,7 @@ def _real_large() -> bytes:
         seed=1,
         message_count=_LARGE_STATUSES // 2,
         start_time_s=int(time.time()) - 3_600,
-        new_message_id=provider.new_message_id,
-        channel=provider.channel,
-        failures=provider.failures,
+        carrier=provider.carrier,
     )
     facts = [fact for fact in scenario.facts if fact.kind in STATUS_KINDS & provider.kinds]
     told = [Emission(fact, 0.0, fact.occur_time_s) for fact in facts[:_LARGE_STATUSES]]

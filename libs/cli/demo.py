@@ -17,9 +17,12 @@ from libs.cli.report import fetch_page
 from libs.cli.simulate import print_verdict, run_with_progress
 from libs.embedded.demo_accounts import signing_secret
 from libs.embedded.surroundings import forget_servers
-from libs.simulator.run import Simulation, Verdict
+from libs.simulator.run import Verdict
+from libs.simulator.simulation import Fallback, Simulation
 
 _CAMPAIGN = "spring-sale"
+# Whoever WhatsApp does not reach gets an SMS.
+_FALLBACK = "generic"
 
 
 def demo(
@@ -58,6 +61,7 @@ def _run_campaign(console: Console, machine: RunningMachine, messages: int, seed
         message_count=messages,
         seed=seed,
         chaos="wild",
+        fallback=Fallback(provider=_FALLBACK, secret=signing_secret(_FALLBACK)),
     )
     verdict = run_with_progress(simulation, console)
     console.print(fetch_page(GatewayCaller(machine.gateway, machine.api_key), _CAMPAIGN))

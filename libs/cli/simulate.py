@@ -32,8 +32,9 @@ from libs.simulator.door import DoorClosed
 from libs.simulator.facts import Channel
 from libs.simulator.gateway import RecordRefused
 from libs.simulator.registry import PROVIDERS, channels_of, every_channel
-from libs.simulator.run import Progress, Simulation, Verdict
+from libs.simulator.run import Progress, Verdict
 from libs.simulator.run import simulate as run_simulation
+from libs.simulator.simulation import Simulation, usual_fallback
 
 _ALL = "all"
 _MESSAGES = 10_000
@@ -148,11 +149,13 @@ def _of_channel(
 ) -> Simulation:
     """The simulation for one provider; among several each has a campaign of its own."""
     campaign_id = simulation.campaign_id
+    secret = simulation.secret or signing_secret(provider)
     return replace(
         simulation,
         provider=provider,
         channel=channel,
-        secret=simulation.secret or signing_secret(provider),
+        secret=secret,
+        fallback=usual_fallback(provider, channel, simulation.account, secret),
         campaign_id=campaign_id if is_one else f"{campaign_id}-{provider}-{channel.value}",
     )
 

@@ -14,7 +14,15 @@ from libs.simulator.callback import Callback
 from libs.simulator.chaos import Emission
 from libs.simulator.facts import STATUS_KINDS, Channel, FactKind, Failure
 from libs.simulator.provider import SimulatedProvider
-from libs.simulator.writing import BROWSER, basic_auth, iso_time, json_body, new_uuid, uuid_of
+from libs.simulator.writing import (
+    BROWSER,
+    SCANNER,
+    basic_auth,
+    iso_time,
+    json_body,
+    new_uuid,
+    uuid_of,
+)
 
 _PREFIX = "Microsoft.Communication.Email"
 _STATUSES = {
@@ -28,7 +36,9 @@ class AzureProvider(SimulatedProvider):
     """Renders callbacks of one subscription; the secret is "user:password"."""
 
     name = "azure"
-    kinds_by_channel: ClassVar = {Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK}}
+    kinds_by_channel: ClassVar = {
+        Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK, FactKind.MACHINE_READ}
+    }
     failures_by_channel: ClassVar = {
         Channel.EMAIL: (
             Failure(50, "5.1.1", "RECIPIENT_RELATED_ERRORS"),
@@ -56,7 +66,7 @@ class AzureProvider(SimulatedProvider):
 def _event(emission: Emission) -> dict[str, Any]:
     fact = emission.fact
     # An act has its own time: a repeat of the event tells the same one.
-    is_act = fact.kind in (FactKind.CLICK, FactKind.READ)
+    is_act = fact.kind in (FactKind.CLICK, FactKind.READ, FactKind.MACHINE_READ)
     time = iso_time(fact.occur_time_s if is_act else emission.occur_time_s, digits=6)
     data: dict[str, Any] = {
         "sender": "news@example.com",
@@ -67,7 +77,7 @@ def _event(emission: Emission) -> dict[str, Any]:
         is_click = fact.kind is FactKind.CLICK
         data |= {
             "userActionTimeStamp": time,
-            "userAgent": BROWSER,
+            "userAgent": SCANNER if fact.kind is FactKind.MACHINE_READ else BROWSER,
             "engagementType": "click" if is_click else "view",
             "engagementContext": f"https://example.com/{fact.link_id}" if is_click else "",
         }

@@ -20,6 +20,7 @@ _EVENTS = {
     FactKind.SENT: "request",
     FactKind.DELIVERED: "delivered",
     FactKind.READ: "opened",
+    FactKind.MACHINE_READ: "proxy_open",
     FactKind.FAILED: "hard_bounce",
     FactKind.CLICK: "click",
 }
@@ -32,7 +33,7 @@ class BrevoProvider(SimulatedProvider):
 
     name = "brevo"
     kinds_by_channel: ClassVar = {
-        Channel.EMAIL: (STATUS_KINDS - {FactKind.SENT}) | {FactKind.CLICK}
+        Channel.EMAIL: (STATUS_KINDS - {FactKind.SENT}) | {FactKind.CLICK, FactKind.MACHINE_READ}
     }
     failures_by_channel: ClassVar = {
         Channel.EMAIL: (
@@ -55,7 +56,7 @@ class BrevoProvider(SimulatedProvider):
 def _event(emission: Emission) -> dict[str, Any]:
     fact = emission.fact
     # An act has its own time: a repeat of the event tells the same one.
-    is_act = fact.kind in (FactKind.CLICK, FactKind.READ)
+    is_act = fact.kind in (FactKind.CLICK, FactKind.READ, FactKind.MACHINE_READ)
     time_s = fact.occur_time_s if is_act else emission.occur_time_s
     event: dict[str, Any] = {
         "event": _EVENTS[fact.kind],

@@ -28,6 +28,8 @@ class FactKind(StrEnum):
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
+    # A mail proxy or a scanner fetched the picture: nobody looked at it.
+    MACHINE_READ = "machine_read"
     FAILED = "failed"
     REPLY = "reply"
     TAP = "tap"
@@ -91,6 +93,12 @@ class SimulatedMessage:
     variant: str = ""
     segment: str = ""
     channel: Channel = Channel.WHATSAPP
+    # Which hand-over of its reference it is, from 0: the same again, or over another channel.
+    attempt: int = 0
+    # It goes through the other provider, since the first one could not reach the person.
+    is_fallback: bool = False
+    # SMS: how many parts it goes out in, each of which is reported; 0: reported as a whole.
+    part_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +114,7 @@ class Fact:
     opts_out: bool = False  # the failure code says that the person had opted out
     link_id: str = ""
     text: str = ""  # what a person wrote, or the text on the button
+    part: int = 0  # of which part of the message, from 1; 0: of all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Delivery receipts of operators and small gateways, each in its own form. Nothing is signed.
 
-Shapes: SMPP 3.4 appendix B, Kannel's user guide, and the pages of Africa's Talking, Telnyx and
-Bandwidth on delivery reports (read 2026-09). An account would see one of them; this one sees all.
+Shapes: SMPP 3.4 appendix B, Kannel's user guide, and the pages of Africa's Talking, Plivo,
+Telnyx and Bandwidth on delivery reports (read 2026-09). An account would see one of them; this one
+sees all.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ _TELNYX = {
     FactKind.DELIVERED: "delivered",
     FactKind.FAILED: "delivery_failed",
 }
+_PLIVO = {
+    FactKind.SENT: "sent",
+    FactKind.DELIVERED: "delivered",
+    FactKind.FAILED: "undelivered",
+}
 _BANDWIDTH = {
     FactKind.SENT: "message-sent",
     FactKind.DELIVERED: "message-delivered",
@@ -52,6 +58,9 @@ class GenericProvider(SimulatedProvider):
         Channel.SMS: (Failure(2, "001", "UNMAPPED"), Failure(1, "069", "UNMAPPED")),
     }
 
+    # Plivo's form does.
+    reports_parts: ClassVar = True
+
     @property
     def updates_max(self) -> int:
         """Bandwidth sends lists."""
@@ -63,6 +72,8 @@ class GenericProvider(SimulatedProvider):
 
     def render(self, emissions: Sequence[Emission], chance: random.Random) -> Callback:
         """One receipt in any form, or a list of them."""
+        if emissions[0].fact.part:
+            return _plivo(emissions[0])
         if len(emissions) == 1:
             return chance.choice(_WRITERS)(emissions[0])
         body = json_body([_bandwidth_item(emission) for emission in emissions])
@@ -106,6 +117,23 @@ def _africastalking(emission: Emission) -> Callback:
     }
     if fact.code:
         fields["failureReason"] = fact.code
+    return Callback(headers=_FORM, body=form_text(fields.items()).encode(), update_count=1)
+
+
+def _plivo(emission: Emission) -> Callback:
+    """One part of a message, with an id of its own beside the message's."""
+    fact = emission.fact
+    message_id = fact.message.provider_message_id
+    fields = {
+        "MessageUUID": uuid_of(f"{message_id}.{fact.part}"),
+        "ParentMessageUUID": message_id,
+        "Status": _PLIVO[fact.kind],
+        "To": fact.message.address.removeprefix("+"),
+        "PartInfo": f"{fact.part} of {fact.message.part_count}",
+        "DeliveryReportTime": iso_time(emission.occur_time_s, zone="+00:00", digits=0),
+    }
+    if fact.code:
+        fields["ErrorCode"] = fact.code
     return Callback(headers=_FORM, body=form_text(fields.items()).encode(), update_count=1)
 
 

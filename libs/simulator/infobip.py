@@ -22,7 +22,15 @@ from libs.simulator.facts import (
     Failure,
 )
 from libs.simulator.provider import SimulatedProvider
-from libs.simulator.writing import BROWSER, basic_auth, hex_of, iso_time, json_body, new_uuid
+from libs.simulator.writing import (
+    BROWSER,
+    SCANNER,
+    basic_auth,
+    hex_of,
+    iso_time,
+    json_body,
+    new_uuid,
+)
 
 _SENDER = "15550100200"
 # groupId, groupName, id, name
@@ -32,12 +40,17 @@ _STATUSES = {
     FactKind.FAILED: (2, "UNDELIVERABLE", 9, "UNDELIVERABLE_NOT_DELIVERED"),
 }
 _NO_ERROR = {"groupId": 0, "groupName": "OK", "id": 0, "name": "NO_ERROR", "permanent": False}
-_TRACKED = {FactKind.READ: "OPENED", FactKind.CLICK: "CLICKED"}
+_TRACKED = {
+    FactKind.READ: "OPENED",
+    FactKind.MACHINE_READ: "OPENED",
+    FactKind.CLICK: "CLICKED",
+}
 _FAILURES = (
     Failure(40, "1", "RECIPIENT_RELATED_ERRORS"),
     Failure(20, "27", "RECIPIENT_RELATED_ERRORS"),
     Failure(10, "51", "META_ERRORS"),
     Failure(5, "7011", "ACCOUNT_VERIFICATION_ERRORS"),
+    Failure(5, "7033", "RECIPIENT_RELATED_ERRORS", opts_out=True),
 )
 
 
@@ -48,7 +61,7 @@ class InfobipProvider(SimulatedProvider):
     kinds_by_channel: ClassVar = {
         Channel.WHATSAPP: STATUS_KINDS | INBOUND_KINDS,
         Channel.SMS: DELIVERY_KINDS,
-        Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK},
+        Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK, FactKind.MACHINE_READ},
     }
     failures_by_channel: ClassVar = dict.fromkeys(kinds_by_channel, _FAILURES)
 
@@ -147,6 +160,7 @@ def _content(fact: Fact) -> dict[str, Any]:
 def _tracked(emission: Emission) -> dict[str, Any]:
     """An opened or clicked email. `sendDateTime` is the moment of the act, in milliseconds."""
     fact = emission.fact
+    agent = SCANNER if fact.kind is FactKind.MACHINE_READ else BROWSER
     tracked: dict[str, Any] = {
         "notificationType": _TRACKED[fact.kind],
         "eventId": hex_of(fact.fact_id),
@@ -154,7 +168,7 @@ def _tracked(emission: Emission) -> dict[str, Any]:
         "recipient": fact.message.address,
         # An act has its own time: a repeat of the event tells the same one.
         "sendDateTime": fact.occur_time_s * 1000,
-        "recipientInfo": {"deviceType": "Phone", "userAgent": BROWSER},
+        "recipientInfo": {"deviceType": "Phone", "userAgent": agent},
     }
     if fact.kind is FactKind.CLICK:
         tracked["url"] = f"https://example.com/{fact.link_id}"

@@ -22,6 +22,7 @@ _EVENTS = {
     FactKind.DELIVERED: "delivered",
     FactKind.READ: "opened",
     FactKind.FAILED: "failed",
+    FactKind.MACHINE_READ: "opened",
     FactKind.CLICK: "clicked",
     FactKind.REPLY: "stored",
 }
@@ -31,7 +32,9 @@ class MailgunProvider(SimulatedProvider):
     """Renders callbacks of one domain, signed with the webhook signing key."""
 
     name = "mailgun"
-    kinds_by_channel: ClassVar = {Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK, FactKind.REPLY}}
+    kinds_by_channel: ClassVar = {
+        Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK, FactKind.REPLY, FactKind.MACHINE_READ}
+    }
     failures_by_channel: ClassVar = {
         Channel.EMAIL: (
             Failure(50, "5.1.1", "RECIPIENT_RELATED_ERRORS"),
@@ -58,7 +61,7 @@ class MailgunProvider(SimulatedProvider):
 def _event(emission: Emission) -> dict[str, Any]:
     fact = emission.fact
     # An act has its own time: a repeat of the event tells the same one.
-    is_act = fact.kind in (FactKind.CLICK, FactKind.READ)
+    is_act = fact.kind in (FactKind.CLICK, FactKind.READ, FactKind.MACHINE_READ)
     event: dict[str, Any] = {
         "event": _EVENTS[fact.kind],
         "id": hex_of(fact.fact_id, 22),
@@ -79,6 +82,8 @@ def _rest(fact: Fact) -> dict[str, Any]:
         return {"url": f"https://example.com/{fact.link_id}", "client-info": client}
     if fact.kind is FactKind.READ:
         return {"client-info": {"user-agent": BROWSER, "client-type": "mobile browser"}}
+    if fact.kind is FactKind.MACHINE_READ:
+        return {"client-info": {"user-agent": BROWSER, "bot": "apple"}}
     if fact.kind is FactKind.REPLY:
         headers = {
             "message-id": f"{hex_of(fact.fact_id)}@mail.example.net",

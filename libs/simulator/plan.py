@@ -36,6 +36,7 @@ class TellCallback:
 
     position: float
     emissions: tuple[Emission, ...]
+    is_fallback: bool = False  # of the provider to which messages fall back
 
 
 Step = TellRecords | TellEngagements | TellCallback
@@ -60,6 +61,8 @@ def plan_telling(
     *,
     by_sender: frozenset[FactKind] = ENGAGEMENT_KINDS,
     updates_max: int = 1_000,
+    fallback_by_sender: frozenset[FactKind] = ENGAGEMENT_KINDS,
+    fallback_updates_max: int = 1,
 ) -> Plan:
     """Decide what is told when. Lost facts are in no step and not in `told`.
 
@@ -69,18 +72,31 @@ def plan_telling(
         chance: source of it.
         by_sender: facts that the sender's own systems tell.
         updates_max: updates in one callback.
+        fallback_by_sender: the same of messages that fell back to another provider.
+        fallback_updates_max: the same of its callbacks.
     """
     emissions = disturb(scenario.facts, chaos, chance)
     told = told_facts(emissions)
-    callbacks = [one for one in emissions if one.fact.kind not in by_sender]
-    engagements = [one for one in emissions if one.fact.kind in by_sender]
+    of_sender = (by_sender, fallback_by_sender)
+    callbacks, engagements = list[Emission](), list[Emission]()
+    for one in emissions:
+        is_told_by_sender = one.fact.kind in of_sender[one.fact.message.is_fallback]
+        (engagements if is_told_by_sender else callbacks).append(one)
     steps: list[Step] = list(_record_steps(scenario.messages, chaos, chance))
     for start in range(0, len(engagements), ENGAGEMENTS_MAX):
         part = engagements[start : start + ENGAGEMENTS_MAX]
         steps.append(TellEngagements(part[0].position, tuple(part)))
+    limits = (updates_max, fallback_updates_max)
     callback_steps = [
-        TellCallback(part[0].position, tuple(part))
-        for part in batches(callbacks, chaos, chance, updates_max)
+        TellCallback(part[0].position, tuple(part), is_fallback)
+        for is_fallback, is_part in ((False, False), (False, True), (True, False), (True, True))
+        for part in batches(
+            [one for one in callbacks if _door(one) == (is_fallback, is_part)],
+            chaos,
+            chance,
+            # Who reports parts sends one report at a time.
+            1 if is_part else limits[is_fallback],
+        )
     ]
     steps += callback_steps
     steps.sort(key=lambda step: step.position)
@@ -92,6 +108,11 @@ def plan_telling(
         repeat_count=len(emissions) - len(told),
         lost_count=len(scenario.facts) - len(told),
     )
+
+
+def _door(emission: Emission) -> tuple[bool, bool]:
+    """Whether it is told by the provider of fallbacks, and whether it is of a part."""
+    return emission.fact.message.is_fallback, emission.fact.part > 0
 
 
 def _record_steps(

@@ -18,6 +18,7 @@ from libs.simulator.facts import Channel, FactKind, Failure
 from libs.simulator.provider import SimulatedProvider
 from libs.simulator.writing import (
     BROWSER,
+    SCANNER,
     basic_auth,
     hex_of,
     iso_time,
@@ -38,6 +39,7 @@ class PostmarkProvider(SimulatedProvider):
                 FactKind.READ,
                 FactKind.FAILED,
                 FactKind.CLICK,
+                FactKind.MACHINE_READ,
                 FactKind.REPLY,
             }
         )
@@ -90,8 +92,8 @@ def _webhook(emission: Emission) -> dict[str, Any]:
     # An act has its own time: a repeat of the webhook tells the same one.
     number = int(fact.fact_id.rpartition("#")[2]) % 1000
     webhook["ReceivedAt"] = iso_time(fact.occur_time_s + number / 1000)
-    webhook["UserAgent"] = BROWSER
-    if fact.kind is FactKind.READ:
+    webhook["UserAgent"] = SCANNER if fact.kind is FactKind.MACHINE_READ else BROWSER
+    if fact.kind in (FactKind.READ, FactKind.MACHINE_READ):
         return {"RecordType": "Open", **webhook, "FirstOpen": True}
     link = f"https://example.com/{fact.link_id}"
     return {"RecordType": "Click", **webhook, "OriginalLink": link, "ClickLocation": "HTML"}

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from libs.simulator.callback import Callback
 from libs.simulator.chaos import Emission
-from libs.simulator.facts import Channel, FactKind, Failure
+from libs.simulator.facts import ENGAGEMENT_KINDS, Channel, FactKind, Failure
 from libs.simulator.failures import WHATSAPP_FAILURES
+from libs.simulator.shares import Carrier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class SimulatedProvider(ABC):
     kinds_by_channel: ClassVar[Mapping[Channel, frozenset[FactKind]]]
     # How its callbacks tell failures, by channel; Meta's codes where nothing is said.
     failures_by_channel: ClassVar[Mapping[Channel, tuple[Failure, ...]]] = {}
+    # Whether it reports the parts of a long SMS one by one.
+    reports_parts: ClassVar[bool] = False
 
     def __init__(self, subscription: Subscription) -> None:
         """Write callbacks for `subscription`; its channel is one of `kinds_by_channel`."""
@@ -52,6 +55,17 @@ class SimulatedProvider(ABC):
     def failures(self) -> tuple[Failure, ...]:
         """Codes of failures, at least two."""
         return self.failures_by_channel.get(self.channel, WHATSAPP_FAILURES)
+
+    @property
+    def carrier(self) -> Carrier:
+        """What a scenario needs to know; the sender's own systems tell of acts besides."""
+        return Carrier(
+            new_message_id=self.new_message_id,
+            channel=self.channel,
+            failures=self.failures,
+            kinds=self.kinds | ENGAGEMENT_KINDS,
+            reports_parts=self.reports_parts,
+        )
 
     @property
     def updates_max(self) -> int:

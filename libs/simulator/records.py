@@ -76,7 +76,9 @@ def message_record(
     return record
 
 
-def engagement_record(emission: Emission, *, provider: str) -> ingest_service_pb2.EngagementRecord:
+def engagement_record(
+    emission: Emission, *, provider: str, account: str = ""
+) -> ingest_service_pb2.EngagementRecord:
     """One act that the sender's systems saw; by reference or by the provider's id, as either
     must do."""
     fact = emission.fact
@@ -87,8 +89,11 @@ def engagement_record(emission: Emission, *, provider: str) -> ingest_service_pb
     if fact.link_id:
         record.url = f"https://example.com/{fact.link_id}"
     # Strangers are known to the provider alone; and half of the rest goes by the provider's id.
-    if not fact.message.is_recorded or fact.fact_id.endswith(("2", "4", "6", "8")):
+    # Of several attempts, it is this one's act.
+    is_known_by_id = fact.fact_id.endswith(("2", "4", "6", "8")) or fact.message.attempt > 0
+    if not fact.message.is_recorded or is_known_by_id:
         record.provider = provider
+        record.account = account
         record.provider_message_id = fact.message.provider_message_id
         record.address = fact.message.address  # the id of an email may cover many
     else:

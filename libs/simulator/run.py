@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from bluetick.v1 import analytics_service_pb2, campaign_service_pb2
 
 from libs.simulator.chaos import LEVELS
 from libs.simulator.compare import Difference, compare_report
 from libs.simulator.door import Door
-from libs.simulator.facts import ENGAGEMENT_KINDS, Channel, FactKind, Scenario
+from libs.simulator.facts import ENGAGEMENT_KINDS
 from libs.simulator.gateway import Gateway
 from libs.simulator.plan import Plan, Step, TellCallback, TellRecords, plan_telling
-from libs.simulator.provider import SimulatedProvider, Subscription
+from libs.simulator.provider import SimulatedProvider
 from libs.simulator.records import engagement_record, message_record
-from libs.simulator.registry import PROVIDERS
-from libs.simulator.scenario import SPAN_S, Shares, build_scenario
+from libs.simulator.scenario import SPAN_S
+from libs.simulator.simulation import Simulation, fallback_of, provider_of, scenario_of
 from libs.simulator.truth import Truth, count_truth
 
 Progress = Callable[[int, int], None]  # (updates told so far, updates in all)
@@ -27,33 +27,6 @@ Progress = Callable[[int, int], None]  # (updates told so far, updates in all)
 _COMPLETE_POLL_S = 0.1
 # Differences that are gone this much later were lateness, not loss; they stay differences.
 _LATER_S = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Simulation:
-    """What to simulate, and where to."""
-
-    gateway: str  # host:port
-    ingest_url: str  # http://host:port
-    api_key: str
-    secret: str  # what callbacks are signed with
-    campaign_id: str
-    campaign_name: str = ""
-    message_count: int = 10_000
-    seed: int = 1
-    rate: float = 0.0  # requests a second; 0: as fast as they are taken
-    provider: str = "meta"
-    account: str = "acct_1"
-    channel: Channel = Channel.WHATSAPP
-    public_url: str = ""  # what providers call, where signatures cover it; empty: ingest_url
-    chaos: str = "mild"
-    concurrency: int = 32  # open connections to the door
-    wait_max_s: float = 60.0  # for the report to be complete
-
-    @property
-    def door_path(self) -> str:
-        """The account's door, behind an address."""
-        return f"/callbacks/{self.provider}/{self.account}"
 
 
 @dataclass(slots=True)
@@ -99,7 +72,7 @@ async def simulate(simulation: Simulation, on_progress: Progress) -> Verdict:
         LookupError: nobody has heard of the campaign after everything was told.
     """
     chaos = LEVELS[simulation.chaos]
-    provider = provider_of(simulation)
+    provider, fallback = provider_of(simulation), fallback_of(simulation)
     scenario = scenario_of(simulation, provider, start_time_s=int(time.time()) - SPAN_S - 600)
     chance = random.Random(f"chaos:{simulation.seed}")
     plan = plan_telling(
@@ -108,11 +81,13 @@ async def simulate(simulation: Simulation, on_progress: Progress) -> Verdict:
         chance,
         by_sender=ENGAGEMENT_KINDS - provider.kinds,
         updates_max=provider.updates_max,
+        fallback_by_sender=ENGAGEMENT_KINDS - fallback.kinds if fallback else ENGAGEMENT_KINDS,
+        fallback_updates_max=fallback.updates_max if fallback else 1,
     )
     truth = count_truth(scenario.messages, plan.told)
     async with Gateway(simulation.gateway, simulation.api_key) as gateway:
         await gateway.create_campaign(_campaign(simulation))
-        teller = _Teller(simulation, gateway, provider, on_progress)
+        teller = _Teller(simulation, gateway, (provider, fallback), on_progress)
         telling = await teller.tell(plan)
         is_complete, complete_after_s, report = await _await_complete(
             gateway, simulation, telling.last_answer_time_us
@@ -133,41 +108,13 @@ async def simulate(simulation: Simulation, on_progress: Progress) -> Verdict:
     )
 
 
-def provider_of(simulation: Simulation) -> SimulatedProvider:
-    """The provider that `simulation` asks for."""
-    url = (simulation.public_url or simulation.ingest_url) + simulation.door_path
-    return PROVIDERS[simulation.provider](
-        Subscription(url=url, secret=simulation.secret, channel=simulation.channel)
-    )
-
-
-def scenario_of(
-    simulation: Simulation, provider: SimulatedProvider, *, start_time_s: int
-) -> Scenario:
-    """The campaign that `simulation` asks for, with what its provider can tell."""
-    kinds = provider.kinds | ENGAGEMENT_KINDS
-    # Who sends no receipts tells of the delivery, even if the person reads at once.
-    shares = Shares() if FactKind.READ in kinds else Shares(read_without_delivered=0.0)
-    scenario = build_scenario(
-        campaign_id=simulation.campaign_id,
-        seed=simulation.seed,
-        message_count=simulation.message_count,
-        start_time_s=start_time_s,
-        new_message_id=provider.new_message_id,
-        channel=provider.channel,
-        failures=provider.failures,
-        shares=shares,
-    )
-    return replace(scenario, facts=tuple(fact for fact in scenario.facts if fact.kind in kinds))
-
-
 @dataclass(slots=True)
 class _Teller:
     """Tells a plan's steps in order, several at a time."""
 
     simulation: Simulation
     gateway: Gateway
-    provider: SimulatedProvider
+    providers: tuple[SimulatedProvider, SimulatedProvider | None]  # the usual one, the other
     on_progress: Progress
     telling: Telling = field(default_factory=Telling)
     steps_begun: int = 0
@@ -179,14 +126,15 @@ class _Teller:
         chance = random.Random(f"shapes:{self.simulation.seed}")
 
         async def work() -> None:
-            door = Door(self.simulation.ingest_url + self.simulation.door_path)
+            doors = self._doors()
             try:
                 for step in steps:
                     await self._keep_rate(started)
-                    await self._tell_step(step, door, chance)
+                    await self._tell_step(step, doors, chance)
                     self.on_progress(self.telling.updates, total)
             finally:
-                await door.close()
+                for door in doors:
+                    await door.close()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(self.simulation.concurrency):
@@ -194,22 +142,40 @@ class _Teller:
         self.telling.duration_s = time.monotonic() - started
         return self.telling
 
-    async def _tell_step(self, step: Step, door: Door, chance: random.Random) -> None:
+    def _doors(self) -> list[Door]:
+        paths = [self.simulation.door_path]
+        if self.simulation.fallback is not None:
+            paths.append(self.simulation.fallback.door_path)
+        return [Door(self.simulation.ingest_url + path) for path in paths]
+
+    def _accounts(self) -> list[tuple[str, str]]:
+        """Provider and account of the usual way, and of the other one."""
+        usual = (self.simulation.provider, self.simulation.account)
+        other = self.simulation.fallback
+        return [usual, (other.provider, other.account) if other else usual]
+
+    async def _tell_step(self, step: Step, doors: Sequence[Door], chance: random.Random) -> None:
         told = self.telling
-        provider, account = self.simulation.provider, self.simulation.account
+        accounts = self._accounts()
         if isinstance(step, TellCallback):
-            callback = self.provider.render(step.emissions, chance)
-            told.retries += await door.deliver(callback)
+            provider = self.providers[step.is_fallback]
+            assert provider is not None, "nothing falls back to nowhere"
+            callback = provider.render(step.emissions, chance)
+            told.retries += await doors[step.is_fallback].deliver(callback)
             told.callbacks += 1
             told.updates += callback.update_count
         elif isinstance(step, TellRecords):
-            records = [
-                message_record(one, provider=provider, account=account) for one in step.messages
-            ]
+            records = []
+            for one in step.messages:
+                name, account = accounts[one.is_fallback]
+                records.append(message_record(one, provider=name, account=account))
             told.retries += await self.gateway.record_messages(records)
             told.records += len(records)
         else:
-            acts = [engagement_record(one, provider=provider) for one in step.emissions]
+            acts = []
+            for emission in step.emissions:
+                name, account = accounts[emission.fact.message.is_fallback]
+                acts.append(engagement_record(emission, provider=name, account=account))
             told.retries += await self.gateway.record_engagements(acts)
             told.engagements += len(acts)
         told.last_answer_time_us = time.time_ns() // 1000

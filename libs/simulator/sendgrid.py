@@ -27,11 +27,15 @@ _EVENTS = {
     FactKind.SENT: "processed",
     FactKind.DELIVERED: "delivered",
     FactKind.READ: "open",
+    FactKind.MACHINE_READ: "open",
     FactKind.FAILED: "bounce",
     FactKind.CLICK: "click",
 }
+# SendGrid keeps a list of who left, and sends them nothing.
+_UNSUBSCRIBED = "dropped:Unsubscribed Address"
 _SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 _TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
+_ACTS = frozenset({FactKind.CLICK, FactKind.READ, FactKind.MACHINE_READ})
 _ID_LETTERS = string.ascii_letters + string.digits + "-_"
 
 
@@ -39,12 +43,15 @@ class SendGridProvider(SimulatedProvider):
     """Renders callbacks of one account; the secret is its P-256 private key as PEM."""
 
     name = "sendgrid"
-    kinds_by_channel: ClassVar = {Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK}}
+    kinds_by_channel: ClassVar = {
+        Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK, FactKind.MACHINE_READ}
+    }
     failures_by_channel: ClassVar = {
         Channel.EMAIL: (
             Failure(50, "5.1.1", "RECIPIENT_RELATED_ERRORS"),
             Failure(20, "5.2.2", "RECIPIENT_RELATED_ERRORS"),
             Failure(10, "5.7.1", "META_ERRORS"),
+            Failure(10, _UNSUBSCRIBED, "RECIPIENT_RELATED_ERRORS", opts_out=True),
         ),
     }
 
@@ -87,21 +94,21 @@ def _event(emission: Emission) -> dict[str, Any]:
     event: dict[str, Any] = {
         "email": fact.message.address,
         # An act has its own time: a repeat of the event tells the same one.
-        "timestamp": fact.occur_time_s
-        if fact.kind in (FactKind.CLICK, FactKind.READ)
-        else emission.occur_time_s,
+        "timestamp": fact.occur_time_s if fact.kind in _ACTS else emission.occur_time_s,
         "event": _EVENTS[fact.kind],
         "sg_event_id": hex_of(fact.fact_id, 22),
         "sg_message_id": f"{fact.message.provider_message_id}.filterdrecv-5b9d-4q2x-1-0.0",
         # A text for one, a list for several.
         "category": "spring" if emission.occur_time_s % 2 else ["spring", "sale"],
     }
-    if fact.kind is FactKind.FAILED:
+    if fact.code == _UNSUBSCRIBED:
+        event |= {"event": "dropped", "reason": _UNSUBSCRIBED.partition(":")[2]}
+    elif fact.kind is FactKind.FAILED:
         event |= {"type": "bounce", "status": fact.code, "reason": f"550 {fact.code} simulated"}
-    elif fact.kind in (FactKind.READ, FactKind.CLICK):
+    elif fact.kind in _ACTS:
         event |= {"useragent": BROWSER, "ip": "192.0.2.7"}
         if fact.kind is FactKind.CLICK:
             event["url"] = f"https://example.com/{fact.link_id}"
         else:
-            event["sg_machine_open"] = False
+            event["sg_machine_open"] = fact.kind is FactKind.MACHINE_READ
     return event

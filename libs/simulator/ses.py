@@ -21,7 +21,7 @@ from libs.simulator.callback import Callback
 from libs.simulator.chaos import Emission
 from libs.simulator.facts import STATUS_KINDS, Channel, Fact, FactKind, Failure
 from libs.simulator.provider import SimulatedProvider, Subscription
-from libs.simulator.writing import BROWSER, iso_time, json_body, uuid_of
+from libs.simulator.writing import BROWSER, SCANNER, iso_time, json_body, uuid_of
 
 _TOPIC = "arn:aws:sns:eu-west-1:123456789012:simulated"
 _HOST = "https://sns.eu-west-1.amazonaws.com"
@@ -32,7 +32,9 @@ class SesProvider(SimulatedProvider):
     """Renders callbacks of one topic; the secret is an RSA private key as PEM."""
 
     name = "ses"
-    kinds_by_channel: ClassVar = {Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK, FactKind.REPLY}}
+    kinds_by_channel: ClassVar = {
+        Channel.EMAIL: STATUS_KINDS | {FactKind.CLICK, FactKind.REPLY, FactKind.MACHINE_READ}
+    }
     failures_by_channel: ClassVar = {
         Channel.EMAIL: (
             Failure(50, "Permanent/General", "RECIPIENT_RELATED_ERRORS"),
@@ -122,10 +124,10 @@ def _part(fact: Fact, mailbox: str, time: str) -> tuple[str, dict[str, Any]]:
     # An act has its own time: a repeat of the event tells the same one.
     act = {
         "timestamp": iso_time(fact.occur_time_s),
-        "userAgent": BROWSER,
+        "userAgent": SCANNER if fact.kind is FactKind.MACHINE_READ else BROWSER,
         "ipAddress": "192.0.2.7",
     }
-    if fact.kind is FactKind.READ:
+    if fact.kind in (FactKind.READ, FactKind.MACHINE_READ):
         return "Open", act
     link = f"https://example.com/{fact.link_id}"
     # Two clicks within a second would be one, if nothing else told them apart.

@@ -48,6 +48,9 @@ COUNTERS = (
     "failed",
     "read",
     "read_inferred",
+    "human_read",
+    "machine_reads",
+    "attempts",
     "clicked",
     "clicks",
     "unique_link_clicks",
@@ -91,6 +94,11 @@ class Truth:
     caveats: dict[str, str] = field(default_factory=dict)
 
 
+# One hand-over, and what was told of it.
+_Attempt = tuple[SimulatedMessage, Sequence[Fact]]
+_REACH = ("accepted", "sent", "undelivered", "delivered", "read")
+
+
 @dataclass(slots=True)
 class _Tally:
     counts: Counter[str] = field(default_factory=Counter)
@@ -104,15 +112,21 @@ def count_truth(messages: Iterable[SimulatedMessage], facts: Iterable[Fact]) -> 
     Facts may come in any order and any number of times. Messages that nobody records count
     nowhere, and neither do their facts.
     """
-    facts_by_ref: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
+    told: defaultdict[tuple[str, int], dict[str, Fact]] = defaultdict(dict)
     for fact in facts:
-        facts_by_ref[fact.message.message_ref][fact.fact_id] = fact
-    tally = _Tally()
-    channels: set[Channel] = set()
+        told[fact.message.message_ref, fact.message.attempt][fact.fact_id] = fact
+    attempts: defaultdict[str, list[_Attempt]] = defaultdict(list)
     for message in messages:
         if message.is_recorded:
-            channels.add(message.channel)
-            _count_message(tally, message, _standing(facts_by_ref[message.message_ref].values()))
+            heard = _standing(told[message.message_ref, message.attempt].values())
+            attempts[message.message_ref].append((message, heard))
+    tally = _Tally()
+    channels: set[Channel] = set()
+    for tries in attempts.values():
+        message, facts_of_it = min(tries, key=_order)
+        channels.add(message.channel)
+        tally.counts["attempts"] += sum(one.outcome is Outcome.ACCEPTED for one, _ in tries)
+        _count_message(tally, message, facts_of_it)
     for name, members in tally.people.items():
         tally.counts[name] = len(members)
     unavailable = ABSENT_BY_SMS if channels == {Channel.SMS} else {}
@@ -120,8 +134,51 @@ def count_truth(messages: Iterable[SimulatedMessage], facts: Iterable[Fact]) -> 
         counters={name: tally.counts[name] for name in COUNTERS if name not in unavailable},
         reasons=dict(sorted(tally.reasons.items())),
         unavailable=dict(unavailable),
-        caveats=dict(CAVEATS_OF_EMAIL) if Channel.EMAIL in channels else {},
+        caveats=_caveats(tally.counts) if Channel.EMAIL in channels else {},
     )
+
+
+def _caveats(counts: Counter[str]) -> dict[str, str]:
+    """How far off a count of opened emails is, all messages being emails."""
+    if not counts["machine_reads"]:
+        return dict(CAVEATS_OF_EMAIL)
+    is_all = counts["read"] == counts["delivered"]
+    bound = "EMAIL_OPENS_UPPER_BOUND" if is_all else "EMAIL_OPENS_LOWER_AND_UPPER_BOUND"
+    return {**CAVEATS_OF_EMAIL, "read": bound}
+
+
+def _order(attempt: _Attempt) -> tuple[int, int]:
+    """What decides between attempts for one reference: who got furthest, then who came first."""
+    message, facts = attempt
+    return (-_REACH.index(_end_of(facts)), message.outcome_time_s)
+
+
+def _end_of(facts: Sequence[Fact]) -> str:
+    """How far an accepted message got: the last of `_REACH` that is told."""
+    kinds = {fact.kind for fact in facts}
+    if kinds & {FactKind.READ, FactKind.MACHINE_READ}:
+        return "read"
+    if kinds & _ACT_KINDS:
+        return "delivered"
+    if any(fact.part for fact in facts):
+        return _end_of_parts(facts)
+    if FactKind.DELIVERED in kinds:
+        return "delivered"
+    if FactKind.FAILED in kinds:
+        return "undelivered"
+    return "sent" if FactKind.SENT in kinds else "accepted"
+
+
+def _end_of_parts(facts: Sequence[Fact]) -> str:
+    """Of the parts that are heard of, one that is lost decides, then one that is on its way."""
+    heard = defaultdict[int, set[FactKind]](set)
+    for fact in facts:
+        heard[fact.part].add(fact.kind)
+    arrived = [part for part, kinds in heard.items() if FactKind.DELIVERED in kinds]
+    lost = [part for part, kinds in heard.items() if FactKind.FAILED in kinds]
+    if set(lost) - set(arrived):
+        return "undelivered"
+    return "delivered" if len(arrived) == len(heard) else "sent"
 
 
 def _standing(facts: Iterable[Fact]) -> list[Fact]:
@@ -155,14 +212,17 @@ def _count_delivery(tally: _Tally, message: SimulatedMessage, facts: Sequence[Fa
     counts = tally.counts
     kinds = {fact.kind for fact in facts}
     acted = bool(kinds & _ACT_KINDS)
-    delivered = acted or FactKind.DELIVERED in kinds or FactKind.READ in kinds
-    if delivered:
+    end = _end_of(facts)
+    if end in ("delivered", "read"):
         counts["delivered"] += 1
         counts["recovered"] += FactKind.FAILED in kinds
-        counts["read"] += FactKind.READ in kinds
-        counts["read_inferred"] += acted or FactKind.READ in kinds
         tally.people["people_reached"].add(message.contact_id)
-    elif FactKind.FAILED in kinds:
+        if message.channel is not Channel.SMS:
+            counts["read"] += end == "read"
+            counts["human_read"] += FactKind.READ in kinds
+            counts["read_inferred"] += acted or FactKind.READ in kinds
+            counts["machine_reads"] += sum(fact.kind is FactKind.MACHINE_READ for fact in facts)
+    elif end == "undelivered":
         failures = [fact for fact in facts if fact.kind is FactKind.FAILED]
         first = min(failures, key=lambda fact: (fact.occur_time_s, fact.code))
         reason = first.reason or UNDELIVERED_REASONS.get(first.code, UNKNOWN_CODE_REASON)

@@ -17,6 +17,10 @@ from urllib.parse import quote_plus
 BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
 
 
+# A program that fetches pictures and links before the person does.
+SCANNER = "Mozilla/5.0 (compatible; Proofpoint URL Defense)"
+
+
 def iso_time(time_s: float, *, zone: str = "Z", digits: int = 3) -> str:
     """ "2026-01-31T09:15:00.000Z"; `zone` is written as it is and must mean UTC."""
     moment = datetime.fromtimestamp(time_s, UTC)

@@ -12,8 +12,10 @@ import grpc
 import pytest
 
 from libs.embedded.demo_accounts import signing_secret
+from libs.simulator.facts import Channel
 from libs.simulator.registry import every_channel
-from libs.simulator.run import Simulation, Verdict, simulate
+from libs.simulator.run import Verdict, simulate
+from libs.simulator.simulation import Fallback, Simulation
 from libs.testkit.up import running_up
 from tests.faults.commands import bluetick
 from tests.faults.killing import MARKS, kill_again_and_again
@@ -40,9 +42,19 @@ def a_campaign(machine: dict, number: int, attempt: int = 0) -> Simulation:
         provider=provider,
         channel=channel,
         chaos=chance.choice(("none", "mild", "wild", "wild")),
+        # Whoever WhatsApp does not reach gets an SMS, from the same provider or another.
+        fallback=_fallback(chance, provider) if channel is Channel.WHATSAPP else None,
         concurrency=chance.randint(1, 8),
         wait_max_s=150,
     )
+
+
+def _fallback(chance: random.Random, provider: str) -> Fallback:
+    names = [name for name, channel in every_channel() if channel is Channel.SMS]
+    other = (
+        chance.choice([provider, provider, *names]) if provider in names else chance.choice(names)
+    )
+    return Fallback(provider=other, secret=signing_secret(other))
 
 
 def wrong(simulation: Simulation, verdict: Verdict) -> list[str]:

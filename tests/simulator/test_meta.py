@@ -15,7 +15,8 @@ from libs.simulator.facts import ENGAGEMENT_KINDS, FactKind
 from libs.simulator.meta import MetaProvider
 from libs.simulator.provider import Subscription
 from libs.simulator.records import earlier_record, engagement_record, message_record
-from libs.simulator.scenario import Shares, build_scenario
+from libs.simulator.scenario import build_scenario
+from libs.simulator.shares import Shares
 
 SECRET = "an app secret"
 PROVIDER = MetaProvider(Subscription(secret=SECRET))
@@ -24,7 +25,7 @@ SCENARIO = build_scenario(
     seed=11,
     message_count=400,
     start_time_s=1_785_900_000,
-    new_message_id=PROVIDER.new_message_id,
+    carrier=PROVIDER.carrier,
     shares=Shares(stopped=0.2, reacted=0.2, undelivered=0.2, dropped=0.1, told_before=0.1),
 )
 

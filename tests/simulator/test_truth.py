@@ -1,16 +1,20 @@
 """The simulator's truth keeps the invariants that every report must keep."""
 
 import random
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.embedded.demo_accounts import signing_secret
 from libs.simulator.chaos import LEVELS, disturb, told_facts
-from libs.simulator.facts import Fact, FactKind, Outcome, Scenario, SimulatedMessage
+from libs.simulator.facts import Channel, Fact, FactKind, Outcome, Scenario, SimulatedMessage
 from libs.simulator.meta import MetaProvider
 from libs.simulator.plan import TellCallback, TellEngagements, TellRecords, plan_telling
 from libs.simulator.provider import Subscription
-from libs.simulator.scenario import SPAN_S, Shares, build_scenario
+from libs.simulator.registry import PROVIDERS
+from libs.simulator.scenario import ATTEMPTS_MAX, SPAN_S, build_scenario
+from libs.simulator.shares import Carrier, Shares
 from libs.simulator.truth import Truth, count_truth
 
 START_S = 1_785_900_000
@@ -31,16 +35,25 @@ STORMY = Shares(
     tapped=0.3,
     reacted=0.2,
     stopped=0.2,
+    retried=0.7,
+    parted=0.4,
 )
 
 
-def a_scenario(seed: int, message_count: int = 60, shares: Shares = STORMY) -> Scenario:
+def a_scenario(
+    seed: int,
+    message_count: int = 60,
+    shares: Shares = STORMY,
+    carrier: Carrier | None = None,
+    fallback: Carrier | None = None,
+) -> Scenario:
     return build_scenario(
         campaign_id="spring",
         seed=seed,
         message_count=message_count,
         start_time_s=START_S,
-        new_message_id=MetaProvider(Subscription()).new_message_id,
+        carrier=carrier or MetaProvider(Subscription()).carrier,
+        fallback=fallback,
         shares=shares,
     )
 
@@ -75,8 +88,13 @@ def some_facts(message: SimulatedMessage, *kinds: FactKind, code: str = "") -> l
     ]
 
 
+def sms(name: str) -> Carrier:
+    return PROVIDERS[name](Subscription(secret=signing_secret(name), channel=Channel.SMS)).carrier
+
+
 def assert_invariants(truth: Truth) -> None:
     count = truth.counters
+    assert count["sent"] <= count["attempts"]
     assert count["targeted"] == count["dropped"] + count["sent"] + count["queued"]
     assert count["sent"] == count["delivered"] + count["undelivered"] + count["pending"]
     assert count["failed"] == count["dropped"] + count["undelivered"]
@@ -92,12 +110,35 @@ def assert_invariants(truth: Truth) -> None:
 def test_counters_keep_the_invariants_for_a_thousand_seeds() -> None:
     """A simulator whose own truth does not add up proves nothing about a report."""
     for seed in SEEDS:
-        scenario = a_scenario(seed, message_count=20)
+        scenario = a_scenario(seed, message_count=20, fallback=sms("generic"))
 
         truth = count_truth(scenario.messages, scenario.facts)
 
         assert truth.counters["targeted"] == 20
         assert_invariants(truth)
+
+
+def test_a_stormy_campaign_has_retries_fallbacks_parts_and_machines() -> None:
+    """What is never told of is never compared either."""
+    sent = a_scenario(1, message_count=400, fallback=sms("generic"))
+    mail = a_scenario(1, message_count=100, carrier=mail_carrier())
+    again = [one for one in sent.messages if one.attempt]
+    counters = count_truth(mail.messages, mail.facts).counters
+
+    assert {one.is_fallback for one in again} == {False, True}
+    assert max(one.attempt for one in again) == ATTEMPTS_MAX - 1
+    assert {one.channel for one in sent.messages} == {Channel.WHATSAPP, Channel.SMS}
+    assert any(fact.part for fact in sent.facts)
+    assert {one.message_ref for one in again} <= {
+        one.message_ref for one in sent.messages if not one.attempt
+    }
+    assert counters["machine_reads"] and counters["human_read"] < counters["read"]
+
+
+def mail_carrier() -> Carrier:
+    return PROVIDERS["sendgrid"](
+        Subscription(secret=signing_secret("sendgrid"), channel=Channel.EMAIL)
+    ).carrier
 
 
 @settings(max_examples=60, deadline=None)
@@ -124,21 +165,25 @@ def test_chaos_changes_the_order_and_the_number_of_tellings_but_not_the_facts(
 @given(seed=st.integers(0, 10**9), level=st.sampled_from(sorted(LEVELS)))
 def test_a_plan_tells_every_record_and_exactly_the_told_facts(seed: int, level: str) -> None:
     """What the truth counts is what the wire carries, whatever the chaos."""
-    scenario = a_scenario(seed)
+    scenario = a_scenario(seed, fallback=sms("generic"))
 
     plan = plan_telling(scenario, LEVELS[level], random.Random(seed))
 
-    recorded = {one.message_ref for one in scenario.messages if one.is_recorded}
-    told_records: set[str] = set()
+    recorded = {(one.message_ref, one.attempt) for one in scenario.messages if one.is_recorded}
+    told_records: set[tuple[str, int]] = set()
     told: set[str] = set()
     for step in plan.steps:
         if isinstance(step, TellRecords):
-            told_records |= {one.message_ref for one in step.messages}
+            told_records |= {(one.message_ref, one.attempt) for one in step.messages}
         else:
             told |= {one.fact.fact_id for one in step.emissions}
             size_max = 1000 if isinstance(step, TellCallback) else 200
             assert 1 <= len(step.emissions) <= size_max
             assert isinstance(step, TellCallback | TellEngagements)
+        if isinstance(step, TellCallback):
+            # One callback is one provider's, and of a part it is one report.
+            assert {one.fact.message.is_fallback for one in step.emissions} == {step.is_fallback}
+            assert len(step.emissions) == 1 or not any(one.fact.part for one in step.emissions)
     assert told_records == recorded
     assert told == {one.fact_id for one in plan.told}
     assert len(scenario.facts) == len(plan.told) + plan.lost_count
@@ -152,7 +197,7 @@ def test_the_same_seed_tells_the_same_campaign_and_another_campaign_has_other_id
         seed=7,
         message_count=60,
         start_time_s=START_S,
-        new_message_id=MetaProvider(Subscription()).new_message_id,
+        carrier=MetaProvider(Subscription()).carrier,
     )
     ids = {one.provider_message_id for one in other.messages} - {""}
     assert not ids & {one.provider_message_id for one in a_scenario(7).messages}
@@ -160,7 +205,7 @@ def test_the_same_seed_tells_the_same_campaign_and_another_campaign_has_other_id
 
 def test_nothing_happens_outside_the_span_of_the_campaign() -> None:
     """Receivers refuse times in the future: a campaign started a span ago must have none."""
-    scenario = a_scenario(3, message_count=2000)
+    scenario = a_scenario(3, message_count=2000, fallback=sms("generic"))
 
     times = [fact.occur_time_s for fact in scenario.facts]
 
@@ -212,6 +257,8 @@ def test_a_small_campaign_is_counted_as_by_hand() -> None:
         "failed": 2,
         "read": 2,
         "read_inferred": 3,
+        "human_read": 2,
+        "attempts": 6,
         "clicked": 1,
         "clicks": 2,
         "unique_link_clicks": 1,
@@ -228,6 +275,71 @@ def test_a_small_campaign_is_counted_as_by_hand() -> None:
         "people_reached": 3,
         "people_clicked": 1,
     }
+
+
+def test_a_reference_is_counted_by_the_attempt_that_got_furthest() -> None:
+    """Both were paid for, one arrived; of two that got equally far the first one stands."""
+    failed = a_message("m1")
+    arrived = replace(failed, attempt=1, channel=Channel.SMS, outcome_time_s=START_S + 60)
+    lost = a_message("m2")
+    silent = replace(lost, attempt=1, outcome_time_s=START_S + 60)
+    facts = [
+        *some_facts(failed, FactKind.FAILED, code="131026"),
+        *some_facts(arrived, FactKind.DELIVERED, FactKind.CLICK),
+        *some_facts(lost, FactKind.FAILED, code="131049"),
+        *some_facts(silent, FactKind.SENT),
+    ]
+
+    for messages in ([failed, arrived, lost, silent], [silent, lost, arrived, failed]):
+        truth = count_truth(messages, facts)
+        counters = {name: count for name, count in truth.counters.items() if count}
+
+        assert truth.reasons == {"UNDELIVERED/META_RECIPIENT_LIMIT": 1}
+        assert counters["targeted"] == counters["sent"] == 2
+        assert counters["attempts"] == 4
+        assert (counters["delivered"], counters["undelivered"]) == (1, 1)
+        # An SMS tells no read, although somebody clicked in it.
+        assert "recovered" not in counters and "read_inferred" not in counters
+
+
+def test_a_message_in_parts_arrived_when_all_of_them_did() -> None:
+    """Of the parts that are heard of, one that was lost loses all."""
+    whole, broken, under_way = (
+        replace(a_message(name), channel=Channel.SMS, part_count=2) for name in ("m1", "m2", "m3")
+    )
+    facts = [
+        *parts_of(whole, FactKind.DELIVERED, FactKind.DELIVERED),
+        *parts_of(broken, FactKind.DELIVERED, FactKind.FAILED),
+        *parts_of(under_way, FactKind.SENT, FactKind.DELIVERED),
+    ]
+
+    counters = count_truth([whole, broken, under_way], facts).counters
+
+    names = ("delivered", "undelivered", "pending", "recovered")
+    assert [counters[name] for name in names] == [1, 1, 1, 0]
+
+
+def parts_of(message: SimulatedMessage, *kinds: FactKind) -> list[Fact]:
+    return [
+        replace(fact, part=number, fact_id=f"{fact.fact_id}.{number}")
+        for number, fact in enumerate(some_facts(message, *kinds), 1)
+    ]
+
+
+def test_opens_by_machines_are_counted_beside_those_of_people() -> None:
+    """They raise the count of reads, and the report has to say so."""
+    one, other = (replace(a_message(name), channel=Channel.EMAIL) for name in ("m1", "m2"))
+    by_machine = some_facts(one, FactKind.DELIVERED, FactKind.MACHINE_READ, FactKind.MACHINE_READ)
+    by_both = some_facts(other, FactKind.DELIVERED, FactKind.MACHINE_READ, FactKind.READ)
+
+    truth = count_truth([one, other], [*by_machine, *by_both])
+    without = count_truth([one, other], [by_machine[0], *by_both])
+
+    found = {name: truth.counters[name] for name in ("read", "human_read", "machine_reads")}
+    assert found == {"read": 2, "human_read": 1, "machine_reads": 3}
+    assert truth.counters["read_inferred"] == 1
+    assert truth.caveats["read"] == "EMAIL_OPENS_UPPER_BOUND"
+    assert without.caveats["read"] == "EMAIL_OPENS_LOWER_AND_UPPER_BOUND"
 
 
 def test_facts_of_a_message_that_nobody_records_count_nowhere() -> None:
