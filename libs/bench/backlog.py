@@ -43,19 +43,24 @@ class Backlog:
     truth: Truth
 
 
-def write_backlog(tenant_id: str, campaign_id: str, messages: int, mix: Mix) -> Backlog:
+def write_backlog(
+    tenant_id: str, campaign_id: str, messages: int, mix: Mix, *, told_us: int = 0
+) -> Backlog:
     """Every message recorded, (sent,) delivered and read.
 
     Three in a batch lie side by side. Otherwise all are recorded in one mixed order, then all sent
     in another, and so on: what is far apart is not merged into one change by whoever takes many at
     once.
 
-    A backlog of repeats is the one of `Mix.EACH` of the same name, told and received anew.
+    A backlog of repeats is the one of `Mix.EACH` of the same name and `told_us`, received once
+    more: what a provider sends that was answered too late. `told_us` is the time by the provider's
+    clock; 0: now.
     """
     now_us = time.time_ns() // 1000
+    told_us = told_us or now_us
     kinds = _KINDS if mix is not Mix.BATCH else (_KINDS[0], *_KINDS[2:])
     groups = [
-        _events(tenant_id, campaign_id, f"{campaign_id}-{index}", kinds, now_us)
+        _events(tenant_id, campaign_id, f"{campaign_id}-{index}", kinds, (told_us, now_us))
         for index in range(messages)
     ]
     chance = random.Random(campaign_id + mix.value)
@@ -93,8 +98,9 @@ def _events(
     campaign_id: str,
     name: str,
     kinds: Iterable[common_pb2.EventKind.ValueType],
-    now_us: int,
+    times_us: tuple[int, int],
 ) -> list[event_pb2.Event]:
+    told_us, receive_us = times_us
     provider_message_id = f"wamid.{name}"
     key = message_key(tenant_id, "meta", provider_message_id)
     events = []
@@ -106,8 +112,8 @@ def _events(
             provider="meta",
             account="acct_1",
             provider_message_id=provider_message_id,
-            occur_time_us=now_us - 10_000_000 + _KINDS.index(kind) * 1_000_000,
-            receive_time_us=now_us,
+            occur_time_us=told_us - 10_000_000 + _KINDS.index(kind) * 1_000_000,
+            receive_time_us=receive_us,
             address="+491510000000",
         )
         if kind == common_pb2.EVENT_KIND_ACCEPTED:

@@ -90,10 +90,11 @@ async def measure_pipeline(machine: RunningMachine, sizes: Sizes) -> list[Row]:
     fold = Samples()
     async with bench_of(machine) as bench:
         for number in range(sizes.rounds):
-            campaign_id = f"bench-pipeline-{time.time_ns()}-{number}"
+            told_us = time.time_ns() // 1_000
+            campaign_id = f"bench-pipeline-{told_us}-{number}"
             for mix in Mix:
                 name = campaign_id if mix is not Mix.BATCH else f"{campaign_id}-batch"
-                backlog = write_backlog(machine.tenant, name, sizes.messages, mix)
+                backlog = write_backlog(machine.tenant, name, sizes.messages, mix, told_us=told_us)
                 await _round(bench, sizes, mix, backlog, samples[mix], fold)
     rows = [row for mix in Mix for row in _status_rows(machine, mix, samples[mix])]
     return [*rows, _fold_row(fold)]
