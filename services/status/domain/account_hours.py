@@ -20,30 +20,43 @@ Cell = tuple[str, str, str, int]
 # accepted, heard, delivered, read, engaged, timed_reads, fast_reads: the columns of the table.
 Counts = tuple[int, int, int, int, int, int, int]
 _NONE: Final[Counts] = (0, 0, 0, 0, 0, 0, 0)
+# What a message that was accepted adds besides, in the order of the columns.
+_HEARD, _DELIVERED, _READ, _ENGAGED, _TIMED, _FAST = (1 << bit for bit in range(6))
+_COUNTS: Final[tuple[Counts, ...]] = tuple(
+    (1, *(signs >> bit & 1 for bit in range(6)))  # type: ignore[misc]
+    for signs in range(1 << 6)
+)
+# provider, account, hour of acceptance, signs.
+_Part = tuple[str, str, int, int]
 
 
 def moves(changes: Iterable[Change]) -> dict[Cell, Counts]:
     """Return what ``changes`` add to each cell; cells to which they add nothing are left out."""
     # Of thousands of changes, few differ here: they are counted first, and summed then.
-    kinds: dict[tuple[Cell, Counts], int] = {}
+    kinds: dict[tuple[str, _Part], int] = {}
     for change in changes:
         if not change.is_moved:
             continue
-        tenant_id, old = change.key[0], change.old
-        new_part = _contribution(tenant_id, change.new)
-        old_part = _contribution(tenant_id, old) if old is not None else None
-        if new_part != old_part:
-            if new_part is not None:
-                kinds[new_part] = kinds.get(new_part, 0) + 1
-            if old_part is not None:
-                kinds[old_part] = kinds.get(old_part, 0) - 1
+        old = change.old
+        new_part = _part(change.new)
+        old_part = _part(old) if old is not None else None
+        if new_part == old_part:
+            continue
+        tenant_id = change.key[0]
+        if new_part is not None:
+            kind = (tenant_id, new_part)
+            kinds[kind] = kinds.get(kind, 0) + 1
+        if old_part is not None:
+            kind = (tenant_id, old_part)
+            kinds[kind] = kinds.get(kind, 0) - 1
     sums: dict[Cell, Counts] = {}
-    for (cell, counts), times in kinds.items():
-        sums[cell] = _plus(sums.get(cell, _NONE), counts, times)
+    for (tenant_id, (provider, account, hour, signs)), times in kinds.items():
+        cell = (tenant_id, provider, account, hour)
+        sums[cell] = _plus(sums.get(cell, _NONE), _COUNTS[signs], times)
     return {cell: counts for cell, counts in sums.items() if counts != _NONE}
 
 
-def _contribution(tenant_id: str, message: Message) -> tuple[Cell, Counts] | None:
+def _part(message: Message) -> _Part | None:
     if message.forwarded:
         message = with_forwarded(message)
     accept_us = message.accept_time_us
@@ -52,28 +65,31 @@ def _contribution(tenant_id: str, message: Message) -> tuple[Cell, Counts] | Non
     if message.attributed:
         message = whole(message)
     read_us, report_us = message.read_time_us, message.report_time_us
-    is_timed = 1 if read_us and report_us else 0
-    return (tenant_id, message.provider, message.account, accept_us // HOUR_US), (
-        1,
-        1 if _is_heard(message) else 0,
-        1 if read_us or report_us or message.proof_time_us else 0,
-        1 if read_us else 0,
-        1 if message.click_count > message.machine_click_count or message.reply_count else 0,
-        is_timed,
-        1 if is_timed and 0 <= read_us - report_us <= FAST_READ_US else 0,
-    )
+    if read_us:
+        signs = _HEARD | _DELIVERED | _READ
+        if report_us:
+            signs |= _TIMED
+            if 0 <= read_us - report_us <= FAST_READ_US:
+                signs |= _FAST
+    elif report_us:
+        signs = _HEARD | _DELIVERED
+    else:
+        signs = _DELIVERED if message.proof_time_us else 0
+        if _is_heard(message):
+            signs |= _HEARD
+    if message.reply_count or message.click_count > message.machine_click_count:
+        signs |= _ENGAGED
+    return (message.provider, message.account, accept_us // HOUR_US, signs)
 
 
 def _is_heard(message: Message) -> bool:
-    """Say whether a callback told of the message, and not only its sender."""
+    """Say whether a callback told of a message without a report of its delivery or reading."""
     record = message.record
     if record is None:
         return True
     return bool(
-        message.report_time_us
-        or message.send_time_us
+        message.send_time_us
         or message.undeliver_time_us
-        or message.read_time_us
         or message.pricing_time_us
         or message.cancel_time_us
         or (message.drop_time_us and record.kind != EVENT_KIND_DROPPED)

@@ -56,30 +56,35 @@ class ChangesOfState(msgspec.Struct, frozen=True, gc=False):
         return b"".join((head.SerializeToString(), *self.changes))
 
 
+class _Group(msgspec.Struct, gc=False):
+    """Changes of a group that is not full yet."""
+
+    changes: list[bytes]
+    size: int = 0
+
+
 def by_state(
     changes: Iterable[Change], change_time_us: int, batch_bytes_max: int
 ) -> Iterator[ChangesOfState]:
     """Group what moved by tenant and state; no group holds many more bytes than the limit."""
-    groups: dict[tuple[str, int], list[bytes]] = {}
-    sizes: dict[tuple[str, int], int] = {}
+    groups: dict[tuple[str, int], _Group] = {}
     change_time = _TIME + varint(change_time_us)
     for change in changes:
         if not change.is_moved:
             continue
-        group = (change.key[0], change.state)
+        key = (change.key[0], change.state)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group([])
         for data in change_parts(change, change_time):
-            size = sizes.get(group, 0)
-            if size and size + len(data) > batch_bytes_max:
-                yield ChangesOfState(*group, groups.pop(group))  # type: ignore[arg-type]
-                size = 0
-            members = groups.get(group)
-            if members is None:
-                groups[group] = [_CHANGE, varint(len(data)), data]
-            else:
-                members += (_CHANGE, varint(len(data)), data)
-            sizes[group] = size + len(data)
-    for group, members in groups.items():
-        yield ChangesOfState(*group, members)  # type: ignore[arg-type]
+            size = len(data)
+            if group.size and group.size + size > batch_bytes_max:
+                yield ChangesOfState(*key, group.changes)  # type: ignore[arg-type]
+                group.size, group.changes = 0, []
+            group.size += size
+            group.changes += (_CHANGE, varint(size), data)
+    for key, group in groups.items():
+        yield ChangesOfState(*key, group.changes)  # type: ignore[arg-type]
 
 
 def change_parts(change: Change, change_time: bytes) -> list[bytes]:

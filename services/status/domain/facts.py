@@ -43,6 +43,8 @@ FACT_KINDS: Final = frozenset(
 )
 # Of these, only what a machine did is an act: an open by a proxy, counted beside those of people.
 _READ_KINDS: Final = frozenset((EVENT_KIND_READ, EVENT_KIND_PLAYED))
+# Only of these ``is_act`` is ever true.
+MAYBE_ACTS: Final = FACT_KINDS | _READ_KINDS
 # How a telling is stored: its bytes sort as its claim to stand does. Whether it is final (0: a
 # later telling replaces it, so its time counts backwards), time, kind; the engagement follows.
 _HEAD: Final = Struct(">BQH")

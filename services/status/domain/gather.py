@@ -18,7 +18,14 @@ from bluetick.v1.event_pb2 import DoorReport, Event, EventBatch, Quarantined
 
 from libs.runtime.keys import ref_key
 from services.status.domain.addresses import address_key
-from services.status.domain.facts import FACT_KINDS, Fact, fact_of, is_act, standing
+from services.status.domain.facts import (
+    FACT_KINDS,
+    MAYBE_ACTS,
+    Fact,
+    fact_of,
+    is_act,
+    standing,
+)
 from services.status.domain.flaws import KEY_BYTES, REASON_MAX, SMALL_BYTES, find_flaw, refused
 from services.status.domain.message import Record
 from services.status.domain.origins import origin
@@ -172,7 +179,7 @@ def _gather_events(gathered: Gathered, events: Iterable[Event]) -> None:
             _gather_notice(gathered, event, tenant_id, time_us, receive_us, own_id, ref)
             continue
         is_told: Event | None = event
-        if is_act(kind, event):
+        if kind in MAYBE_ACTS and is_act(kind, event):
             if ref and not own_id:
                 # The act belongs to whichever message stands for the reference.
                 is_told = None

@@ -8,10 +8,15 @@ log of the database skips it.
 from collections.abc import Iterator
 from typing import Final
 
-from services.status.domain.wire import fixed64, read_varint, varint
+from services.status.domain.wire import SMALL, fixed64, read_varint, varint
 
 # From here on what is told goes into a table of its own: a row that is rewritten must stay small.
 BYTES_MAX: Final = 1_400
+# With the event's own bytes; what frames them has 15 at most.
+_ROOM: Final = BYTES_MAX - 15
+_ENTRY: Final = b"\x0a"
+_TIME: Final = b"\x09"
+_EVENT: Final = b"\x12"
 
 
 def entries(packed: bytes) -> Iterator[tuple[bytes, int]]:
@@ -34,10 +39,18 @@ def add(packed: bytes, event: bytes, receive_us: int) -> bytes | None:
     # Bytes that look the same may still be a part of another event.
     if event in packed and (again := _again(packed, event, receive_us)) is not None:
         return again
-    new = _entry(event, receive_us)
-    if len(packed) + len(new) > BYTES_MAX:
-        return None
-    return new + packed
+    size = len(event)
+    if len(packed) + size > _ROOM:
+        new = _entry(event, receive_us)
+        return new + packed if len(packed) + len(new) <= BYTES_MAX else None
+    # As ``_entry``, in one go.
+    parts = (
+        _ENTRY, SMALL[size + len(SMALL[size]) + 10],
+        _TIME, fixed64(receive_us),
+        _EVENT, SMALL[size], event,
+        packed,
+    )  # fmt: skip
+    return b"".join(parts)
 
 
 def _again(packed: bytes, event: bytes, receive_us: int) -> bytes | None:
@@ -53,5 +66,5 @@ def _again(packed: bytes, event: bytes, receive_us: int) -> bytes | None:
 
 
 def _entry(event: bytes, receive_us: int) -> bytes:
-    frame = b"\x09" + fixed64(receive_us) + b"\x12" + varint(len(event)) + event
-    return b"\x0a" + varint(len(frame)) + frame
+    frame = _TIME + fixed64(receive_us) + _EVENT + varint(len(event)) + event
+    return _ENTRY + varint(len(frame)) + frame

@@ -59,18 +59,20 @@ def moving_image(message: Message) -> MessageImage:
                 setattr(seen, name, value)
         if message.tapped_buttons:
             seen.tapped_button_ids.extend(split(message.tapped_buttons))
-    if evidence_us := earliest(message.human_read_time_us, message.evidence_time_us):
-        seen.evidence_time_us = evidence_us
+    if message.human_read_time_us or message.evidence_time_us:
+        seen.evidence_time_us = earliest(message.human_read_time_us, message.evidence_time_us)
     if message.failure_time_us:
         _show_failure(message, seen)
         _show_refusals(message, seen)
     if state >= MESSAGE_STATE_DELIVERED:
-        deliver_us = max(message.report_time_us, message.parts_report_time_us)
+        deliver_us = message.report_time_us
+        if message.parts_report_time_us > deliver_us:
+            deliver_us = message.parts_report_time_us
         if not deliver_us:
             deliver_us = earliest(message.read_time_us, message.proof_time_us)
             seen.is_deliver_inferred = True
         seen.deliver_time_us = deliver_us
-        if has_recovered(message):
+        if message.failure_time_us and has_recovered(message):
             seen.is_recovered = True
     if message.record is not None and not message.is_superseded:
         seen.is_counted = True

@@ -96,14 +96,10 @@ class Told(msgspec.Struct):
 
     def may_move_send(self, key: Key, message: Message) -> bool:
         """Return whether what was told can change where and when ``message`` was sent."""
-        if (
-            message.failure_time_us
-            or message.forwarded
-            or key in self.superseded
-            or key in self.contested
-            or key in self.settled
-            or key in self.forwarded
-        ):
+        if message.failure_time_us or message.forwarded:
+            return True
+        others = (self.superseded, self.contested, self.settled, self.forwarded)
+        if any(others) and any(key in keys for keys in others):
             return True
         for telling in self.tellings.get(key, _UNTOLD):
             if telling[0] == EVENT_KIND_ACCEPTED or telling[7] is not None:
@@ -136,7 +132,8 @@ def move(
     new: Message = stored.__copy__()  # type: ignore[attr-defined]
     change = Change(key, known, new, stored if known is not None and known.version else None)
     _tell(change, told.tellings.get(key, _UNTOLD))
-    _stand(new, key, told)
+    if told.superseded or told.contested or told.settled:
+        _stand(new, key, told)
     if told.forwarded or told.strays:
         new.forwarded = told.forwarded.get(key, new.forwarded)
         if new.record is None:
@@ -163,18 +160,20 @@ def move(
 def _tell(change: Change, tellings: Sequence[Telling]) -> None:
     kept = change.known.history if change.known is not None else b""
     new = change.new
-    change.is_late = bool(tellings)
-    change.told = [telling[0] for telling in tellings]
+    kinds = []
+    is_late = bool(tellings)
     for telling in tellings:
+        kind, time_us, event, receive_us = telling[:4]
+        kinds.append(kind)
         advance(new, telling)
-        if telling[3] - telling[1] <= LATE_AFTER_US:
-            change.is_late = False
-        added = history.add(kept, telling[2], telling[3])
+        if receive_us - time_us <= LATE_AFTER_US:
+            is_late = False
+        added = history.add(kept, event, receive_us)
         if added is None:
             change.spilled = (*change.spilled, telling)
         else:
             kept = added
-    change.history = kept
+    change.told, change.is_late, change.history = kinds, is_late, kept
 
 
 def _stand(new: Message, key: Key, told: Told) -> None:

@@ -38,7 +38,7 @@ def unpack(data: bytes, record: bytes | None) -> Message:
     if data[:1] != VERSION:
         raise UnknownPacking(f"A message is packed as version {data[:1].hex() or 'none'}.")
     try:
-        message = _decode_message(memoryview(data)[1:])
+        message = _decode_message(data[1:])
     except msgspec.MsgspecError as error:
         raise UnknownPacking(f"A message cannot be unpacked: {error}") from error
     if record is not None:
@@ -60,6 +60,6 @@ def unpack_record(data: bytes) -> Record:
     if data[:1] != VERSION:
         raise UnknownPacking(f"A record is packed as version {data[:1].hex() or 'none'}.")
     try:
-        return _decode_record(memoryview(data)[1:])
+        return _decode_record(data[1:])
     except msgspec.MsgspecError as error:
         raise UnknownPacking(f"A record cannot be unpacked: {error}") from error

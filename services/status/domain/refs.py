@@ -10,7 +10,7 @@ left out: they are counted on whoever stands, so they must not decide who does.
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -31,6 +31,8 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
 
     def attempts(self, ref: bytes) -> list[bytes]:
         """Return the keys of its attempts, sorted; ``ref`` is its own key."""
+        if not self.others:
+            return [self.standing] if self.standing and self.standing != ref else []
         found = [self.others[at : at + KEY_BYTES] for at in range(0, len(self.others), KEY_BYTES)]
         if self.standing and self.standing != ref:
             found.append(self.standing)
@@ -52,8 +54,12 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
     attempt_count: int
 
 
-def claim(ref: bytes, known: Claims, claimants: Iterable[bytes]) -> Claims:
+def claim(ref: bytes, known: Claims, claimants: Collection[bytes]) -> Claims:
     """Add messages to those that claim a reference; who stands moves only from none to one."""
+    if not known.standing and not known.others and len(claimants) == 1:
+        # Nearly always.
+        (first,) = claimants
+        return Claims(first, b"", known.has_facts)
     attempts = {*known.attempts(ref), *claimants}
     is_queued = ref in attempts or known.standing == ref
     attempts.discard(ref)

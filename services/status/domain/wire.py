@@ -19,13 +19,14 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-_SMALL = tuple(_varint(number) for number in range(1 << 12))
-_SMALL_MAX = len(_SMALL)
+# The varints below 4,096, which nearly all lengths are.
+SMALL: Final = tuple(_varint(number) for number in range(1 << 12))
+_SMALL_MAX: Final = len(SMALL)
 
 
 def varint(number: int) -> bytes:
     """Return ``number`` (0 or more) in protobuf's variable length; quick where it is small."""
-    return _SMALL[number] if number < _SMALL_MAX else _varint(number)
+    return SMALL[number] if number < _SMALL_MAX else _varint(number)
 
 
 VARINT: Final = 0
