@@ -367,6 +367,14 @@ def test_what_came_from_an_advert_or_a_group_answers_nothing(
     assert event.engagement.answers_nothing
 
 
+def test_a_count_of_no_pictures_is_no_advert() -> None:
+    """Twilio writes it beside every message on WhatsApp."""
+    told = form(MessageSid="SM1", SmsStatus="received", From=f"whatsapp:+{PERSON}",
+                To=f"whatsapp:+{OURS}", Body="hi", ReferralNumMedia="0")  # fmt: skip
+
+    assert not events(Twilio(), told)[0].engagement.answers_nothing
+
+
 def test_an_opt_out_in_an_advertised_chat_is_one_and_in_a_group_is_none() -> None:
     """There it is made to us; here it is said to somebody."""
     chat = events(Meta(), _meta("STOP", referral={"source_type": "ad"}))

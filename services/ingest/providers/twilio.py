@@ -230,8 +230,12 @@ def _add_inbound(reading: Reading, fields: dict[str, str]) -> None:
     button_id = first_text(fields, "ButtonPayload", "ListId")
     label = first_text(fields, "ButtonText", "ListTitle")
     opt_out_type = text(fields, "OptOutType").upper()
-    # Twilio passes on what WhatsApp tells of the advert, now this and now that.
-    is_advert = any(name.startswith("Referral") and value for name, value in fields.items())
+    # Twilio passes on what WhatsApp tells of the advert, now this and now that; the number of its
+    # pictures stands there without one, too.
+    is_advert = any(
+        name.startswith("Referral") and value and name != "ReferralNumMedia"
+        for name, value in fields.items()
+    )
     add_inbound(reading, Inbound(
         inbound_id=needed_id(
             fields, "MessageSid", "SmsSid", "SmsMessageSid", reason="MESSAGE_WITHOUT_ID"
