@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from libs.cli.doctor_accounts import tenant_account_signs
 from libs.cli.doctor_addresses import Addresses
 from libs.cli.doctor_broker import broker_signs
 from libs.cli.doctor_callbacks import callback_signs
@@ -62,6 +63,7 @@ async def _look(addresses: Addresses) -> list[Sign]:
         database_signs(settings.database_url),
         asyncio.to_thread(service_signs, addresses.ready_urls, str(addresses.folder)),
         asyncio.to_thread(account_signs, settings, addresses.ingest),
+        asyncio.to_thread(tenant_account_signs, addresses.gateway, addresses.api_key),
         asyncio.to_thread(key_signs, settings),
         asyncio.to_thread(callback_signs, addresses.gateway, addresses.api_key),
     )

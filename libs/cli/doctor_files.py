@@ -15,6 +15,8 @@ _TIMEOUT_S = 5
 # A look at each; an installation with more has monitoring of its own.
 _ACCOUNTS_LOOKED_AT = 200
 _NAMED = 5
+# Options by which an account takes what nothing proves.
+UNPROVEN, UNSIGNED, ACCEPT = "unproven", "unsigned", "accept"
 
 
 def account_signs(settings: RuntimeSettings, ingest: str) -> list[Sign]:
@@ -24,8 +26,8 @@ def account_signs(settings: RuntimeSettings, ingest: str) -> list[Sign]:
     if not settings.accounts_file:
         signs.odd(
             "file",
-            "No accounts file is named: every callback is answered 404.",
-            "Set BLUETICK_ACCOUNTS_FILE, for ingest and for this command.",
+            "No accounts file is named: accounts put by call alone have an address.",
+            "Set BLUETICK_ACCOUNTS_FILE, for ingest and for this command, if there is one.",
         )
         return signs.found
     try:
@@ -74,17 +76,41 @@ def _look_at_door(signs: Signs, ingest: str) -> bool:
 
 
 def _look_at_accounts(signs: Signs, accounts: Accounts) -> None:
-    open_ones = [_name(account) for account in accounts if not any(account.secrets.values())]
+    bare = [account for account in accounts if not any(map(any, account.secrets.values()))]
+    shut = [_name(one) for one in bare if one.options.get(UNPROVEN) != ACCEPT]
+    open_ones = [
+        _name(one) for one in accounts if ACCEPT in map(one.options.get, (UNPROVEN, UNSIGNED))
+    ]
     if not len(accounts):
         signs.odd("file", "It holds no account.", "Add the provider accounts.")
         return
     providers = {account.provider for account in accounts}
     signs.fine("file", f"{len(accounts)} accounts of {len(providers)} providers")
+    tell_proofs(signs, "file", shut, open_ones)
+
+
+def tell_proofs(signs: Signs, where: str, shut: list[str], open_ones: list[str]) -> None:
+    """Name accounts that nothing can prove, and those that take what nothing proves.
+
+    Args:
+        signs: of the area.
+        where: they come from.
+        shut: names of accounts without a secret, whose callbacks are refused.
+        open_ones: names of accounts that say that they take them.
+    """
+    if shut:
+        signs.wrong(
+            f"secrets ({where})",
+            f"Without a secret: {some(shut)}. Their callbacks are refused.",
+            "Give each what its provider signs with, or a credential in its address; "
+            "docs/providers.md names them.",
+        )
     if open_ones:
         signs.odd(
-            "secrets",
-            f"Without a secret: {_some(open_ones)}. Whoever knows the address can send callbacks.",
-            "Give them a secret, a static header or basic credentials; see docs/operations.md.",
+            f"unproven ({where})",
+            f"{some(open_ones)}: whoever knows the address can send callbacks.",
+            "Put a credential into the address (secret query_token, or basic_user and basic_pass), "
+            "and drop the option unproven or unsigned.",
         )
 
 
@@ -98,7 +124,7 @@ def _look_at_addresses(signs: Signs, accounts: Accounts, ingest: str) -> None:
     if unknown:
         signs.wrong(
             "addresses",
-            f"ingest answers 404 for {_some(unknown)}.",
+            f"ingest answers 404 for {some(unknown)}.",
             "Look for a mistyped provider; after an edit of the file, restart ingest.",
         )
     else:
@@ -109,7 +135,8 @@ def _name(account: Account) -> str:
     return f"{account.provider}/{account.account}"
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """Return the first of many names, and how many there are more."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 

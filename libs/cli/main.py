@@ -16,6 +16,8 @@ COMMANDS = {
     "simulate": "libs.cli.simulate:simulate",
     "report": "libs.cli.report:report",
     "replay": "libs.cli.replay:replay",
+    "accounts": "libs.cli.accounts:accounts",
+    "keys": "libs.cli.keys:keys",
     "verify": "libs.cli.rebuild:verify",
     "rebuild": "libs.cli.rebuild:rebuild",
     "listeners": "libs.cli.listeners:listeners",
@@ -41,7 +43,11 @@ def program(arguments: Sequence[str]) -> typer.Typer:
     called = [name for name in arguments[:1] if name in COMMANDS]
     for name in called or COMMANDS:
         module, function = COMMANDS[name].split(":")
-        app.command(name)(getattr(import_module(module), function))
+        command = getattr(import_module(module), function)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

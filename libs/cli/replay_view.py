@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bluetick.v1.event_pb2 import (
+    CALLBACK_PROOF_CREDENTIAL,
+    CALLBACK_PROOF_NOTHING,
+    CALLBACK_PROOF_SIGNATURE,
+)
 from bluetick.v1.ingest_service_pb2 import QuarantinedCallback, ReplayedCallback
 from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+_PROOFS = {
+    CALLBACK_PROOF_SIGNATURE: "signature",
+    CALLBACK_PROOF_CREDENTIAL: "credential",
+    CALLBACK_PROOF_NOTHING: "nothing",
+}
 
 
 def kept_table(callbacks: Sequence[QuarantinedCallback]) -> RenderableType:
@@ -22,6 +33,7 @@ def kept_table(callbacks: Sequence[QuarantinedCallback]) -> RenderableType:
     table.add_column("received", no_wrap=True)
     table.add_column("times", justify="right")
     table.add_column("bytes", justify="right")
+    table.add_column("proof")
     table.add_column("why")
     for one in callbacks:
         received = one.receive_time.ToDatetime().strftime("%Y-%m-%d %H:%M:%S")
@@ -31,6 +43,7 @@ def kept_table(callbacks: Sequence[QuarantinedCallback]) -> RenderableType:
             received,
             f"{one.receive_count:,}",
             f"{one.body_bytes:,}",
+            _PROOFS.get(one.proof, ""),
             _why(one.reason, one.detail),
         )
     return table
