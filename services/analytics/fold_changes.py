@@ -8,7 +8,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from services.analytics.domain.cells import CampaignName, Cells
-from services.analytics.domain.change_view import BatchView
+from services.analytics.domain.change_view import BatchView, PlainBatchView
 from services.analytics.domain.folder import Folder
 from services.analytics.domain.frames import Frame, FrameBook
 from services.analytics.domain.lists.listed import Names, Wanted
@@ -49,10 +49,16 @@ class Folded(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """One batch of changes. ``view`` is a view of ``MessageChangedBatch``."""
+    """One batch of changes; its bytes are read again where they are needed again."""
 
-    view: Any
+    tenant_id: str
+    oldest_event_time_us: int
     incoming: Incoming
+
+    def changes(self) -> Sequence[Any]:
+        """Return its changes, as views of ``MessageChanged``."""
+        changes: Sequence[Any] = BatchView.FromString(self.incoming.data).changes
+        return changes
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -148,15 +154,11 @@ async def fold_changes(
     written. The marks of the batches and the sums commit together. The caller acknowledges only
     after this returns, so a crash at any line costs a redelivery, which the marks then skip.
     """
-    batches, rejected = decode(messages)
-    whole, unreadable = await _readable(batches, folding)
-    rejected += unreadable
-    for one in unreadable:
-        batches = {
-            key: batch for key, batch in batches.items() if batch.incoming is not one.incoming
-        }
-    cells = await cells_of(whole, store)
-    oldest_us = min((_event_time_us(batch) for batch in batches.values()), default=0)
+    batches, whole, rejected = await _read(messages, folding)
+    # Of all changes, so that nothing need be looked up while the transaction holds its rows.
+    names = await name_all(whole, store)
+    cells = await cells_of(whole, store, names)
+    oldest_us = min((batch.oldest_event_time_us for batch in batches.values()), default=0)
     when = When(now_us, oldest_us)
 
     async def work(transaction: FoldTransaction) -> int:
@@ -165,32 +167,44 @@ async def fold_changes(
         count, sums = whole.change_count, cells
         if len(fresh) < len(batches):
             # Some came again: what is new among them is summed up anew.
-            folder = folding.folder()
-            await _fold(fresh, folder)
-            count, sums = folder.change_count, await cells_of(folder, store)
-        built = await transaction.building({batch.view.tenant_id for batch in fresh})
+            _, folder, _ = await _read([batch.incoming for batch in fresh], folding)
+            count, sums = folder.change_count, await cells_of(folder, store, names)
+        built = await transaction.building({batch.tenant_id for batch in fresh})
         if sums:
             await transaction.add(sums, when)
         for tenant_id, one in built.items():
-            changes = [c for b in fresh if b.view.tenant_id == tenant_id for c in b.view.changes]
-            await fold_built(transaction, store, folding, tenant_id, one, changes, when)
+            named = store, names
+            changes = [c for b in fresh if b.tenant_id == tenant_id for c in b.changes()]
+            await fold_built(transaction, named, folding, tenant_id, one, changes, when)
         await transaction.note_folded(messages, rejected)
         return count
 
     return Folded(await store.in_transaction(work), rejected, oldest_us)
 
 
-async def cells_of(folder: Folder, store: Resolver) -> dict[CampaignName, Cells]:
-    """Return the rows of a sum, all dimensions numbered."""
+async def name_all(folder: Folder, store: Resolver) -> Mapping[CampaignName, Names]:
+    """Give numbers to all that a sum stands under; return those of what lists need."""
     if unresolved := folder.unresolved:
         await store.resolve(unresolved)
     unnamed = folder.unnamed
-    return folder.cells(await store.names(unnamed) if unnamed else {})
+    return await store.names(unnamed) if unnamed else {}
+
+
+async def cells_of(
+    folder: Folder, store: Resolver, names: Mapping[CampaignName, Names] | None = None
+) -> dict[CampaignName, Cells]:
+    """Return the rows of a sum, all dimensions numbered; ``names``: those of it, if known."""
+    if names is None:
+        names = await name_all(folder, store)
+    elif unresolved := folder.unresolved:
+        # The book of frames may have been cleared meanwhile.
+        await store.resolve(unresolved)
+    return folder.cells(names)
 
 
 async def fold_built(
     transaction: FoldTransaction,
-    store: Resolver,
+    named: tuple[Resolver, Mapping[CampaignName, Names]],
     folding: Folding,
     tenant_id: str,
     built: Built,
@@ -199,8 +213,8 @@ async def fold_built(
 ) -> None:
     """Fold changes of one tenant into a generation that is being made.
 
-    Changes whose version the message store had are in it; those of messages that the reading has
-    not come to are kept until it does.
+    ``named`` has the names of all the changes. Those whose version the message store had are in it;
+    those of messages that the reading has not come to are kept until it does.
     """
     keys = sorted({change.message_key for change in changes})
     versions = await transaction.built_versions(tenant_id, built.generation, keys)
@@ -215,60 +229,51 @@ async def fold_built(
     if early:
         await transaction.keep_early(tenant_id, built.generation, early)
     if folder.change_count:
-        await transaction.add_built(await cells_of(folder, store), built.generation, when)
+        await transaction.add_built(await cells_of(folder, *named), built.generation, when)
 
 
-async def _readable(
-    batches: Mapping[BatchKey, Batch], folding: Folding
-) -> tuple[Folder, list[Rejected]]:
-    """Return the sums of all batches that can be read, and the batches that cannot."""
-    folder, rejected = folding.folder(), list[Rejected]()
+async def _read(
+    messages: Sequence[Incoming], folding: Folding
+) -> tuple[dict[BatchKey, Batch], Folder, list[Rejected]]:
+    """Return the batches by (tenant, batch id), each once, their sums, and what is no batch."""
     try:
-        await _fold(batches.values(), folder)
+        return await _sum_up(messages, folding)
     except DecodeError:
-        good = []
-        for batch in batches.values():
+        # The sums of a batch that can be read in part only are of no use: each is tried alone.
+        good, rejected = list[Incoming](), list[Rejected]()
+        for message in messages:
             try:
-                await _fold([batch], folding.folder())
-                good.append(batch)
+                await _sum_up([message], folding)
+                good.append(message)
             except DecodeError:
-                rejected.append(Rejected(batch.incoming, "NOT_A_CHANGE"))
-        folder = folding.folder()
-        await _fold(good, folder)
-    return folder, rejected
+                rejected.append(Rejected(message, "NOT_A_CHANGE"))
+        batches, folder, others = await _sum_up(good, folding)
+        return batches, folder, rejected + others
 
 
-async def _fold(batches: Iterable[Batch], folder: Folder) -> None:
-    since_pause = 0
-    for batch in batches:
-        changes = batch.view.changes
-        folder.add_changes(batch.view.tenant_id, changes)
-        since_pause += len(changes)
-        if since_pause >= _CHANGES_PER_SLICE:
-            since_pause = 0
-            await asyncio.sleep(0)
-
-
-def _event_time_us(batch: Batch) -> int:
-    return batch.view.oldest_event_time_us or batch.incoming.stored_time_us
-
-
-def decode(messages: Sequence[Incoming]) -> tuple[dict[BatchKey, Batch], list[Rejected]]:
-    """Return the batches by (tenant, batch id), each once, and what is no batch."""
+async def _sum_up(
+    messages: Sequence[Incoming], folding: Folding
+) -> tuple[dict[BatchKey, Batch], Folder, list[Rejected]]:
     batches: dict[BatchKey, Batch] = {}
-    rejected: list[Rejected] = []
+    folder, rejected, since_pause = folding.folder(), list[Rejected](), 0
     for message in messages:
         try:
-            view = BatchView.FromString(message.data)
+            view = PlainBatchView.FromString(message.data)
         except DecodeError:
             rejected.append(Rejected(message, "NOT_A_BATCH"))
             continue
         key = view.tenant_id, view.batch_id
         if problem := next((p for text in key if (p := _problem(text))), ""):
             rejected.append(Rejected(message, problem))
-        else:
-            batches[key] = Batch(view, message)
-    return batches, rejected
+        elif key not in batches:
+            oldest_us = view.oldest_event_time_us or message.stored_time_us
+            batches[key] = Batch(view.tenant_id, oldest_us, message)
+            folder.add_batch(view, message.data)
+            since_pause += len(view.changes)
+        if since_pause >= _CHANGES_PER_SLICE:
+            since_pause = 0
+            await asyncio.sleep(0)
+    return batches, folder, rejected
 
 
 def _problem(identity: str) -> str:

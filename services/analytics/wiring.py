@@ -42,6 +42,7 @@ from services.analytics.adapters.dictionary import Dictionary
 from services.analytics.adapters.flow_probe import DURABLE, BrokerFlowProbe
 from services.analytics.adapters.folded_sequences import FoldedSequences, StreamPlace
 from services.analytics.adapters.generation_store import Generations
+from services.analytics.adapters.list_numbers import MessageNumbers
 from services.analytics.adapters.list_rpc import MessageIndexRpc
 from services.analytics.adapters.list_store import ListStore
 from services.analytics.adapters.rebuild_rpc import RebuildRpc
@@ -121,9 +122,11 @@ class _Flow(msgspec.Struct, frozen=True):
     place: StreamPlace
     clock: Clock
 
-    def store(self, dictionary: Dictionary, shard: int) -> CellStore:
+    def store(
+        self, dictionary: Dictionary, shard: int, numbers: MessageNumbers | None = None
+    ) -> CellStore:
         """Return a store that writes to a shard."""
-        return CellStore(self.stores.folds, dictionary, FAMILIES, shard, self.place)
+        return CellStore(self.stores.folds, dictionary, FAMILIES, shard, self.place, numbers)
 
 
 async def _serve_rpc(
@@ -187,7 +190,8 @@ def _rebuild(
 def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> None:
     dictionary = Dictionary(flow.stores.folds)
     workers = range(settings.analytics_workers)
-    stores = [flow.store(dictionary, settings.shard_of(worker)) for worker in workers]
+    numbers = MessageNumbers(flow.stores.folds)
+    stores = [flow.store(dictionary, settings.shard_of(worker), numbers) for worker in workers]
     changes = ChangeConsumer(stores, flow.folding, flow.clock)
     probe, sequences = BrokerFlowProbe(flow.broker), FoldedSequences(flow.stores.folds)
     consumer = PullConsumer(

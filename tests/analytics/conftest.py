@@ -79,6 +79,8 @@ class Cells:
             if family.name not in TABLES:
                 continue
             table = family.name if family.member is None else family.sizes
+            if family.seat:
+                await self._read_parts(tables, family, generation)
             names = ["campaign_id", *(column.name for column in family.key)]
             sums = ", ".join(f"sum({name})::bigint" for name in family.sums)
             sql = f"""SELECT {", ".join(names)}, {sums} FROM analytics.{table}
@@ -101,6 +103,15 @@ class Cells:
                         key = key[0], LINKS[key[1]]
                     rows[key] = Counter(dict(zip(family.sums, counts, strict=True)))
         return {table: kept for table, rows in tables.items() if (kept := without_zeros(rows))}
+
+    async def _read_parts(self, tables: dict[str, Rows], family: Family, generation: int) -> None:
+        sums = ", ".join(f"sum({name})::bigint" for name in family.sums)
+        sql = f"""SELECT campaign_id, part_kind, part, {sums} FROM analytics.{family.part_sizes}
+          WHERE generation = $1 GROUP BY campaign_id, part_kind, part"""
+        async with self.database.transaction() as connection:
+            for row in await connection.fetch(sql, generation):
+                counts = dict(zip(family.sums, tuple(row)[3:], strict=True))
+                tables.setdefault(f"part_{family.name}", {})[tuple(row)[:3]] = Counter(counts)
 
     async def clear(self) -> None:
         """Forget everything, in the tables and in memory."""

@@ -7,7 +7,7 @@ from typing import Any
 from bluetick.v1 import change_pb2
 
 from services.analytics.domain.cells import Cells
-from services.analytics.domain.change_view import BatchView
+from services.analytics.domain.change_view import PlainBatchView
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.families.registry import FAMILIES
 from services.analytics.domain.folder import Folder
@@ -55,8 +55,9 @@ class Folded:
         self.folder = Folder(_PLANNERS.setdefault(families, Planner(families)), FrameBook())
 
     def add(self, changes: Iterable[change_pb2.MessageChanged]) -> "Folded":
-        batch = change_pb2.MessageChangedBatch(changes=list(changes))
-        self.folder.add_changes(TENANT, BatchView.FromString(batch.SerializeToString()).changes)
+        batch = change_pb2.MessageChangedBatch(tenant_id=TENANT, changes=list(changes))
+        data = batch.SerializeToString()
+        self.folder.add_batch(PlainBatchView.FromString(data), data)
         return self
 
     def cells(self) -> dict[str, Cells]:
@@ -70,6 +71,9 @@ class Folded:
         for campaign_id, cells in self.cells().items():
             for family in self.families:
                 if family.name not in TABLES:
+                    continue
+                if family.seat:
+                    _add_seats(tables, campaign_id, cells, family)
                     continue
                 rows = tables.setdefault(family.name, {})
                 for key, row in _rows(cells, family):
@@ -87,6 +91,24 @@ class Folded:
         if table in ("links", "link_people"):
             return (LINKS[key[0]],)
         return key
+
+
+def _add_seats(tables: dict[str, Rows], campaign_id: str, cells: Cells, family: Family) -> None:
+    """Count each member once in the whole, and once in each word of each column of its seats."""
+    members: dict[tuple[Any, ...], dict[bytes, Counter[str]]] = {}
+    for families in cells.seats.values():
+        for seat, people in families.get(family.name, {}).items():
+            parts = [
+                ("part_" + family.name, campaign_id, at, word) for at, word in enumerate(seat, 1)
+            ]
+            for key in [(family.name, campaign_id), *(part for part in parts if part[-1])]:
+                for person, row in people.items():
+                    sums = members.setdefault(key, {}).setdefault(person, Counter())
+                    sums.update(dict(zip(family.sums, row, strict=True)))
+    for (table, *key), people in members.items():
+        rows = tables.setdefault(table, {}).setdefault(tuple(key), Counter())
+        for sums in people.values():
+            rows.update({name: int(n > 0) for name, n in sums.items()})
 
 
 def _rows(cells: Cells, family: Family) -> Iterable[tuple[tuple[Any, ...], list[int]]]:

@@ -9,12 +9,14 @@ from bluetick.v1 import campaign_service_pb2 as campaign_pb2
 from services.analytics.adapters.cell_statements import (
     add_members,
     add_members_of_one,
+    add_part_sizes,
     add_sizes,
     add_sums,
     turned,
     upsert,
 )
 from services.analytics.adapters.list_rows import ListRows
+from services.analytics.adapters.seat_rows import add_to_seats, lock_members
 from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
 from services.analytics.domain.families.family import MEMBER_BYTES, Family, Sums
@@ -66,6 +68,10 @@ _SETS_BY_ONE_MAX = 16
 
 # Tenant -> generation.
 Generations = Mapping[str, int]
+# (tenant, campaign, cause) -> set -> by how much the set of the campaign grew.
+Grown = dict[tuple[str, str, int], dict[str, int]]
+# Key -> sums.
+Rows = dict[tuple[Any, ...], tuple[int, ...]]
 
 
 class CellRows:
@@ -93,7 +99,9 @@ class CellRows:
         self, cells: Mapping[CampaignName, Cells], generations: Generations, now_us: int | None
     ) -> None:
         """Add sums to a generation of each tenant; with ``now_us``, to the ledger as well."""
-        grown = await self._add_sets(cells, generations)
+        grown = await self._add_seats(cells, generations)
+        for entry, moved in (await self._add_sets(cells, generations)).items():
+            grown.setdefault(entry, {}).update(moved)
         for family in self._families:
             if family.member is not None:
                 continue
@@ -116,16 +124,47 @@ class CellRows:
         if names:
             await self._connection.execute(_ADD_LINK_NAMES, *turned(names, 8))
 
+    async def _add_seats(
+        self, cells: Mapping[CampaignName, Cells], generations: Generations
+    ) -> Grown:
+        """As ``_add_sets``, of the sets with seats."""
+        grown: Grown = {}
+        names = sorted(name for name, one in cells.items() if one.seats)
+        if names:
+            await lock_members(self._connection, names)
+        for family in self._families if names else ():
+            if not family.seat:
+                continue
+            sizes: Rows = {}
+            parts: Rows = {}
+            for name in names:
+                place: tuple[Any, ...] = *name, generations[name[0]]
+                for cause, families in sorted(cells[name].seats.items()):
+                    seats = families.get(family.name)
+                    if not seats:
+                        continue
+                    growth = await add_to_seats(self._connection, family, name, place[-1], seats)
+                    for (kind, part), row in growth.items():
+                        if not kind:
+                            _add(sizes, place, row)
+                            moved = grown.setdefault((*name, cause), {})
+                            moved.update(zip(family.sums, row, strict=True))
+                        elif part:
+                            _add(parts, (*place, kind, part), row)
+            await self._sum(add_sizes(family), _moved(sizes))
+            await self._sum(add_part_sizes(family), _moved(parts))
+        return grown
+
     async def _add_sets(
         self, cells: Mapping[CampaignName, Cells], generations: Generations
-    ) -> dict[tuple[str, str, int], dict[str, int]]:
-        """Return (tenant, campaign, cause) -> set -> by how much the set of the campaign grew."""
-        grown: dict[tuple[str, str, int], dict[str, int]] = {}
+    ) -> Grown:
+        """Return by how much the sets of campaigns grew."""
+        grown: Grown = {}
         causes = sorted({cause for one in cells.values() for cause in one.sets})
         for family in self._families:
-            if family.member is None:
+            if family.member is None or family.seat:
                 continue
-            sizes: dict[tuple[Any, ...], tuple[int, ...]] = {}
+            sizes: Rows = {}
             for cause in causes:
                 sets: dict[tuple[Any, ...], dict[bytes, Sums]] = {}
                 for name, one in cells.items():
@@ -134,12 +173,11 @@ class CellRows:
                     for key, sums in rows.items():
                         sets.setdefault((*place, *key[:-1]), {})[_bytes(key[-1])] = sums
                 for key, row in (await self._add_to_sets(family, sets)).items():
-                    known = sizes.get(key)
-                    sizes[key] = row if known is None else tuple(map(operator.add, known, row))
+                    _add(sizes, key, row)
                     if not family.key:
                         moved = grown.setdefault((str(key[0]), str(key[1]), cause), {})
                         moved.update(zip(family.sums, row, strict=True))
-            await self._sum(add_sizes(family), [(*k, *row) for k, row in sizes.items() if any(row)])
+            await self._sum(add_sizes(family), _moved(sizes))
         return grown
 
     async def _add_to_sets(
@@ -173,6 +211,15 @@ class CellRows:
             await self._connection.execute(statement, self._shard, *arrays)
 
 
+def _add(rows: Rows, key: tuple[Any, ...], row: tuple[int, ...]) -> None:
+    known = rows.get(key)
+    rows[key] = row if known is None else tuple(map(operator.add, known, row))
+
+
+def _moved(rows: Rows) -> list[tuple[Any, ...]]:
+    return [(*key, *row) for key, row in rows.items() if any(row)]
+
+
 def _bytes(member: int | str | bytes) -> bytes:
     assert isinstance(member, bytes)
     assert len(member) == MEMBER_BYTES
@@ -181,7 +228,7 @@ def _bytes(member: int | str | bytes) -> bytes:
 
 def _ledger_rows(
     cells: Mapping[CampaignName, Cells],
-    grown: Mapping[tuple[str, str, int], Mapping[str, int]],
+    grown: Grown,
     now_us: int,
 ) -> list[tuple[Any, ...]]:
     minute_us = now_us // MINUTE_US * MINUTE_US

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from services.analytics.domain.families.family import Column, Family
+from services.analytics.domain.families.family import PART_KEY, Column, Family
 
 _CELL = (("tenant_id", "text"), ("campaign_id", "text"), ("generation", "int"))
 
@@ -36,6 +36,11 @@ def add_sums(family: Family) -> str:
 def add_sizes(family: Family) -> str:
     """Return the statement that adds to the sizes of a set."""
     return upsert(family.sizes, (*_CELL, *_typed(family.key)), family.sums)
+
+
+def add_part_sizes(family: Family) -> str:
+    """Return the statement that adds to the sizes of the parts of a set."""
+    return upsert(family.part_sizes, (*_CELL, *_typed(PART_KEY)), family.sums)
 
 
 @cache

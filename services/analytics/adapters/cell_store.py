@@ -16,7 +16,7 @@ from services.analytics.adapters.folded_sequences import (
     note_runs,
     note_set_aside,
 )
-from services.analytics.adapters.list_numbers import number_messages
+from services.analytics.adapters.list_numbers import MessageNumbers
 from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.frames import Frame
@@ -268,9 +268,12 @@ class CellStore:
         families: Sequence[Family],
         shard: int,
         place: StreamPlace,
+        numbers: MessageNumbers | None = None,
     ) -> None:
+        """Build it; stores of one process may share what they remember in ``numbers``."""
         self._database = database
         self._dictionary = dictionary
+        self._numbers = numbers or MessageNumbers(database)
         self._families = families
         self._shard = shard
         self._place = place
@@ -282,7 +285,7 @@ class CellStore:
     async def names(self, wanted: Mapping[CampaignName, Wanted]) -> Mapping[CampaignName, Names]:
         """See fold_changes.FoldStore.names."""
         keys = {name: one.keys for name, one in wanted.items()}
-        numbers = await number_messages(self._database, keys)
+        numbers = await self._numbers.of(keys)
         return {
             name: Names(numbers[name], await self._dictionary.numbers_of(name, one.values))
             for name, one in wanted.items()

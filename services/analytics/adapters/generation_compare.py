@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from services.analytics.domain.counters import DISTINCT_NAMES, PEOPLE, STORED_NAMES
-from services.analytics.domain.families.family import Family
+from services.analytics.domain.families.family import PART_KEY, Family
 from services.analytics.domain.times import HOUR_US, MINUTE_US
 from services.analytics.rebuild_cells import CAUSE, Building, Compared, Difference
 
@@ -120,6 +120,8 @@ def _tables(family: Family) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield family.name, tuple(column.name for column in family.columns)
     if family.member is not None:
         yield family.sizes, key
+    if family.seat:
+        yield family.part_sizes, tuple(column.name for column in PART_KEY)
 
 
 def _differing(table: str, columns: Sequence[str], family: Family, differences_max: int) -> str:

@@ -3,9 +3,12 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import MetaData
+
 from libs.runtime.database import Database
 from services.analytics.adapters.cell_statements import turned
 from services.analytics.adapters.cell_store import FIRST_GENERATION, CellStore
+from services.analytics.adapters.family_tables import family_tables
 from services.analytics.adapters.generation_compare import compare, ledger_of_switch
 from services.analytics.adapters.list_rows import LIST_TABLES
 from services.analytics.domain.cells import CampaignName, Cells
@@ -13,7 +16,7 @@ from services.analytics.domain.change_view import ChangeView
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.frames import Frame
 from services.analytics.domain.lists.listed import Names, Wanted
-from services.analytics.fold_changes import Built, Folding, When, cells_of, fold_built
+from services.analytics.fold_changes import Built, Folding, When, cells_of, fold_built, name_all
 from services.analytics.rebuild_cells import AnotherRebuild, Building, Compared, Page
 
 _BEGIN = f"""
@@ -132,7 +135,10 @@ class Generations:
                 # Those whose version the page has are passed over.
                 built = Built(generation, is_read=False)
                 changes = [ChangeView.FromString(row[0]) for row in early]
-                await fold_built(transaction, self._cells, folding, tenant_id, built, changes, when)
+                whole = folding.folder()
+                whole.add_changes(tenant_id, changes)
+                named = self._cells, await name_all(whole, self._cells)
+                await fold_built(transaction, named, folding, tenant_id, built, changes, when)
             last = rows[-1][0] if rows else building.after_key
             count, read_us = len(rows), page.read_time_us
             await connection.execute(_MOVE, tenant_id, generation, last, count, read_us, False)
@@ -202,7 +208,7 @@ class Generations:
         tables = ["built_versions", "early_changes", "postponed_cells"]
         tables += LIST_TABLES
         for family in self._families:
-            tables += [family.name] if family.member is None else [family.name, family.sizes]
+            tables += [table.name for table in family_tables(family, MetaData())]
         for table in tables:
             statement = _CLEAN.format(table=table)
             async with self._database.transaction() as connection:

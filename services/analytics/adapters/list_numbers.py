@@ -1,6 +1,7 @@
 """Numbers messages within their campaigns: first come, kept for ever, so the order never moves."""
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Set
 from typing import Any
 
 from libs.runtime.database import Database
@@ -44,33 +45,78 @@ _GIVE = """
 """
 # A plan made while the table is empty would scan it for each key.
 _BY_KEY = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"
+# Messages whose numbers are kept in memory twice over: some 200 bytes each.
+_REMEMBERED_MAX = 100_000
 # With more campaigns than this one statement for all is cheaper than one for each.
 _ONE_BY_ONE_MAX = 16
 
 
-async def number_messages(
-    database: Database, keys: Mapping[CampaignName, Collection[bytes]]
-) -> dict[CampaignName, dict[bytes, int]]:
-    """Return the numbers of messages, from 1 in each campaign.
+class MessageNumbers:
+    """Numbers of messages, from 1 in each campaign. The latest are kept in memory: most changes are
+    of messages that had one a moment before, and a number never changes."""
 
-    Those that have none get the next ones, which is committed before this returns: whoever folds
-    them first names them for all. A number that no fold uses in the end finds nothing.
-    """
-    found: dict[CampaignName, dict[bytes, int]] = {name: {} for name in keys}
-    async with database.transaction() as connection:
-        await _look_up(connection, keys, found)
-    missing = {
-        name: [key for key in sorted(wanted) if key not in found[name]]
-        for name, wanted in keys.items()
-        if len(found[name]) < len(wanted)
-    }
-    for name, unnumbered in sorted(missing.items()):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # Those asked for lately, and those before them.
+        self._young: defaultdict[CampaignName, dict[bytes, int]] = defaultdict(dict)
+        self._old: Mapping[CampaignName, dict[bytes, int]] = {}
+        self._young_count = 0
+
+    async def of(
+        self, keys: Mapping[CampaignName, Set[bytes]]
+    ) -> dict[CampaignName, dict[bytes, int]]:
+        """Return the numbers of messages.
+
+        Those that have none get the next ones, which is committed before this returns: whoever
+        folds them first names them for all. A number that no fold uses in the end finds nothing.
+        """
+        found = {name: self._remembered(name, wanted) for name, wanted in keys.items()}
+        unknown = {
+            name: wanted - found[name].keys()
+            for name, wanted in keys.items()
+            if len(found[name]) < len(wanted)
+        }
+        if unknown:
+            for name, numbers in (await self._number(unknown)).items():
+                found[name] |= numbers
+        for name, numbers in found.items():
+            self._remember(name, numbers)
+        return found
+
+    def _remembered(self, name: CampaignName, wanted: Set[bytes]) -> dict[bytes, int]:
+        found: dict[bytes, int] = {}
+        for numbers in (self._old.get(name), self._young.get(name)):
+            if numbers:
+                found.update((key, numbers[key]) for key in numbers.keys() & wanted)
+        return found
+
+    def _remember(self, name: CampaignName, numbers: Mapping[bytes, int]) -> None:
+        young = self._young[name]
+        before = len(young)
+        young.update(numbers)
+        self._young_count += len(young) - before
+        if self._young_count > _REMEMBERED_MAX:
+            self._old, self._young, self._young_count = self._young, defaultdict(dict), 0
+
+    async def _number(
+        self, keys: Mapping[CampaignName, Collection[bytes]]
+    ) -> dict[CampaignName, dict[bytes, int]]:
+        database = self._database
+        found: dict[CampaignName, dict[bytes, int]] = {name: {} for name in keys}
         async with database.transaction() as connection:
-            await connection.execute(_GIVE, *name, unnumbered)
-    if missing:
-        async with database.transaction() as connection:
-            await _look_up(connection, missing, found)
-    return found
+            await _look_up(connection, keys, found)
+        missing = {
+            name: [key for key in sorted(wanted) if key not in found[name]]
+            for name, wanted in keys.items()
+            if len(found[name]) < len(wanted)
+        }
+        for name, unnumbered in sorted(missing.items()):
+            async with database.transaction() as connection:
+                await connection.execute(_GIVE, *name, unnumbered)
+        if missing:
+            async with database.transaction() as connection:
+                await _look_up(connection, missing, found)
+        return found
 
 
 async def _look_up(

@@ -9,6 +9,8 @@ import msgspec
 from services.analytics.domain.families.family import Family, Key, Sums
 from services.analytics.domain.links import LinkName
 from services.analytics.domain.lists.listed import Lists
+from services.analytics.domain.seats import Seats
+from services.analytics.domain.seats import without_zeros as seats_without_zeros
 
 Row = list[int]
 # (tenant, campaign)
@@ -23,6 +25,8 @@ class Cells(msgspec.Struct):
     # Cause -> family name -> key with the member -> one number per sum. Sets, by cause: how a set
     # grows is known only where it is stored, and the ledger wants to know why it did.
     sets: dict[int, dict[str, dict[Key, Sums]]]
+    # The same of sets with seats.
+    seats: dict[int, Seats]
     # Cause -> one number per counter of the catalogue.
     causes: dict[int, Row]
     # Link -> what it is called.
@@ -33,7 +37,7 @@ class Cells(msgspec.Struct):
     @classmethod
     def empty(cls) -> "Cells":
         """Return no rows."""
-        return cls({}, {}, {}, {}, Lists.empty())
+        return cls({}, {}, {}, {}, {}, Lists.empty())
 
     def add(self, family: Family, cause: int, key: Key, sums: Iterable[int], times: int) -> None:
         """Add ``times`` the sums at a place of a family."""
@@ -54,9 +58,11 @@ class Cells(msgspec.Struct):
     def without_zeros(self) -> "Cells":
         """Return the same without rows that came out 0."""
         sets = {cause: _without_zeros(families) for cause, families in self.sets.items()}
+        seats = {cause: seats_without_zeros(families) for cause, families in self.seats.items()}
         return Cells(
             _without_zeros(self.sums),
             {cause: families for cause, families in sets.items() if families},
+            {cause: families for cause, families in seats.items() if families},
             {cause: row for cause, row in self.causes.items() if any(row)},
             self.link_names,
             self.lists.without_zeros(),
@@ -70,19 +76,28 @@ class Cells(msgspec.Struct):
             for cause, families in self.sets.items()
             for name, rows in families.items()
         ]
+        seats = [
+            (cause, name, seat, list(members.items()))
+            for cause, families in self.seats.items()
+            for name, rows in families.items()
+            for seat, members in rows.items()
+        ]
         causes, names = list(self.causes.items()), list(self.link_names.items())
-        return msgspec.msgpack.encode((sums, sets, causes, names, self.lists.packed()))
+        return msgspec.msgpack.encode((sums, sets, seats, causes, names, self.lists.packed()))
 
     @classmethod
     def unpacked(cls, data: bytes) -> "Cells":
         """Return what was packed."""
-        sums, sets, causes, names, lists = msgspec.msgpack.decode(data)
+        sums, sets, seats, causes, names, lists = msgspec.msgpack.decode(data)
         cells = cls.empty()
         for name, rows in sums:
             cells.sums[name] = {tuple(key): row for key, row in rows}
         for cause, name, rows in sets:
             families = cells.sets.setdefault(cause, {})
             families[name] = {tuple(key): tuple(row) for key, row in rows}
+        for cause, name, seat, members in seats:
+            rows = cells.seats.setdefault(cause, {}).setdefault(name, {})
+            rows[tuple(seat)] = {member: tuple(row) for member, row in members}
         cells.causes.update(causes)
         cells.link_names.update((key, LinkName(*told)) for key, told in names)
         cells.lists = Lists.unpacked(lists)
@@ -91,7 +106,7 @@ class Cells(msgspec.Struct):
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        has_sums = self.sums or self.sets or self.causes or self.link_names
+        has_sums = self.sums or self.sets or self.seats or self.causes or self.link_names
         return not has_sums and self.lists.is_empty
 
 

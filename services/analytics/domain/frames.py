@@ -1,6 +1,6 @@
 """Dimensions of one message: what its numbers are broken down by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -68,21 +68,21 @@ class FrameBook:
     def __init__(self) -> None:
         self._frames: dict[tuple[str, bytes, tuple[bytes, ...]], Frame | None] = {}
 
-    def frame(self, tenant_id: str, image: Any) -> Frame | None:
-        """Return the frame of an image; None: it belongs to no campaign.
+    def frame(self, tenant_id: str, scope: bytes, attributes: Sequence[bytes]) -> Frame | None:
+        """Return the frame of an image by its serialized scope and attributes; None: it belongs to
+        no campaign.
 
         Raises:
             DecodeError: the scope or an attribute cannot be read.
         """
-        attributes = image.attributes
-        key = tenant_id, image.scope, tuple(sorted(attributes)) if attributes else ()
+        key = tenant_id, scope, tuple(sorted(attributes)) if attributes else ()
         try:
             return self._frames[key]
         except KeyError:
             pass
         if len(self._frames) >= _FRAMES_MAX:
             self._frames.clear()
-        frame = self._frames[key] = _frame(tenant_id, image.scope, attributes)
+        frame = self._frames[key] = _frame(tenant_id, scope, attributes)
         return frame
 
 

@@ -1,8 +1,10 @@
 """What a move between two shapes does, before any time or dimension is looked at."""
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -49,6 +51,27 @@ class ShapedMove(msgspec.Struct, frozen=True):
     difference: Sums | None
 
 
+# Times of an image, as many as there are fields.
+ReadTimes = Callable[[Any], tuple[int, ...]]
+
+
+class QuickMove(msgspec.Struct, frozen=True):
+    """A move that is known by the minutes of its moments; see plain_changes.py.
+
+    The moments are those of ``kept`` and those of ``come``; the first one is the send.
+    """
+
+    # Moments that both images have; of a new message, the send. They must not move.
+    kept: ReadTimes
+    # Moments that the new image alone has.
+    come: ReadTimes | None
+    # What is added at each, and in the quarter of the send.
+    vectors: tuple[Vector | None, ...]
+    cohort: Vector | None
+    is_still: bool
+    moves_people: bool
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What a move between two shapes does; None stands for a message that is not counted."""
 
@@ -63,6 +86,8 @@ class Plan(msgspec.Struct, frozen=True):
     is_still: bool
     # Some set gains or loses the person.
     moves_people: bool
+    # None: there is more to it than minutes and people.
+    quick: QuickMove | None
     number: int
     # Terms of lists that find the message after and did not before, or the other way round.
     turned: frozenset[int]
@@ -116,6 +141,35 @@ def _shaped(family: Family, how: Shaped, old: Shape | None, new: Shape | None) -
     return ShapedMove(family, how, before, after, difference if any(difference) else None)
 
 
+def _times(names: Sequence[str]) -> ReadTimes:
+    read: Callable[[Any], Any] = attrgetter(*names)
+    return read if len(names) > 1 else lambda image: (read(image),)
+
+
+def _quick(
+    moments: Mapping[Moment, Step], cohort: Vector | None, *, is_still: bool, moves_people: bool
+) -> QuickMove | None:
+    kept = [m for m, step in moments.items() if step.before and step.after]
+    come = [m for m, step in moments.items() if not step.before]
+    names = {m: _FIELD_OF.get(m, "") for m in moments}
+    is_new = not kept
+    if is_new:
+        kept, come = come[:1], come[1:]
+    if len(kept) + len(come) < len(moments) or not all(names.values()) or not moments:
+        return None
+    assert kept[0] is Moment.SEND
+    vectors = [moments[m].after if is_new else moments[m].difference for m in kept]
+    vectors += [moments[m].after for m in come]
+    return QuickMove(
+        _times([names[m] for m in kept]),
+        _times([names[m] for m in come]) if come else None,
+        tuple(vectors),
+        cohort,
+        is_still,
+        moves_people,
+    )
+
+
 class Planner:
     """Plans for the families that it was made for; each plan is made once."""
 
@@ -126,7 +180,8 @@ class Planner:
 
     def _plan(self, old: Shape | None, new: Shape | None) -> Plan:
         before, after = _counts(old), _counts(new)
-        steps = [_step(moment, before, after) for moment in TIME_OF]
+        steps = {moment: _step(moment, before, after) for moment in TIME_OF}
+        steps = {moment: step for moment, step in steps.items() if step.before or step.after}
         counted: list[tuple[Family, Counted, bool, bool]] = []
         for family in self.families:
             how = family.how
@@ -140,15 +195,22 @@ class Planner:
             for family in self.families
             if isinstance(family.how, Shaped)
         ]
+        is_still = before == after and not counted and all(one.difference is None for one in shaped)
+        moves_people = any(one.difference is not None for one in shaped)
+        quick = None
+        if new is not None and not counted:
+            cohort = vector_of(_minus(after, before))
+            quick = _quick(steps, cohort, is_still=is_still, moves_people=moves_people)
         return Plan(
-            tuple(step for step in steps if step.before or step.after),
+            tuple(steps.values()),
             vector_of(before),
             vector_of(after),
             vector_of(_minus(after, before)),
             tuple(shaped),
             tuple(counted),
-            before == after and not counted and all(one.difference is None for one in shaped),
-            any(one.difference is not None for one in shaped),
+            is_still,
+            moves_people,
+            quick,
             next(self._numbers),
             marks_of(old) ^ marks_of(new),
         )

@@ -1,37 +1,84 @@
 """Sums under one combination of dimensions, and how moves are added to them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from operator import add
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from services.analytics.domain.counters import STORED
-from services.analytics.domain.families.family import Key, Sums
+from services.analytics.domain.dimensions import storable
 from services.analytics.domain.frames import Frame
 from services.analytics.domain.lists.listed import Listed
 from services.analytics.domain.moves import Plan, Vector
 
-# Family name -> key -> sums, of one campaign and cause.
-Members = dict[str, dict[Key, Sums]]
+_MINUTES_A_QUARTER = 15
+
+
+class Moves:
+    """Moves of one plan at one place, gathered before anything is added up."""
+
+    __slots__ = ("minutes", "people", "place", "plan", "turned")
+
+    def __init__(self, place: "Place", plan: Plan) -> None:
+        self.place = place
+        self.plan = plan
+        # Minutes since 1970 of the plan's ``quick`` steps -> how often.
+        self.minutes: defaultdict[tuple[int, ...], int] = defaultdict(int)
+        # The people that the plan moves.
+        self.people: list[bytes] = []
+        # The messages that it turns round in lists.
+        self.turned = place.listed.turned_by(plan.number, plan.turned)
+
+    def list_new(self, message_key: bytes, contact_id: bytes) -> None:
+        """Put a message with nothing but a contact under the dimensions.
+
+        Raises:
+            DecodeError: the contact is no text.
+        """
+        listed = self.place.listed
+        listed.moving.append(message_key)
+        if contact_id:
+            try:
+                listed.contacts[message_key, storable(contact_id.decode())] += 1
+            except UnicodeDecodeError as error:
+                raise DecodeError("contact_id") from error
+
+    def settle(self) -> None:
+        """Add the moves to the sums of the place."""
+        quick, place = self.plan.quick, self.place
+        if quick is None:
+            return
+        for minutes, n in self.minutes.items():
+            if quick.cohort is not None:
+                place.cohort[minutes[0] // _MINUTES_A_QUARTER, quick.cohort] += n
+            for minute, vector in zip(minutes, quick.vectors, strict=True):
+                if vector is not None:
+                    place.event[minute, vector] += n
 
 
 class Place:
     """Sums under one frame and for one cause."""
 
-    __slots__ = ("cause", "cohort", "event", "frame", "listed", "members", "people", "versions")
+    __slots__ = ("cause", "cohort", "event", "frame", "listed", "moves", "versions")
 
-    def __init__(self, frame: Frame, cause: int, members: Members) -> None:
+    def __init__(self, frame: Frame, cause: int) -> None:
         self.frame = frame
         self.cause = cause
         # (minute since 1970, vector) -> how often; clock EVENT_TIME.
         self.event: defaultdict[tuple[int, Vector], int] = defaultdict(int)
         # (quarter since 1970, vector) -> how often; clock SEND_COHORT.
         self.cohort: defaultdict[tuple[int, Vector], int] = defaultdict(int)
-        # Number of a plan -> the plan, and the people that it moves under these dimensions.
-        self.people: dict[int, tuple[Plan, list[bytes]]] = {}
+        # By the number of the plan.
+        self.moves: dict[int, Moves] = {}
         self.versions = 0
-        self.members = members
         self.listed = Listed()
+
+    def moves_of(self, plan: Plan) -> Moves:
+        """Return where the moves of a plan are gathered."""
+        moves = self.moves.get(plan.number)
+        if moves is None:
+            moves = self.moves[plan.number] = Moves(self, plan)
+        return moves
 
 
 def add_vector(rows: dict[Any, list[int]], key: Any, vector: Vector, n: int) -> None:
@@ -41,39 +88,6 @@ def add_vector(rows: dict[Any, list[int]], key: Any, vector: Vector, n: int) -> 
         row = rows[key] = [0] * len(STORED)
     for index, count in vector.counts:
         row[index] += count * n
-
-
-def merge(into: dict[Key, Sums], rows: dict[Key, Sums]) -> None:
-    """Add rows to rows."""
-    if not into:
-        into.update(rows)
-        return
-    for key, sums in rows.items():
-        known = into.get(key)
-        into[key] = sums if known is None else tuple(map(add, known, sums))
-
-
-def add_people(
-    rows: dict[Key, Sums],
-    places: Callable[[Frame, bytes], Iterable[Key]],
-    frame: Frame,
-    people: Iterable[bytes],
-    sums: Sums,
-) -> None:
-    """Add the same sums for each person, wherever the person is placed."""
-    for person in people:
-        for key in places(frame, person):
-            known = rows.get(key)
-            rows[key] = sums if known is None else tuple(map(add, known, sums))
-
-
-def add_sums(members: Members, name: str, key: Key, sums: Sums) -> None:
-    """Add sums to one member of one family."""
-    rows = members.get(name)
-    if rows is None:
-        rows = members[name] = {}
-    known = rows.get(key)
-    rows[key] = sums if known is None else tuple(map(add, known, sums))
 
 
 def shift(

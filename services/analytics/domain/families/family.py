@@ -5,8 +5,7 @@ Every number is a sum over messages of what each message adds in its present sta
 adds to a family is one of four ways:
 
 * ``Placed``: all counters of the catalogue, at places that follow from dimensions and time.
-* ``Shaped``: sums that follow from the message's shape alone, at places that follow from its
-  dimensions and its person.
+* ``Shaped``: a set of people, in which the message's shape alone says how its person stands.
 * ``Counted``: any sums at any places, told by the image or by single acts.
 * ``Versioned``: how many changes the message has had.
 """
@@ -22,6 +21,8 @@ from services.analytics.domain.shape import Shape
 
 Key = tuple[int | str | bytes, ...]
 Sums = tuple[int, ...]
+# One word for each column of a family's ``seat``.
+Seat = tuple[str, ...]
 Act = change_pb2.MessageFact
 # Length of the hash that stands for the member of a set.
 MEMBER_BYTES = 16
@@ -51,10 +52,10 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class Shaped(msgspec.Struct, frozen=True):
-    """``sums_of`` a shape, at ``places`` that depend on dimensions and person (16 bytes) alone."""
+    """``sums_of`` a shape, for the message's person in the seat that its dimensions say."""
 
     sums_of: Callable[[Shape], Sums]
-    places: Callable[[Frame, bytes], Iterable[Key]]
+    seat_of: Callable[[Frame], Seat]
 
 
 def _nothing_of_image(_seen: Seen) -> Iterable[tuple[Key, Sums]]:
@@ -91,6 +92,10 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     ``name`` is that of its table, whose key is tenant, campaign, generation, ``key`` and a shard. A
     family with a ``member`` is a set: its rows say how often each member is in it, and in the table
     ``sizes`` stands how many members are in it at least once.
+
+    A member may be counted by parts of the set as well: a row of a set with a ``seat`` is a member
+    in one combination of these words, in ``sizes`` a member counts once however many rows it has,
+    and in ``part_sizes`` once for each word of each column of the seat.
     """
 
     name: str
@@ -100,6 +105,8 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     how: Placed | Shaped | Counted | Versioned
     # A hash of MEMBER_BYTES.
     member: Column | None = None
+    # Words; an empty one is no part. Of a family that is ``Shaped``, and of no other.
+    seat: tuple[Column, ...] = ()
     # Rows with a minute in their key that are older are gone: what they say, coarser rows say too.
     kept_h: int | None = None
 
@@ -110,6 +117,20 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}_sizes"
 
     @property
+    def part_sizes(self) -> str:
+        """Name of the table with the sizes of the parts of the set."""
+        assert self.seat
+        return f"{self.name}_part_sizes"
+
+    @property
     def columns(self) -> tuple[Column, ...]:
-        """Columns of the key as the rows have them, the member last."""
-        return (*self.key, self.member) if self.member is not None else self.key
+        """Columns of the key as the rows have them, the member last but for its seat."""
+        key = (*self.key, self.member) if self.member is not None else self.key
+        return (*key, *self.seat)
+
+
+# Key of ``part_sizes``: the column of the seat, from 1, and its word.
+PART_KEY = (
+    Column("part_kind", Kind.NUMBER, "column of the seat, from 1"),
+    Column("part", Kind.WORD, "its word"),
+)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
-from services.analytics.domain.counters import PEOPLE
+from services.analytics.domain.counters import PEOPLE as COUNTERS
 from services.analytics.domain.dimensions import storable
 from services.analytics.domain.families.family import (
     Column,
@@ -11,19 +11,15 @@ from services.analytics.domain.families.family import (
     Family,
     Key,
     Kind,
+    Seat,
     Shaped,
     Sums,
 )
 from services.analytics.domain.frames import Frame, Seen
 from services.analytics.domain.shape import ACCEPTED, DELIVERED, READ, Shape, shape_of
 
-VARIANT, STEP = 1, 2
 _PERSON = Column("person_key", Kind.HASH, "person")
-_PART = (
-    Column("part_kind", Kind.NUMBER, f"{VARIANT} variant, {STEP} step"),
-    Column("part", Kind.WORD, "the variant or step"),
-)
-SETS = tuple(counter.name for counter in PEOPLE)
+SETS = tuple(counter.name for counter in COUNTERS)
 
 
 @lru_cache(maxsize=65_536)
@@ -42,16 +38,8 @@ def sets_of(shape: Shape) -> Sums:
     return tuple(int(is_in[name]) for name in SETS)
 
 
-def _of_campaign(_frame: Frame, person: bytes) -> Iterable[Key]:
-    return ((person,),)
-
-
-def _of_parts(frame: Frame, person: bytes) -> Iterable[Key]:
-    dimensions = frame.dimensions
-    if dimensions.variant:
-        yield VARIANT, dimensions.variant, person
-    if dimensions.step_id:
-        yield STEP, dimensions.step_id, person
+def _seat_of(frame: Frame) -> Seat:
+    return frame.dimensions.variant, frame.dimensions.step_id
 
 
 def _of_buttons(seen: Seen) -> Iterable[tuple[Key, Sums]]:
@@ -65,21 +53,17 @@ def _is_tapped(shape: Shape) -> bool:
     return shape.tap_count > 0
 
 
-PEOPLE_OF_CAMPAIGN = Family(
+PEOPLE = Family(
     name="people",
-    says="People of a campaign.",
+    says="People of a campaign, of each variant of a test and of each step of a flow.",
     key=(),
     member=_PERSON,
+    seat=(
+        Column("variant", Kind.WORD, "variant"),
+        Column("step_id", Kind.WORD, "step"),
+    ),
     sums=SETS,
-    how=Shaped(sets_of, _of_campaign),
-)
-PEOPLE_OF_PARTS = Family(
-    name="part_people",
-    says="People of a variant of a test or of a step of a flow.",
-    key=_PART,
-    member=_PERSON,
-    sums=SETS,
-    how=Shaped(sets_of, _of_parts),
+    how=Shaped(sets_of, _seat_of),
 )
 PEOPLE_OF_BUTTONS = Family(
     name="button_people",

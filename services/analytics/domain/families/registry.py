@@ -5,11 +5,7 @@ from services.analytics.domain.families.failures import FAILURES
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.families.links import LINK_PAIRS, LINK_PEOPLE, LINKS
 from services.analytics.domain.families.minutes import MINUTES
-from services.analytics.domain.families.people import (
-    PEOPLE_OF_BUTTONS,
-    PEOPLE_OF_CAMPAIGN,
-    PEOPLE_OF_PARTS,
-)
+from services.analytics.domain.families.people import PEOPLE, PEOPLE_OF_BUTTONS
 from services.analytics.domain.families.quarters import QUARTERS
 from services.analytics.domain.families.totals import TOTALS
 from services.analytics.domain.families.versions import VERSIONS
@@ -23,8 +19,7 @@ FAMILIES: tuple[Family, ...] = (
     LINKS,
     LINK_PEOPLE,
     LINK_PAIRS,
-    PEOPLE_OF_CAMPAIGN,
-    PEOPLE_OF_PARTS,
+    PEOPLE,
     PEOPLE_OF_BUTTONS,
     VERSIONS,
 )

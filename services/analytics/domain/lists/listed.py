@@ -127,6 +127,13 @@ class Listed:
         self.acts: defaultdict[tuple[bytes, Done], int] = defaultdict(int)
         self.contacts: defaultdict[tuple[bytes, str], int] = defaultdict(int)
 
+    def turned_by(self, plan_number: int, turned: frozenset[int]) -> list[bytes]:
+        """Return the list of messages that a plan turns round, to be added to."""
+        moved = self.moved.get(plan_number)
+        if moved is None:
+            moved = self.moved[plan_number] = turned, []
+        return moved[1]
+
     def move(self, image: Any, key: bytes, sign: int) -> None:
         """A message comes (+1) or goes (-1), with all but its marks and its acts."""
         self.moving.append(key)
@@ -171,8 +178,9 @@ class Listed:
     def want(self, wanted: Wanted) -> None:
         """Add what needs names."""
         wanted.keys.update(self.moving)
-        for _, keys in self.moved.values():
-            wanted.keys.update(keys)
+        for turned, keys in self.moved.values():
+            if turned:
+                wanted.keys.update(keys)
         for (_, code), keys in self.failures.items():
             wanted.keys.update(keys)
             if code:
@@ -187,7 +195,8 @@ class Listed:
         """Add all moves, by numbers."""
         numbers = names.numbers
         for moved, keys in self.moved.values():
-            lists.turn(moved, masks_of(map(numbers.__getitem__, keys)))
+            if moved:
+                lists.turn(moved, masks_of(map(numbers.__getitem__, keys)))
         if self.moving:
             lists.turn(frame_terms, masks_of(map(numbers.__getitem__, self.moving)))
         for (reason, code), keys in self.failures.items():
