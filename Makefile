@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	2>/dev/null && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 # Our own packages, in the order of their dependencies; installed as links to this checkout.
-PACKAGES := libs/contracts libs/runtime libs/catalogue libs/embedded libs/testkit libs/simulator \
+PACKAGES := libs/contracts libs/client libs/runtime libs/catalogue libs/embedded libs/testkit libs/simulator \
 	libs/bench services/ingest services/status services/analytics services/gateway libs/cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Dozens of processes are started; each would compile our code anew.
