@@ -15,6 +15,9 @@ from urllib.parse import urlencode
 from tests.ingest.provider_readings import AT
 
 ISO = "2026-08-05T03:19:00.000Z"
+# As message centres and mail write it.
+MINUTE = "2608050319"
+DATE = "Wed, 5 Aug 2026 03:19:00 +0000"
 HEX = string.hexdigits[:16]
 
 # (id, recipient) of the record or act.
@@ -161,7 +164,7 @@ def _postmark(record: str, mailbox: str, at: str) -> Callable[[Random, str, str]
 
 def _postmark_reply(chance: Random, own_id: str, to: str) -> Body:
     return {"From": to, "FromFull": {"Email": _cased(chance, to)}, "To": "desk@shop.example",
-            "MessageID": "in", "TextBody": "hello", "Date": "Wed, 5 Aug 2026 03:19:00 +0000",
+            "MessageID": "in", "TextBody": "hello", "Date": DATE,
             "Headers": [{"Name": "In-Reply-To", "Value": f"<{own_id}@mtasv.net>"}]}  # fmt: skip
 
 
@@ -260,7 +263,7 @@ SOURCES: dict[str, Source] = {
     "vonage sms": Source("vonage", lambda chance: _hex(chance, 16).upper(), _as_it_is, (
         lambda chance, own_id, to: urlencode({
             "msisdn": to.removeprefix("+"), "to": "SHOP", "messageId": own_id,
-            "status": "delivered", "scts": "2608050319"}).encode(),)),
+            "status": "delivered", "scts": MINUTE}).encode(),)),
     "infobip": Source("infobip", lambda chance: str(chance.randrange(10**19)), _as_it_is,
                       (_infobip("SMS"), _infobip("WHATSAPP"))),
     "infobip email": Source("infobip", _uuid, _of_mail(), (_infobip("EMAIL"), _infobip_tracking),
@@ -292,8 +295,8 @@ SOURCES: dict[str, Source] = {
                           "recipients": [_phone(chance, to)]}]})),
     "smpp": Source("generic", lambda chance: str(chance.randrange(10**6, 2**62)), _number, (
         lambda chance, own_id, to: {"short_message": (
-            f"id:{_written(chance, own_id)} sub:001 dlvrd:001 submit date:2608050319 "
-            "done date:2608050319 stat:DELIVRD err:000 text:x")},)),
+            f"id:{_written(chance, own_id)} sub:001 dlvrd:001 submit date:{MINUTE} "
+            f"done date:{MINUTE} stat:DELIVRD err:000 text:x")},)),
     "kannel": Source("generic", _uuid, _any_case, (
         lambda chance, own_id, to: {"id": _cased(chance, own_id), "status": "1", "ts": str(AT)},
         ), is_query=True, options={"preset": "kannel"}),
