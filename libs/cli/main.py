@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "libs.cli.demo:demo",
     "simulate": "libs.cli.simulate:simulate",
     "report": "libs.cli.report:report",
+    "export": "libs.cli.export:export",
     "replay": "libs.cli.replay:replay",
     "accounts": "libs.cli.accounts:accounts",
     "keys": "libs.cli.keys:keys",

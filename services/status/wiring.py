@@ -34,6 +34,7 @@ from libs.runtime.settings import PREFIX
 from libs.runtime.sizes import CHANGE_BYTES_MAX
 from services.status.adapters.change_feed import ChangeFeed
 from services.status.adapters.due_rows import DueRows
+from services.status.adapters.export_rows import ExportRows
 from services.status.adapters.flow_positions import DURABLE, FlowPositions, serve_progress
 from services.status.adapters.health_rows import HealthRows
 from services.status.adapters.index_client import AnalyticsIndex
@@ -53,6 +54,7 @@ from services.status.adapters.transactions import StatusTransactions
 from services.status.apply_events import ApplyEvents
 from services.status.domain.attribution import HOUR_US
 from services.status.domain.silence import Patience
+from services.status.export_messages import ExportMessages
 from services.status.forget_old_reports import forget_old_reports
 from services.status.forget_unrecorded import keep_forgetting
 from services.status.keep_listeners import keep_listeners
@@ -99,9 +101,11 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
     snapshots = SnapshotRpc(SnapshotRows(database), clock)
     flow = FlowPositions(broker, database)
     feed = await _open_feed(scope, settings, flow, clock)
+    index = _index(scope, settings)
     messages = MessageRpc(  # type: ignore[abstract]
         MessageRows(database),
-        _index(scope, settings),
+        index,
+        ExportMessages(index, index, ExportRows(database)),
         feed,
         heartbeat_s=settings.status_watch_heartbeat_s,
     )

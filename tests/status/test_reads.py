@@ -26,9 +26,11 @@ from libs.runtime.lifecycle import Scope
 from libs.runtime.rpc_server import RpcServer
 from libs.testkit import builders
 from services.status.adapters.change_feed import ChangeFeed
+from services.status.adapters.export_rows import ExportRows
 from services.status.adapters.index_client import AnalyticsIndex
 from services.status.adapters.readers import MessageRows
 from services.status.adapters.rpc_services import MessageRpc
+from services.status.export_messages import ExportMessages
 from services.status.get_message import HISTORY_MAX
 from tests.status.callbacks import a_callback_rpc
 from tests.status.machine import Bench
@@ -45,11 +47,16 @@ def caller(role: str = "READER", tenant: str = builders.TENANT) -> list[tuple[st
     ]
 
 
-def nowhere(scope: Scope) -> AnalyticsIndex:
-    """An index that nobody serves."""
+def a_message_rpc(
+    database: Database, scope: Scope, feed: ChangeFeed, heartbeat_s: float = 15.0
+) -> MessageRpc:
+    """The service beside an index that nobody serves."""
     index = AnalyticsIndex("dns:///127.0.0.1:1", TOKEN)
     scope.defer(index.close)
-    return index
+    export = ExportMessages(index, index, ExportRows(database))
+    return MessageRpc(  # type: ignore[abstract]
+        MessageRows(database), index, export, feed, heartbeat_s=heartbeat_s
+    )
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -60,7 +67,7 @@ async def channel(database: Database, feed: ChangeFeed) -> AsyncIterator[grpc.ai
         services=[
             (
                 add_MessageServiceServicer_to_server,
-                MessageRpc(MessageRows(database), nowhere(scope), feed),
+                a_message_rpc(database, scope, feed),
                 "m",
             ),
             (add_IngestServiceServicer_to_server, a_callback_rpc(database), "i"),

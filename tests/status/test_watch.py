@@ -31,11 +31,9 @@ from libs.runtime.lifecycle import Scope
 from libs.runtime.rpc_server import RpcServer
 from libs.testkit import builders
 from services.status.adapters.change_feed import ChangeFeed
-from services.status.adapters.readers import MessageRows
-from services.status.adapters.rpc_services import MessageRpc
 from services.status.domain.states import word
 from services.status.domain.watch_place import Place, cursor_of, read_cursor
-from tests.status.test_reads import TOKEN, caller, nowhere
+from tests.status.test_reads import TOKEN, a_message_rpc, caller
 
 HEARTBEAT_S = 0.15
 READ, DELIVERED = words.MESSAGE_STATE_READ, words.MESSAGE_STATE_DELIVERED
@@ -114,9 +112,7 @@ def stream(broker: Broker) -> Stream:
 @pytest_asyncio.fixture(loop_scope="session")
 async def stub(database: Database, feed: ChangeFeed) -> AsyncIterator[MessageServiceStub]:
     scope = Scope()
-    rpc = MessageRpc(  # type: ignore[abstract]
-        MessageRows(database), nowhere(scope), feed, heartbeat_s=HEARTBEAT_S
-    )
+    rpc = a_message_rpc(database, scope, feed, HEARTBEAT_S)
     server = RpcServer(
         internal_token=TOKEN, services=[(add_MessageServiceServicer_to_server, rpc, "m")]
     )

@@ -2,14 +2,19 @@
 
 import grpc
 from bluetick.v1 import message_index_service_pb2 as pb
+from bluetick.v1.analytics_service_pb2 import GetCampaignReportRequest
+from bluetick.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from bluetick.v1.message_index_service_pb2_grpc import MessageIndexServiceStub
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from libs.runtime import logs
+from libs.runtime.api_keys import Role
 from libs.runtime.rpc_connections import channel_options
-from libs.runtime.rpc_context import INTERNAL_TOKEN
+from libs.runtime.rpc_context import INTERNAL_TOKEN, ROLE, TENANT
 from libs.runtime.rpc_errors import RpcError, Unavailable
+from services.status.domain.export_columns import Row
+from services.status.domain.summary_rows import summary_rows
 from services.status.list_messages import Behind, Wanted
 
 _TIMEOUT_S = 10.0
@@ -33,6 +38,7 @@ class AnalyticsIndex:
         self._channel = grpc.aio.insecure_channel(target, options=options)
         self._metadata = ((INTERNAL_TOKEN, internal_token),)
         self._index = MessageIndexServiceStub(self._channel)
+        self._reports = AnalyticsServiceStub(self._channel)
 
     async def find(self, wanted: Wanted) -> Behind:
         """See list_messages.MessageIndex.find."""
@@ -57,6 +63,18 @@ class AnalyticsIndex:
             told.as_of_time_us,
             told.complete_until_time_us,
         )
+
+    async def summary(self, tenant_id: str, campaign_id: str) -> list[Row]:
+        """See export_messages.Summaries.summary."""
+        metadata = (*self._metadata, (TENANT, tenant_id), (ROLE, Role.READER.name))
+        request = GetCampaignReportRequest(campaign_id=campaign_id)
+        try:
+            report = await self._reports.GetCampaignReport(
+                request, metadata=metadata, timeout=_TIMEOUT_S
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _told(error) from error
+        return summary_rows(report)
 
     async def close(self) -> None:
         """Close the channel."""

@@ -16,6 +16,8 @@ from bluetick.v1.ingest_service_pb2 import (
 )
 from bluetick.v1.ingest_service_pb2_grpc import IngestServiceServicer
 from bluetick.v1.message_service_pb2 import (
+    ExportMessagesRequest,
+    ExportMessagesResponse,
     GetMessageRequest,
     GetMessageResponse,
     ListMessagesRequest,
@@ -31,6 +33,7 @@ from libs.runtime.api_keys import Role
 from libs.runtime.clock import Clock
 from libs.runtime.rpc_context import caller
 from services.status import measures
+from services.status.export_messages import ExportMessages
 from services.status.get_callback_health import HealthReader, get_callback_health
 from services.status.get_message import MessageReader, get_message
 from services.status.list_messages import MessageIndex, list_messages
@@ -56,12 +59,14 @@ class MessageRpc(MessageServiceServicer):
         self,
         reader: MessageReader,
         index: MessageIndex,
+        export: ExportMessages,
         feed: Feed,
         *,
         heartbeat_s: float = 15.0,
     ) -> None:
         self._reader = reader
         self._index = index
+        self._export = export
         self._feed = feed
         self._heartbeat_s = heartbeat_s
 
@@ -90,6 +95,19 @@ class MessageRpc(MessageServiceServicer):
             request,
             is_address_shown=asking.role.may(Role.ADMIN),
         )
+
+    async def ExportMessages(
+        self, request: ExportMessagesRequest, context: Any
+    ) -> AsyncIterator[ExportMessagesResponse]:
+        """Stream the messages behind a number as a file; addresses in clear for ADMIN only."""
+        asking = caller(context)
+        asking.require(Role.READER)
+        pieces = self._export.stream(
+            asking.tenant_id, request, is_address_shown=asking.role.may(Role.ADMIN)
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
 
     async def WatchChanges(
         self, request: WatchChangesRequest, context: Any

@@ -756,12 +756,14 @@ class ExportMessagesRequest(_message.Message):
     kind: _common_pb2.ExportKind.ValueType
     """What the file holds."""
     cursor: _builtins.str
-    """Go on behind this place, from the answer before; empty: from the start."""
+    """Go on behind this place, from an earlier answer to the same question; empty: from the start.
+    ABORTED, EXPORT_MOVED, where what was sent would no longer be sent so: start anew.
+    """
     with_byte_order_mark: _builtins.bool
     """CSV only: begin with a byte order mark, which some spreadsheets need to see UTF-8."""
     @_builtins.property
     def where(self) -> Global___MessageFilter:
-        """Filter."""
+        """Filter; with DETAILED only."""
 
     def __init__(
         self,
@@ -792,13 +794,17 @@ class ExportMessagesResponse(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
-    """Bytes."""
+    """Bytes, at most 1 MiB."""
     row_count: _builtins.int
-    """Rows in all pieces so far."""
+    """Rows in all pieces so far, those before `cursor` of the request included."""
     cursor: _builtins.str
-    """Where to go on behind this piece."""
+    """Where to go on behind this piece. Empty: not here; keep the last one, and of the file what had
+    come by then.
+    """
     sha256: _builtins.bytes
-    """SHA-256 of all pieces together; on the last one only."""
+    """SHA-256 of the whole file, what came before `cursor` of the request included; on the last piece
+    only.
+    """
     def __init__(
         self,
         *,

@@ -1,0 +1,104 @@
+"""CSV, RFC 4180: UTF-8, CRLF, a line of names first; no cell that a spreadsheet would run."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from services.status.domain.export_columns import Column, Kind, Row
+
+BYTE_ORDER_MARK: Final = "\ufeff".encode()
+# Spreadsheets take a cell for a formula by its first character, whatever quotes are around it. Tab
+# and return are passed over before that one is looked at.
+_RUNS: Final = frozenset("=+-@\t\r\n＝＋－＠")
+# A number is harmless, and one with a plus is a phone's.
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_MINUTE_US: Final = 60_000_000
+_TIME_US_MAX: Final = 253_402_300_799_999_999
+_MICROS: Final = 1_000_000
+
+
+def harmless(text: str) -> str:
+    """Return ``text`` with an apostrophe before what a spreadsheet would run."""
+    if text and text[0] in _RUNS and not _NUMBER.fullmatch(text):
+        return "'" + text
+    return text
+
+
+@lru_cache(maxsize=65_536)
+def _minute(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:")
+
+
+def time_text(time_us: int) -> str:
+    """Return RFC 3339 with microseconds; nothing for 0."""
+    if not time_us:
+        return ""
+    minute, rest = divmod(min(max(time_us, 0), _TIME_US_MAX), _MINUTE_US)
+    second, fraction = divmod(rest, _MICROS)
+    return f"{_minute(minute)}{second:02}.{fraction:06}Z"
+
+
+def money_text(micros: int | None) -> str:
+    """Return an amount with six decimals; nothing for None."""
+    if micros is None:
+        return ""
+    units, rest = divmod(abs(micros), _MICROS)
+    return f"{'-' if micros < 0 else ''}{units}.{rest:06}"
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _flag(value: bool | None) -> str:
+    return "" if value is None else "true" if value else "false"
+
+
+# None is written as nothing.
+_WRITE: Final[dict[Kind, Callable[[Any], Any]]] = {
+    Kind.TEXT: harmless,
+    Kind.WORD: _plain,
+    Kind.TIME: time_text,
+    Kind.COUNT: _plain,
+    Kind.MONEY: money_text,
+    Kind.FLAG: _flag,
+    Kind.REAL: _plain,
+}
+
+
+class CsvFile:
+    """Writes one file, piece by piece."""
+
+    def __init__(self, columns: Sequence[Column], *, with_byte_order_mark: bool = False) -> None:
+        self._columns = columns
+        self._mark = BYTE_ORDER_MARK if with_byte_order_mark else b""
+        # Where a kind changes nothing, nothing is called.
+        self._changed = [
+            (at, _WRITE[column.kind])
+            for at, column in enumerate(columns)
+            if _WRITE[column.kind] is not _plain
+        ]
+
+    def head(self) -> bytes:
+        """Return what the file begins with."""
+        return self._mark + self._lines([[column.name for column in self._columns]])
+
+    def rows(self, rows: Iterable[Row]) -> bytes:
+        """Return rows."""
+        lines = []
+        for row in rows:
+            line = list(row)
+            for at, write in self._changed:
+                if (value := line[at]) is not None:
+                    line[at] = write(value)
+            lines.append(line)
+        return self._lines(lines)
+
+    def _lines(self, lines: Iterable[Sequence[Any]]) -> bytes:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\r\n").writerows(lines)
+        return text.getvalue().encode("utf-8", "replace")
