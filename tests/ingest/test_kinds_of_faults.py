@@ -15,6 +15,7 @@ from bluetick.v1.event_pb2 import (
 )
 
 from libs.runtime.accounts import Account, Accounts
+from services.ingest.domain.long_messages import shared_by_parts
 from services.ingest.domain.reading import Reading
 from services.ingest.providers.azure import Azure
 from services.ingest.providers.dialog360 import Dialog360
@@ -618,6 +619,37 @@ def test_parts_of_one_long_inbound_message_are_one_reply() -> None:
     assert part(1) != part(1, reference="8")
     assert part(1) != part(1, msisdn="491510000000")
     assert short(1) == short(2)
+
+
+@pytest.mark.parametrize("source", ["kannel", "smpp", "clickatell", "sinch"])
+@pytest.mark.parametrize("form_of_header", ["050003{:02X}02{:02X}", "060804{:04x}02{:02x}"])
+def test_parts_of_an_inbound_sms_are_one_reply_by_their_header(
+    source: str, form_of_header: str
+) -> None:
+    """Gateways that put nothing together pass the header on."""
+
+    def part(number: int, reference: int = 7) -> str:
+        header = form_of_header.format(reference, number)
+        if source == "sinch":
+            told: Any = {"type": "mo_binary", "id": f"m{number}", "from": PERSON, "to": OURS,
+                         "body": "cGFydA==", "udh": header, "received_at": ISO}  # fmt: skip
+            return events(Sinch(), told)[0].engagement.fact_id
+        names = {"kannel": ("id", "sender", "to", "text"),
+                 "smpp": ("message_id", "source_addr", "destination_addr", "short_message"),
+                 "clickatell": ("messageId", "fromNumber", "toNumber", "text")}[source]  # fmt: skip
+        values = (f"m{number}", PERSON, OURS, f"part {number}")
+        told = {**dict(zip(names, values, strict=True)), "udh": header}
+        return events(Generic(), told, preset=source)[0].engagement.fact_id
+
+    assert part(1) == part(2) != part(1, reference=8)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "zz", "00", "05", "050003070101", "0A0003", "0605040B8423F0"]
+)
+def test_a_header_without_parts_joins_nothing(header: str) -> None:
+    """A message of one part, a port address, or no header at all."""
+    assert shared_by_parts(header) == ("", "")
 
 
 def test_a_report_of_a_part_names_the_part_and_their_number() -> None:

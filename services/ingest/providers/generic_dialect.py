@@ -71,6 +71,7 @@ class InboundPlaces(msgspec.Struct, frozen=True, kw_only=True):
     answered: Paths = ()  # id of our message that it answers
     reference: Paths = ()  # what the parts of a long message have in common
     part_count: Paths = ()
+    header: Paths = ()  # user data header in hexadecimal, which says the same of an SMS
     # What says that it is one: the value of a field. Without: a text, and no status.
     event: Paths = ()
     event_word: str = ""

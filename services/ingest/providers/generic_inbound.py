@@ -8,6 +8,7 @@ from bluetick.v1.common_pb2 import CHANNEL_SMS
 from services.ingest.domain.addresses import from_digits
 from services.ingest.domain.fact_ids import parts_id
 from services.ingest.domain.fields import IDENTITY_CHARACTERS_MAX, Unreadable
+from services.ingest.domain.long_messages import shared_by_parts
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import DAY_US
 from services.ingest.providers.generic_dialect import Dialect
@@ -66,6 +67,8 @@ def add_generic_inbound(
         raise Unreadable("MESSAGE_WITHOUT_ID", "the id of the inbound message is missing or empty")
     reference = _identity(item, places.reference)
     part_count = _identity(item, places.part_count)
+    if not reference and (header := text_at(item, item, places.header)):
+        reference, part_count = shared_by_parts(header)
     if reference and part_count not in ("", "0", "1"):
         day = (receive_time_us if time_us is None else time_us) // DAY_US
         inbound_id = parts_id(person, own, reference, part_count, str(day))

@@ -3,17 +3,15 @@
 from typing import Any, Final
 
 from services.ingest.providers.generic_dialect import Dialect
-from services.ingest.providers.generic_sources import (
+from services.ingest.providers.generic_sources import JASMIN, KANNEL, SMPP
+from services.ingest.providers.generic_values import receipt_fields
+from services.ingest.providers.generic_vendors import (
     AFRICASTALKING,
     BANDWIDTH,
     CLICKATELL,
-    JASMIN,
-    KANNEL,
     PLIVO,
-    SMPP,
     TELNYX,
 )
-from services.ingest.providers.generic_values import receipt_fields
 
 PRESETS: Final[dict[str, Dialect]] = {
     "smpp": SMPP,

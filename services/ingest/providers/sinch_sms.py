@@ -23,6 +23,7 @@ from bluetick.v1.common_pb2 import (
 from bluetick.v1.event_pb2 import Event
 
 from services.ingest.domain.addresses import from_digits
+from services.ingest.domain.fact_ids import parts_id
 from services.ingest.domain.fields import (
     IDENTITY_CHARACTERS_MAX,
     Unreadable,
@@ -33,8 +34,9 @@ from services.ingest.domain.fields import (
     text,
     word,
 )
+from services.ingest.domain.long_messages import shared_by_parts
 from services.ingest.domain.reading import Reading
-from services.ingest.domain.times import iso_us
+from services.ingest.domain.times import DAY_US, iso_us
 from services.ingest.providers.bodies import add_report
 from services.ingest.providers.failures import STAGE_BY_KIND, explain
 from services.ingest.providers.inbound import Inbound, add_inbound
@@ -156,14 +158,21 @@ def _set_reference(reading: Reading, fields: Mapping[str, Any]) -> None:
 def _add_inbound(reading: Reading, fields: Mapping[str, Any], kind: str) -> None:
     # An MMS has an object there, its text under another name.
     written = text(fields, "body") or text(fields, "body", "message")
+    inbound_id = needed_id(fields, "id", reason="MESSAGE_WITHOUT_ID")
+    person, own = optional_id(fields, "from"), optional_id(fields, "to")
+    time_us = iso_us(fields.get("received_at")) or iso_us(fields.get("sent_at"))
+    shared, part_count = shared_by_parts(text(fields, "udh"))
+    if shared:
+        day = "" if time_us is None else str(time_us // DAY_US)
+        inbound_id = parts_id(person, own, shared, part_count, day)
     add_inbound(
         reading,
         Inbound(
-            inbound_id=needed_id(fields, "id", reason="MESSAGE_WITHOUT_ID"),
+            inbound_id=inbound_id,
             word=kind,
-            time_us=iso_us(fields.get("received_at")) or iso_us(fields.get("sent_at")),
-            person=from_digits(optional_id(fields, "from")),
-            own_address=from_digits(optional_id(fields, "to")),
+            time_us=time_us,
+            person=from_digits(person),
+            own_address=from_digits(own),
             channel=CHANNEL_SMS,
             content_type={"mo_text": "text", "mo_media": "media"}.get(kind, "binary"),
             texts=() if kind == "mo_binary" else (written, text(fields, "body", "subject")),
