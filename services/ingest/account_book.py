@@ -90,12 +90,15 @@ class AccountBook(Accounts):
             value = self._open(stored, secret)
             if value is not None:
                 opened[_identity(stored, secret)] = value
+            # Of a secret that ended the name stays, without a value: an account whose last secret
+            # ends is one whose callbacks nothing proves, not one that never had any.
+            live = secrets.setdefault(secret.name, [])
             if not secret.is_live(now_us):
                 continue
             if value is None:
                 is_sealed = True
             else:
-                secrets.setdefault(secret.name, []).append(value)
+                live.append(value)
         return Account(
             provider=stored.provider,
             account=stored.account,

@@ -8,6 +8,9 @@ from typing import Literal
 LogEvent = Literal[
     # info. The door and the gRPC server listen. Fields: http_port, grpc_port, accounts.
     "doors.opened",
+    # info. Somebody with a key of role ADMIN changed something. Fields: rpc, tenant_id; of what:
+    # provider and account, or key_id.
+    "admin.changed",
     # info. Accounts were put, changed or removed by call, and this replica works with them. Fields:
     # accounts.
     "accounts.changed",

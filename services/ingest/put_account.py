@@ -22,6 +22,7 @@ from services.ingest.domain.stored_account import (
 from services.ingest.domain.word_kinds import WORD_KINDS
 from services.ingest.providers.provider import Provider
 from services.ingest.providers.registry import BY_NAME, unknown_name
+from services.ingest.providers.static_credential import ACCEPT, UNPROVEN_OPTION
 
 ACCOUNTS_MAX: Final = 1_000  # of a tenant
 SECRETS_MAX: Final = 40
@@ -71,6 +72,12 @@ async def put_account(
         update_time_us=now_us,
     )
     check_secret_names(request, provider)
+    if request.secrets and wanted.options.get(UNPROVEN_OPTION) == ACCEPT:
+        raise InvalidArgument.of(
+            f"options[{UNPROVEN_OPTION}]",
+            "An account with a secret never takes what nothing proves; leave out the option, or "
+            "all secrets.",
+        )
     must_not_be_of_file(book, place)
     must_seal(sealer)
 

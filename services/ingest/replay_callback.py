@@ -14,7 +14,7 @@ from services.ingest.record_callback import EventSink, read_authentic
 NO_ACCOUNT: Final = Reread(
     is_read=False,
     reason="ACCOUNT_NOT_FOUND",
-    detail="The account is not in the accounts file any more, or is another tenant's.",
+    detail="The account is not there any more, or is another tenant's.",
 )
 NO_WHOLE: Final = Reread(
     is_read=False,

@@ -58,7 +58,7 @@ def try_callback(
     method = request.method.upper() or "POST"
     if method not in provider.methods:
         return _refused("METHOD_NOT_ALLOWED", 405)
-    if len(request.body) > body_bytes_max:
+    if len(request.body) > min(account.limits.body_bytes_max or body_bytes_max, body_bytes_max):
         return _refused("BODY_TOO_LARGE", 413)
     url = f"{public_url.rstrip('/')}/callbacks/{account.provider}/{account.account}"
     callback = Callback(

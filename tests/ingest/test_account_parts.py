@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from libs.runtime.accounts import Account, Accounts
 from services.ingest.account_book import AccountBook
@@ -17,6 +18,9 @@ from services.ingest.domain.stored_account import (
     TooManySecrets,
     rotated,
 )
+from services.ingest.providers.infobip import Infobip
+from services.ingest.providers.provider import UNPROVEN, Refused
+from tests.ingest.email_callbacks import post
 
 KEYS = parse_keys("one:0123456789abcdef0123456789abcdef,two:fedcba9876543210fedcba9876543210")
 BOX = SecretBox(KEYS)
@@ -140,6 +144,25 @@ def test_what_was_opened_stays_open_while_another_replica_seals_it_anew() -> Non
     found = book.find("meta", "a")
     assert found is not None
     assert found.is_sealed
+
+
+def test_an_account_whose_last_secret_ended_takes_nothing_unproven() -> None:
+    """Time must shut a door, never open it."""
+    book = AccountBook(Accounts([]), BOX)
+    ended = a_secret("k", end=NOW)
+    account = StoredAccount(
+        provider="infobip", account="a", tenant_id="demo",
+        secrets=(replace(ended, name="query_token"),), options={"unproven": "accept"},
+    )  # fmt: skip
+
+    book.show([account], NOW)
+
+    found = book.find("infobip", "a")
+    assert found is not None
+    callback = post("infobip", b"{}")
+    assert isinstance(Infobip().authenticate(callback, found), Refused)
+    bare = Account(provider="infobip", account="a", tenant="demo", options=account.options)
+    assert Infobip().authenticate(callback, bare) == UNPROVEN
 
 
 @pytest.mark.parametrize("text", ["a:short", "nokey", "a:" + "x" * 32 + ",a:" + "y" * 32])

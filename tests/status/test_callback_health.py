@@ -14,12 +14,18 @@ from bluetick.v1.ingest_service_pb2 import (
     GetCallbackHealthResponse,
 )
 
+from libs.runtime.accounts import Account
 from libs.runtime.rpc_errors import InvalidArgument
 from libs.testkit import builders
+from libs.testkit.clock import ManualClock
+from services.ingest.providers.provider import Refused
+from services.ingest.providers.ses import Ses
+from services.ingest.report_doors import DoorReports
 from services.status.adapters.health_rows import HealthRows
 from services.status.domain.account_hours import HOUR_US
 from services.status.domain.callback_findings import Vitals, findings
 from services.status.get_callback_health import get_callback_health
+from tests.ingest.email_callbacks import post
 from tests.status.callbacks import a_quarantined
 from tests.status.machine import STORED_US, Bench, shuffled
 
@@ -139,6 +145,31 @@ async def test_each_reason_of_a_refusal_is_told_with_its_numbers_and_its_cure(
     assert "changed at the provider" in wrong.cure
     assert wrong.cure.endswith("Compare it.")
     assert limited.cure == "Raise it."
+
+
+async def test_raw_delivery_of_sns_is_named_with_its_cause_all_the_way(bench: Bench) -> None:
+    """From the door's refusal over its report to the finding: "compare the secret" helps nobody."""
+
+    class Sink:
+        async def submit(self, batch: EventBatch) -> None:
+            await bench.use_case.apply([batch], STORED_US)
+
+    account = Account(
+        provider="ses", account="acct_1", tenant=builders.TENANT, secrets={"certificate": ["x"]}
+    )
+    headers = {"x-amz-sns-message-type": "Notification", "x-amz-sns-rawdelivery": "true"}
+    verdict = Ses().authenticate(post("ses", b'{"eventType": "Send"}', headers=headers), account)
+    assert isinstance(verdict, Refused)
+    reports = DoorReports(Sink(), ManualClock(T))
+    for _ in range(340):
+        reports.refused(account, verdict.reason, verdict.cure)
+    await reports.report()
+
+    (finding,) = (await one(bench)).findings
+
+    assert (finding.code, finding.severity) == ("CALLBACKS_REFUSED", FINDING_SEVERITY_ERROR)
+    assert finding.what.startswith("340 requests in 24 h, 340 of them in the last hour")
+    assert "x-amz-sns-rawdelivery" in finding.cure
 
 
 async def test_a_refusal_by_our_own_set_up_is_an_error_with_its_cure(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from bluetick.v1 import key_service_pb2
 from bluetick.v1.admin_service_pb2_grpc import AdminServiceServicer
 from bluetick.v1.key_service_pb2_grpc import KeyServiceServicer
 
+from libs.runtime import logs
 from libs.runtime.api_keys import Role
 from libs.runtime.clock import Clock
 from libs.runtime.database import DatabaseUnavailable
@@ -16,8 +17,11 @@ from services.ingest.account_ports import AccountStore, KeyStore, Place, Sealer
 from services.ingest.follow_accounts import AccountFollower
 from services.ingest.issue_keys import create_api_key, issued_keys, list_api_keys, revoke_api_key
 from services.ingest.list_accounts import list_accounts, show_account
+from services.ingest.log_events import LogEvent
 from services.ingest.put_account import put_account
 from services.ingest.rotate_secret import delete_account, retire_secret, rotate_secret
+
+_log = logs.get_logger()
 
 
 class AdminRpc(AdminServiceServicer):
@@ -52,6 +56,7 @@ class AdminRpc(AdminServiceServicer):
             store=self._accounts,
             sealer=self._sealer,
         )
+        _note("PutAccount", context, provider=place[0], account=place[1])
         return pb.PutAccountResponse(account=await self._shown(place))
 
     async def RotateSecret(
@@ -66,6 +71,7 @@ class AdminRpc(AdminServiceServicer):
             store=self._accounts,
             sealer=self._sealer,
         )
+        _note("RotateSecret", context, provider=place[0], account=place[1])
         return pb.RotateSecretResponse(account=await self._shown(place))
 
     async def RetireSecret(
@@ -79,6 +85,7 @@ class AdminRpc(AdminServiceServicer):
             book=self._book,
             store=self._accounts,
         )
+        _note("RetireSecret", context, provider=place[0], account=place[1])
         return pb.RetireSecretResponse(account=await self._shown(place))
 
     async def DeleteAccount(
@@ -88,6 +95,7 @@ class AdminRpc(AdminServiceServicer):
         await delete_account(
             request, tenant_id=_admin(context), book=self._book, store=self._accounts
         )
+        _note("DeleteAccount", context, provider=request.provider, account=request.account)
         await self._follower.refresh()
         return pb.DeleteAccountResponse()
 
@@ -110,9 +118,11 @@ class AdminRpc(AdminServiceServicer):
         self, request: pb.CreateApiKeyRequest, context: Any
     ) -> pb.CreateApiKeyResponse:
         """Issue a key."""
-        return await create_api_key(
+        made = await create_api_key(
             request, tenant_id=_admin(context), now_us=self._clock.now_us(), store=self._keys
         )
+        _note("CreateApiKey", context, key_id=made.key_id)
+        return made
 
     async def ListApiKeys(
         self, request: pb.ListApiKeysRequest, context: Any
@@ -125,6 +135,7 @@ class AdminRpc(AdminServiceServicer):
     ) -> pb.RevokeApiKeyResponse:
         """End a key."""
         await revoke_api_key(request, tenant_id=_admin(context), store=self._keys)
+        _note("RevokeApiKey", context, key_id=request.key_id)
         return pb.RevokeApiKeyResponse()
 
     async def _shown(self, place: Place) -> pb.ProviderAccount:
@@ -152,3 +163,9 @@ def _admin(context: Any) -> str:
     who = caller(context)
     who.require(Role.ADMIN)
     return who.tenant_id
+
+
+def _note(rpc: str, context: Any, **of_what: str) -> None:
+    """Write down who changed what; never a secret."""
+    changed: LogEvent = "admin.changed"
+    _log.info(changed, rpc=rpc, tenant_id=caller(context).tenant_id, **of_what)

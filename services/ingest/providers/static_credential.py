@@ -87,9 +87,8 @@ def check_static_credential(callback: Callback, account: Account) -> Authentic |
 
 
 def admit_unproven(account: Account) -> Authentic | Refused:
-    """Judge what nothing proves: taken only where the account says so, and has no secret at all."""
-    has_secret = any(any(values) for values in account.secrets.values())
-    if account.options.get(UNPROVEN_OPTION) == ACCEPT and not has_secret:
+    """Judge what nothing proves: taken only where the account says so, and names no secret."""
+    if account.options.get(UNPROVEN_OPTION) == ACCEPT and not account.secrets:
         return UNPROVEN
     return NOTHING_PROVES
 
