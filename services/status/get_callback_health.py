@@ -1,5 +1,6 @@
 """Says how the callbacks of each account are doing."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from bluetick.v1.ingest_service_pb2 import (
@@ -9,8 +10,11 @@ from bluetick.v1.ingest_service_pb2 import (
 )
 
 from libs.runtime.rpc_errors import InvalidArgument
-from services.status.domain.account_hours import HOUR_US
+from services.status.domain.account_hours import HOUR_US, is_heard
 from services.status.domain.callback_findings import Vitals, findings
+from services.status.domain.message import Message
+from services.status.domain.spellings import Hint, hints
+from services.status.show_message import mask
 
 SILENT_HOURS_MAX: Final = 168
 WINDOW_HOURS: Final = 168
@@ -44,6 +48,9 @@ class HealthReader(Protocol):
             doors_since_us: from when on callbacks count.
             doors_lately_us: from when on refusals are what happens now.
         """
+
+    async def lone_messages(self, tenant_id: str, since_us: int) -> Sequence[Message]:
+        """Return some of the latest messages without a record, and some that may have no report."""
 
 
 async def get_callback_health(
@@ -82,7 +89,35 @@ async def get_callback_health(
         doors_since_us=now_us - DOOR_WINDOW_HOURS * HOUR_US,
         doors_lately_us=now_us - HOUR_US,
     )
+    if any(vitals.unrecorded_count > 0 and vitals.silent_count > 0 for vitals in found):
+        since_us = now_us - WINDOW_HOURS * HOUR_US
+        messages = await reader.lone_messages(tenant_id, since_us)
+        for vitals in found:
+            vitals.hints = _hints(vitals, messages)
     return GetCallbackHealthResponse(accounts=[_health(vitals) for vitals in found])
+
+
+def _hints(vitals: Vitals, messages: Sequence[Message]) -> list[Hint]:
+    """Compare ids of one account; a record may bear no account, or one of another name."""
+    reported, recorded = [], []
+    for message in messages:
+        if message.provider != vitals.provider or not message.provider_message_id:
+            continue
+        if message.record is not None:
+            if not is_heard(message):
+                recorded.append(message.provider_message_id)
+        elif message.account == vitals.account and not message.is_forwarded:
+            reported.append(message.provider_message_id)
+    return [
+        Hint(_masked(hint.reported), _masked(hint.recorded), hint.differ_by)
+        for hint in hints(reported, recorded)
+    ]
+
+
+def _masked(message_id: str) -> str:
+    """Return an id whose recipient, which may be a phone or a mailbox, is masked."""
+    bare, slash, to = message_id.partition("/")
+    return f"{bare}/{mask(to)}" if slash and ("@" in to or to.lstrip("+").isdigit()) else message_id
 
 
 def _health(vitals: Vitals) -> CallbackHealth:
@@ -99,7 +134,13 @@ def _health(vitals: Vitals) -> CallbackHealth:
         read_count=vitals.read_count,
         engaged_count=vitals.engaged_count,
         fast_read_share=vitals.fast_read_share,
+        unrecorded_count=max(vitals.unrecorded_count, 0),
+        contradicted_count=max(vitals.contradicted_count, 0),
     )
+    for hint in vitals.hints:
+        health.spelling_hints.add(
+            reported_id=hint.reported, recorded_id=hint.recorded, differ_by=hint.differ_by
+        )
     if vitals.last_receive_time_us:
         health.callback_time.FromMicroseconds(vitals.last_receive_time_us)
     if vitals.lag_us is not None:

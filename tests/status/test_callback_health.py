@@ -24,10 +24,12 @@ from services.ingest.report_doors import DoorReports
 from services.status.adapters.health_rows import HealthRows
 from services.status.domain.account_hours import HOUR_US
 from services.status.domain.callback_findings import Vitals, findings
+from services.status.domain.spellings import hints
 from services.status.get_callback_health import get_callback_health
 from tests.ingest.email_callbacks import post
 from tests.status.callbacks import a_quarantined
-from tests.status.machine import STORED_US, Bench, shuffled
+from tests.status.machine import STORED_US, Bench, empty, shuffled
+from tests.status.test_recipients import named
 
 T = builders.TIME_US
 SECOND_US = 1_000_000
@@ -374,3 +376,138 @@ async def test_an_opt_out_of_no_message_is_kept_and_shown_until_its_message_is_t
 
     assert [f.code for a in (await health(bench)).accounts for f in a.findings] == []
     assert (await bench.image_of(next(iter(await bench.images())))).unsubscribe_time_us
+
+
+def a_recorded(name: str, at_us: int = T, **told: Any) -> Event:
+    """A record; ``told`` is what it says of the campaign and the contact."""
+    ref = told.pop("message_ref", f"ref-{name}")
+    return builders.a_registered(
+        provider_message_id=name,
+        message_ref=ref,
+        occur_time_us=at_us,
+        registration=builders.a_registration(**told),
+    )
+
+
+async def test_reports_without_a_record_are_counted_until_it_comes(bench: Bench) -> None:
+    """In any order; what is young may still be recorded."""
+    reports = [
+        builders.an_event(provider_message_id="A1", occur_time_us=T + SECOND_US),
+        builders.an_event(words.EVENT_KIND_ACCEPTED, provider_message_id="A2"),
+        builders.an_event(provider_message_id="A2", occur_time_us=T + 2 * SECOND_US),
+    ]
+    await bench.apply(*reports)
+    young = await one(bench, now_us=T + HOUR_US)
+    old = await one(bench, now_us=T + 26 * HOUR_US)
+    await bench.apply(a_recorded("A2"))
+    recorded = await one(bench, now_us=T + 26 * HOUR_US)
+
+    assert (young.unrecorded_count, old.unrecorded_count) == (0, 2)
+    assert [f.code for f in old.findings] == ["REPORTS_WITHOUT_RECORD"]
+    assert recorded.unrecorded_count == 1
+    assert not recorded.spelling_hints, "every record was heard of"
+
+
+async def test_a_report_and_a_silent_record_in_two_spellings_are_shown_side_by_side(
+    bench: Bench,
+) -> None:
+    """Whoever sees both knows what to mend."""
+    await bench.apply(
+        a_recorded("MSG-00AB12"),
+        a_recorded("other-77"),
+        builders.an_event(provider_message_id="msg-00ab12", occur_time_us=T + SECOND_US),
+    )
+
+    found = await one(bench, now_us=T + 26 * HOUR_US)
+
+    assert [(h.reported_id, h.recorded_id, h.differ_by) for h in found.spelling_hints] == [
+        ("msg-00ab12", "MSG-00AB12", "capitals")
+    ]
+    told = {f.code: f for f in found.findings}["REPORTS_WITHOUT_RECORD"]
+    assert told.severity == FINDING_SEVERITY_WARNING
+    assert "'msg-00ab12'" in told.what
+    assert "capitals" in told.what
+
+
+async def test_a_recipient_in_a_hint_is_masked(bench: Bench) -> None:
+    """The page is read by more people than may see addresses."""
+    await bench.apply(
+        a_recorded("batch-1/+4915112345678"),
+        builders.an_event(provider_message_id="batch-1/015112345678", occur_time_us=T + SECOND_US),
+    )
+
+    (hint,) = (await one(bench, now_us=T + 26 * HOUR_US)).spelling_hints
+
+    assert hint.differ_by == "the recipient's prefix"
+    assert "1234567" not in hint.reported_id + hint.recorded_id
+
+
+@pytest.mark.parametrize(
+    ("reported", "recorded", "differ_by"),
+    [
+        ("abcdef12", "ABCDEF12", "capitals"),
+        (
+            "<abcdef12@host.example>",
+            "abcdef12@host.example",
+            "brackets, quotes or blanks around it",
+        ),
+        ("0000123456", "123456", "zeros before it"),
+        ("6240795", "0x5F3A1B", "hexadecimal here, decimal there"),
+        ("5F3A1B00", "1597643520", "decimal here, hexadecimal there"),
+        ("batch1/4915112345678", "batch1/015112345678", "the recipient's prefix"),
+        ("batch12/kim@mail.example", "batch12", "the recipient behind it"),
+        ("7f000001-aaaa", "7f000001aaaa", "separators"),
+        ("abcdef12@host.example", "abcdef12", "what follows @"),
+        ("abcdef12.filter01", "abcdef12", "what follows the first dot"),
+        ("acct-1:abcdef123456", "abcdef123456", "something before or behind it"),
+    ],
+)
+def test_each_kind_of_spelling_has_its_hint(reported: str, recorded: str, differ_by: str) -> None:
+    """And ids that are like one another by number only have none."""
+    others = [f"other-id-{n}" for n in range(9)]
+
+    (hint,) = hints([reported, "other-id-42"], [recorded, *others])
+
+    assert (hint.reported, hint.recorded, hint.differ_by) == (reported, recorded, differ_by)
+
+
+@pytest.mark.parametrize(
+    ("second", "is_contradicted"),
+    [
+        ({}, False),
+        ({"template": "another"}, False),
+        ({"campaign_id": "c-2"}, True),
+        ({"contact_id": "somebody"}, True),
+        ({"message_ref": "ref-2"}, True),
+    ],
+)
+async def test_records_that_contradict_one_another_are_counted_and_the_earliest_stands(
+    bench: Bench, second: dict[str, str], is_contradicted: bool
+) -> None:
+    """In any order, once for each message, however often they are told."""
+    records = [a_recorded("A1"), a_recorded("A1", T + 5, **second), a_recorded("A1", T + 9)]
+    for seed in range(4):
+        await empty(bench.database)
+        for record in shuffled(records * 2, seed):
+            await bench.apply(record)
+
+        found = await one(bench, now_us=T + HOUR_US)
+        assert found.contradicted_count == is_contradicted
+        codes = [f.code for f in found.findings]
+        assert codes == (["RECORDS_CONTRADICT"] if is_contradicted else [])
+        assert [
+            seen.scope.campaign_id for _, seen in (await bench.images()).values() if seen.is_counted
+        ] == ["campaign-1"]
+
+
+async def test_mail_at_a_forwarding_address_is_no_report_without_a_record(bench: Bench) -> None:
+    """It counts for the recorded recipient."""
+    record = named(a_recorded("id1", channel=words.CHANNEL_EMAIL), "id1", "a@mail.example")
+    bounce = named(builders.a_failure(occur_time_us=T + SECOND_US), "id1", "b@other.example")
+    for order in ((record, bounce), (bounce, record)):
+        await empty(bench.database)
+        for event in order:
+            await bench.apply(event)
+
+        found = await one(bench, now_us=T + 26 * HOUR_US)
+        assert (found.unrecorded_count, found.silent_count) == (0, 0)

@@ -1,15 +1,22 @@
 """Reads the health of callbacks, and forgets what nobody asks for any more."""
 
+from itertools import islice
 from typing import Any
 
 from libs.runtime.database import Database
 from services.status.adapters import health_sql
+from services.status.adapters.message_store import MessageStore
 from services.status.domain.account_hours import HOUR_US
 from services.status.domain.callback_findings import Refusals, Vitals
+from services.status.domain.due import Due, keys_of
+from services.status.domain.message import Message
 
 _REPORTS_KEPT_H = 48
 _WORDS_KEPT_H = 30 * 24
 _HOURS_KEPT_H = 60 * 24
+# Entries of the clock that are read to find messages for hints, and messages of each kind in them.
+_DUE_READ_MAX = 50
+LONE_MESSAGES_MAX = 2_000
 
 
 class HealthRows:
@@ -62,6 +69,20 @@ class HealthRows:
                 _add_hours(of(row), row)
         return [vitals for _, vitals in sorted(found.items())]
 
+    async def lone_messages(self, tenant_id: str, since_us: int) -> list[Message]:
+        """Read some messages of either kind, the latest."""
+        keys: set[bytes] = set()
+        async with self._database.transaction() as connection:
+            for kind in (Due.FORGET_UNRECORDED, Due.TELL_SILENCE):
+                rows = await connection.fetch(
+                    health_sql.READ_LATEST_DUE, tenant_id, kind, since_us, _DUE_READ_MAX
+                )
+                found = (key for row in rows for key in keys_of(row[0]))
+                keys.update(islice(found, LONE_MESSAGES_MAX))
+            wanted = [(tenant_id, key) for key in sorted(keys)]
+            stored = await MessageStore(connection).read_messages(wanted)
+        return [known.message for known in stored if known is not None]
+
     async def forget(self, now_us: int) -> None:
         """Delete what is older than anybody asks for."""
         limits = (
@@ -84,4 +105,6 @@ def _add_hours(vitals: Vitals, row: Any) -> None:
         vitals.engaged_count,
         vitals.timed_read_count,
         vitals.fast_read_count,
+        vitals.unrecorded_count,
+        vitals.contradicted_count,
     ) = row[2:]

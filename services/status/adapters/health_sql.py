@@ -64,14 +64,38 @@ GROUP BY provider, account, word
 ORDER BY count(*) DESC, word
 """
 
-# The notice beside an act keeps where it was told, and by whom.
+# What the clock will do to messages, the latest first: of which nobody has a record, and of which a
+# report is waited for.
+READ_LATEST_DUE = f"""
+SELECT message_keys FROM {tables.due.fullname}
+WHERE tenant_id = $1 AND kind = $2 AND due_time_us >= $3
+ORDER BY due_time_us DESC, due_id
+LIMIT $4
+"""
+
+# The notice beside an act keeps where it was told, and by whom. Of an act that was told in several
+# ways one stands, and the others are on no message.
+LONE_OPT_OUT = f"""
+a.message_key IS NULL AND substr(a.act, 10, 2) = '\\x000d'::bytea
+  AND NOT EXISTS (
+    SELECT FROM {tables.address_acts.fullname} AS b
+    WHERE b.address_key = a.address_key AND b.tenant_id = a.tenant_id AND b.fact_id = a.fact_id
+      AND b.message_key IS NOT NULL)
+  AND NOT EXISTS (
+    SELECT FROM {tables.names.fullname} AS own
+    JOIN {tables.names.fullname} AS other
+      ON other.person_key = own.person_key AND other.tenant_id = own.tenant_id
+    JOIN {tables.address_acts.fullname} AS b
+      ON b.address_key = other.address_key AND b.tenant_id = other.tenant_id
+    WHERE own.address_key = a.address_key AND own.tenant_id = a.tenant_id
+      AND b.fact_id = a.fact_id AND b.message_key IS NOT NULL)
+"""
 COUNT_LONE_OPT_OUTS = f"""
 SELECT n.provider, n.account, count(DISTINCT (a.address_key, a.fact_id))
 FROM {tables.address_acts.fullname} AS a
 JOIN {tables.notices.fullname} AS n ON n.tenant_id = a.tenant_id AND n.fingerprint = a.fingerprint
 WHERE a.tenant_id = $1 AND ($2::text = '' OR n.provider = $2) AND ($3::text = '' OR n.account = $3)
-  AND a.message_key IS NULL AND substr(a.act, 10, 2) = '\\x000d'::bytea
-  AND a.occur_time_us >= $4
+  AND {LONE_OPT_OUT} AND a.occur_time_us >= $4
 GROUP BY n.provider, n.account
 """
 
@@ -86,7 +110,9 @@ READ_ACCOUNT_HOURS = f"""
 SELECT provider, account,
        COALESCE(sum(accepted) FILTER (WHERE hour < $5), 0)::bigint,
        COALESCE(sum(accepted - heard) FILTER (WHERE hour < $5), 0)::bigint,
-       {", ".join(f"sum({name})::bigint" for name in _SUMS[2:])}
+       {", ".join(f"sum({name})::bigint" for name in _SUMS[2:-2])},
+       COALESCE(sum(unrecorded) FILTER (WHERE hour < $5), 0)::bigint,
+       sum(contradicted)::bigint
 FROM {tables.account_hours.fullname} {_OF_THE_ACCOUNTS} AND hour >= $4
 GROUP BY provider, account
 """

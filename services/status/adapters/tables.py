@@ -256,6 +256,8 @@ account_hours = Table(
     _column("engaged", BigInteger),
     _column("timed_reads", BigInteger),
     _column("fast_reads", BigInteger),
+    _column("unrecorded", BigInteger),
+    _column("contradicted", BigInteger),
 )
 
 # What went through the doors, as ingest reported it; kept for two days.

@@ -17,16 +17,20 @@ FAST_READ_US: Final = 2_000_000
 
 # tenant_id, provider, account, hour of acceptance (from 1970 UTC).
 Cell = tuple[str, str, str, int]
-# accepted, heard, delivered, read, engaged, timed_reads, fast_reads: the columns of the table.
-Counts = tuple[int, int, int, int, int, int, int]
-_NONE: Final[Counts] = (0, 0, 0, 0, 0, 0, 0)
-# What a message that was accepted adds besides, in the order of the columns.
-_HEARD, _DELIVERED, _READ, _ENGAGED, _TIMED, _FAST = (1 << bit for bit in range(6))
-_COUNTS: Final[tuple[Counts, ...]] = tuple(
-    (1, *(signs >> bit & 1 for bit in range(6)))  # type: ignore[misc]
-    for signs in range(1 << 6)
+# accepted, heard, delivered, read, engaged, timed_reads, fast_reads, unrecorded, contradicted: the
+# columns of the table.
+Counts = tuple[int, int, int, int, int, int, int, int, int]
+_BITS: Final = 9
+_NONE: Final[Counts] = (0, 0, 0, 0, 0, 0, 0, 0, 0)
+# What a message adds, in the order of the columns.
+_ACCEPTED, _HEARD, _DELIVERED, _READ, _ENGAGED, _TIMED, _FAST, _UNRECORDED, _CONTRADICTED = (
+    1 << bit for bit in range(_BITS)
 )
-# provider, account, hour of acceptance, signs.
+_COUNTS: Final[tuple[Counts, ...]] = tuple(
+    tuple(signs >> bit & 1 for bit in range(_BITS))  # type: ignore[misc]
+    for signs in range(1 << _BITS)
+)
+# provider, account, hour of acceptance (else of the first report), signs.
 _Part = tuple[str, str, int, int]
 
 
@@ -60,8 +64,11 @@ def _part(message: Message) -> _Part | None:
     if message.forwarded:
         message = with_forwarded(message)
     accept_us = message.accept_time_us
-    if not accept_us or not message.provider_message_id:
+    if not message.provider_message_id:
         return None
+    is_unrecorded = message.record is None and not message.is_forwarded
+    if not accept_us:
+        return _unaccepted(message) if is_unrecorded else None
     if message.attributed:
         message = whole(message)
     read_us, report_us = message.read_time_us, message.report_time_us
@@ -79,7 +86,33 @@ def _part(message: Message) -> _Part | None:
             signs |= _HEARD
     if message.reply_count or message.click_count > message.machine_click_count:
         signs |= _ENGAGED
+    signs |= _ACCEPTED
+    if is_unrecorded:
+        signs |= _UNRECORDED
+    elif message.contradictions:
+        signs |= _CONTRADICTED
     return (message.provider, message.account, accept_us // HOUR_US, signs)
+
+
+def _unaccepted(message: Message) -> _Part | None:
+    """Return what a message adds of which only reports told."""
+    told = (
+        message.send_time_us,
+        message.report_time_us,
+        message.undeliver_time_us,
+        message.read_time_us,
+        message.drop_time_us,
+    )
+    first_us = min((time_us for time_us in told if time_us), default=0)
+    if not first_us:
+        return None
+    return (message.provider, message.account, first_us // HOUR_US, _UNRECORDED)
+
+
+def is_heard(message: Message) -> bool:
+    """Say whether a callback told of the message, and not only its sender."""
+    message = with_forwarded(message)
+    return bool(message.read_time_us or message.report_time_us) or _is_heard(message)
 
 
 def _is_heard(message: Message) -> bool:
@@ -97,5 +130,6 @@ def _is_heard(message: Message) -> bool:
 
 
 def _plus(one: Counts, other: Counts, times: int) -> Counts:
-    a, b, c, d, e, f, g = (left + right * times for left, right in zip(one, other, strict=True))
-    return a, b, c, d, e, f, g
+    sums = (left + right * times for left, right in zip(one, other, strict=True))
+    a, b, c, d, e, f, g, h, i = sums
+    return a, b, c, d, e, f, g, h, i

@@ -12,6 +12,7 @@ from bluetick.v1.ingest_service_pb2 import (
 )
 
 from libs.runtime.accounts import LIMIT_REASONS
+from services.status.domain.spellings import Hint
 
 # Below so many reads a share says nothing.
 FAST_READS_FROM: Final = 50
@@ -71,6 +72,9 @@ class Vitals(msgspec.Struct):
     timed_read_count: int = 0
     fast_read_count: int = 0
     lone_opt_out_count: int = 0
+    unrecorded_count: int = 0
+    contradicted_count: int = 0
+    hints: list[Hint] = []
     unknown_words: list[tuple[str, int]] = []
     refusals: list[Refusals] = []  # most frequent first
 
@@ -96,6 +100,7 @@ def findings(vitals: Vitals) -> list[Finding]:
     found = [
         *_doors(vitals),
         *_silence(vitals),
+        *_records(vitals),
         *_lateness(vitals),
         *_unread(vitals),
         *_engagement(vitals),
@@ -165,6 +170,33 @@ def _silence(vitals: Vitals) -> Iterator[Finding]:
         if is_whole
         else "Look whether every sending number or domain of the account has the callback address.",
     )
+
+
+def _records(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.unrecorded_count > 0:
+        told = f"{vitals.unrecorded_count:,} messages of 7 days were reported and never recorded"
+        for hint in vitals.hints[:1]:
+            told += (
+                f"; a report names {hint.reported!r} and a record {hint.recorded!r}, which differ "
+                f"by {hint.differ_by}"
+            )
+        yield Finding(
+            "REPORTS_WITHOUT_RECORD",
+            FINDING_SEVERITY_WARNING if vitals.hints else FINDING_SEVERITY_INFO,
+            f"{told}.",
+            "Record the id that the provider answers to a send, as it is; for a message centre, "
+            "the account's option id_format says in which base it writes ids. If other software "
+            "sends from this account, this is normal.",
+        )
+    if vitals.contradicted_count > 0:
+        yield Finding(
+            "RECORDS_CONTRADICT",
+            FINDING_SEVERITY_WARNING,
+            f"{vitals.contradicted_count:,} messages of 7 days were recorded again with another "
+            "reference, campaign or contact; of each the earliest record counts.",
+            "An id belongs to one message. Where the provider gives one id for several people, "
+            'record "id/recipient".',
+        )
 
 
 def _lateness(vitals: Vitals) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ class Merge(Enum):
     ACTS = "made from the acts that stand"
     ADDRESS_ACTS = "made from the acts that were told by an address"
     PARTS = "made from what was told of the parts"
+    CONTRADICTIONS = "the union of what any two records say differently"
     RECIPIENTS = "made from all messages under its id"
     PERSON = "the smallest key of the names that are joined with its address"
     RECORD = "of several records the one with the earliest time"

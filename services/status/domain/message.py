@@ -175,6 +175,8 @@ class Message(msgspec.Struct, gc=False, array_like=True):
     forwarded: Annotated[bytes, Field(Merge.RECIPIENTS)] = b""
     # It has no record, and what was told of it counts for another message.
     is_forwarded: Annotated[bool, Field(Merge.RECIPIENTS)] = False
+    # What its records say differently, see ``contradictions``; 0: there is one, or they agree.
+    contradictions: Annotated[int, Field(Merge.CONTRADICTIONS)] = 0
     # Key of the person whose names are joined with its address; empty: as its record says.
     joined_person: Annotated[bytes, Field(Merge.PERSON)] = b""
     # A failure whose code says that the person had left, or complained, before.
@@ -257,6 +259,8 @@ def price(message: Message, time_us: int, pricing: bytes) -> None:
 def register(message: Message, record: Record) -> None:
     """Note the sender's record; of several, the one with the smaller order stands."""
     known = message.record
+    if known is not None:
+        message.contradictions |= contradictions(known, record)
     if known is None:
         message.record = record
         message.is_forwarded = False
@@ -265,6 +269,19 @@ def register(message: Message, record: Record) -> None:
         if (record.address, record.contact_id) != (known.address, known.contact_id):
             # Another person; by which names that one goes is looked up after the transaction.
             message.joined_person = b""
+
+
+def contradictions(one: Record, other: Record) -> int:
+    """Return what two records of one message say differently: a bit for each name.
+
+    While all records so far agree, the one that stands says what they all do, so comparing with it
+    alone finds any two that differ, in any order.
+    """
+    return (
+        (one.message_ref != other.message_ref)
+        | (one.campaign_id != other.campaign_id) << 1
+        | (one.contact_id != other.contact_id) << 2
+    )
 
 
 def channel_of(message: Message) -> int:

@@ -32,7 +32,13 @@ from services.status.domain.wire import tag
 
 # With what the key of an id begins in an event; looking for it is cheaper than asking.
 BATCH_KEY: Final = tag(Event.BATCH_KEY_FIELD_NUMBER) + bytes((16,))
-_TIMES: Final = named(FIELDS, Merge.EARLIEST, Merge.EARLIEST_HUMAN, Merge.EARLIEST_FINAL)
+_TIMES: Final = named(
+    FIELDS,
+    Merge.EARLIEST,
+    Merge.EARLIEST_HUMAN,
+    Merge.EARLIEST_FINAL,
+    Merge.EARLIEST_REFUSAL,
+)
 
 
 class Role(IntEnum):

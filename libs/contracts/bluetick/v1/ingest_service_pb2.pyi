@@ -1479,6 +1479,36 @@ class CallbackRefusals(_message.Message):
 Global___CallbackRefusals: _TypeAlias = CallbackRefusals  # noqa: Y015
 
 @_typing.final
+class SpellingHint(_message.Message):
+    """Two spellings that may be one id: reports name the one, and a record the other."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTED_ID_FIELD_NUMBER: _builtins.int
+    RECORDED_ID_FIELD_NUMBER: _builtins.int
+    DIFFER_BY_FIELD_NUMBER: _builtins.int
+    reported_id: _builtins.str
+    """As a callback told it; of a recipient behind it the last two characters."""
+    recorded_id: _builtins.str
+    """As a record told it, likewise."""
+    differ_by: _builtins.str
+    """What they differ by."""
+    def __init__(
+        self,
+        *,
+        reported_id: _builtins.str = ...,
+        recorded_id: _builtins.str = ...,
+        differ_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differ_by", b"differ_by", "recorded_id", b"recorded_id", "reported_id", b"reported_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpellingHint: _TypeAlias = SpellingHint  # noqa: Y015
+
+@_typing.final
 class CallbackHealth(_message.Message):
     """Health of one account's callbacks. Messages are counted by the hour in which they were accepted."""
 
@@ -1500,6 +1530,9 @@ class CallbackHealth(_message.Message):
     FAST_READ_SHARE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
+    UNRECORDED_COUNT_FIELD_NUMBER: _builtins.int
+    CONTRADICTED_COUNT_FIELD_NUMBER: _builtins.int
+    SPELLING_HINTS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Provider."""
     account: _builtins.str
@@ -1524,6 +1557,14 @@ class CallbackHealth(_message.Message):
     """Reads within 2 seconds after the delivery, of those with both reports: in [0.0, 1.0]. Absent
     below 50 such reads.
     """
+    unrecorded_count: _builtins.int
+    """Messages of the last 7 days that callbacks told of and that no sender has recorded, more than
+    `silent_after_hours` ago.
+    """
+    contradicted_count: _builtins.int
+    """Messages of the last 7 days that were recorded more than once, with another reference, campaign
+    or contact. The earliest record stands.
+    """
     @_builtins.property
     def callback_time(self) -> _timestamp_pb2.Timestamp:
         """Last callback; absent: none ever."""
@@ -1546,6 +1587,10 @@ class CallbackHealth(_message.Message):
         were too large for the account's limits are here, and not in `refused_count`.
         """
 
+    @_builtins.property
+    def spelling_hints(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpellingHint]:
+        """Which reports without a record may be those of records without a report; at most 5."""
+
     def __init__(
         self,
         *,
@@ -1565,10 +1610,13 @@ class CallbackHealth(_message.Message):
         fast_read_share: _builtins.float | None = ...,
         findings: _abc.Iterable[Global___HealthFinding] | None = ...,
         refusals: _abc.Iterable[Global___CallbackRefusals] | None = ...,
+        unrecorded_count: _builtins.int = ...,
+        contradicted_count: _builtins.int = ...,
+        spelling_hints: _abc.Iterable[Global___SpellingHint] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share", "callback_time", b"callback_time", "fast_read_share", b"fast_read_share", "lag", b"lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share", "accepted_count", b"accepted_count", "account", b"account", "callback_count", b"callback_count", "callback_time", b"callback_time", "delivered_count", b"delivered_count", "engaged_count", b"engaged_count", "fast_read_share", b"fast_read_share", "findings", b"findings", "lag", b"lag", "provider", b"provider", "quarantined_count", b"quarantined_count", "read_count", b"read_count", "refusals", b"refusals", "refused_count", b"refused_count", "silent_count", b"silent_count", "unknown_words", b"unknown_words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share", "accepted_count", b"accepted_count", "account", b"account", "callback_count", b"callback_count", "callback_time", b"callback_time", "contradicted_count", b"contradicted_count", "delivered_count", b"delivered_count", "engaged_count", b"engaged_count", "fast_read_share", b"fast_read_share", "findings", b"findings", "lag", b"lag", "provider", b"provider", "quarantined_count", b"quarantined_count", "read_count", b"read_count", "refusals", b"refusals", "refused_count", b"refused_count", "silent_count", b"silent_count", "spelling_hints", b"spelling_hints", "unknown_words", b"unknown_words", "unrecorded_count", b"unrecorded_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fast_read_share: _TypeAlias = _typing.Literal["fast_read_share"]  # noqa: Y015
     _WhichOneofArgType__fast_read_share: _TypeAlias = _typing.Literal["_fast_read_share", b"_fast_read_share"]  # noqa: Y015

@@ -34,6 +34,8 @@ def upgrade() -> None:
         sa.Column("engaged", sa.BigInteger(), nullable=False),
         sa.Column("timed_reads", sa.BigInteger(), nullable=False),
         sa.Column("fast_reads", sa.BigInteger(), nullable=False),
+        sa.Column("unrecorded", sa.BigInteger(), nullable=False),
+        sa.Column("contradicted", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
             "tenant_id", "provider", "account", "hour", "shard", name=op.f("account_hours_pkey")
         ),
