@@ -76,6 +76,10 @@ class Gatekeeper:
             )
         return key
 
+    async def hear_of_keys(self) -> None:
+        """Know from here on what was issued and revoked until now, if that can be read."""
+        await self._follower.refresh()
+
     def metadata(self, key: ApiKey, request_id: str) -> Metadata:
         """Return what the owning service is told about the caller."""
         return (

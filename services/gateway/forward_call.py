@@ -4,6 +4,7 @@ The payload is never decoded. In this order: who is calling, may they, is there 
 forward.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -13,6 +14,8 @@ from services.gateway.domain.deadlines import DeadlineLimits, timeout_of
 from services.gateway.receive_call import Reception
 from services.gateway.upstream_port import UpstreamPort
 
+# What the gateway has to do itself once a call has gone well.
+After = Callable[[], Awaitable[None]]
 # Tries of a call. The second goes to another replica, if there is one.
 _TRIES = 2
 
@@ -21,9 +24,16 @@ class CallForwarder:
     """Forwards the calls of one RPC with one answer."""
 
     def __init__(
-        self, reception: Reception, *, upstreams: UpstreamPort, limits: DeadlineLimits
+        self,
+        reception: Reception,
+        *,
+        upstreams: UpstreamPort,
+        limits: DeadlineLimits,
+        after: After | None = None,
     ) -> None:
+        """Forward to ``upstreams``; ``after`` runs before the answer to a call that went well."""
         self._reception = reception
+        self._after = after
         self._path = reception.route.path
         self._upstreams = upstreams
         self._limits = limits
@@ -36,6 +46,8 @@ class CallForwarder:
         try:
             metadata = await reception.admit(call, context)
             response = await self._ask(request, metadata, context)
+            if self._after is not None:
+                await self._after()
             call.code = "OK"
             return response
         except Exception as error:

@@ -22,6 +22,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.watch_upstreams import UpstreamWatch
 
 _log = logs.get_logger()
+_REVOKE = "/bluetick.v1.AdminService/RevokeApiKey"
 
 _calls_in_flight = metrics.gauge("gateway_calls_in_flight", "Unary calls that run now")
 _streams_open = metrics.gauge("gateway_streams_open", "Streams that are open now")
@@ -88,8 +89,12 @@ def _forwarders(
             drain=drain,
             request_ids=request_ids,
         )
-        kind = StreamForwarder if route.is_stream else CallForwarder
-        made[path] = kind(reception, upstreams=upstreams, limits=limits)
+        if route.is_stream:
+            made[path] = StreamForwarder(reception, upstreams=upstreams, limits=limits)
+            continue
+        # A key that was revoked here is refused here from the answer on.
+        after = gatekeeper.hear_of_keys if path == _REVOKE else None
+        made[path] = CallForwarder(reception, upstreams=upstreams, limits=limits, after=after)
     return made
 
 

@@ -1,6 +1,7 @@
 """Store an account that an ADMIN puts: every field looked at, every secret sealed."""
 
 import math
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -57,6 +58,7 @@ async def put_account(
     """
     provider = provider_of(request.provider)
     place = request.provider, request.account
+    request = named(request)
     if not NAME.fullmatch(request.account):
         raise InvalidArgument.of(
             "account", "1 to 64 characters of letters, digits, '-' and '_': it is in the address."
@@ -93,14 +95,28 @@ async def put_account(
                 reason="ACCOUNTS_TOO_MANY",
                 metadata={"limit": str(ACCOUNTS_MAX)},
             )
-        secrets = [
+        sealed = [
             sealed_secret(secret, wanted, known, sealer, now_us, f"secrets[{number}]")
             for number, secret in enumerate(request.secrets)
         ]
-        return bounded(lambda: with_secrets(wanted, secrets, now_us))
+        return bounded(lambda: with_secrets(wanted, sealed, now_us))
 
     await store.change(place, tenant_id, decide)
     return place
+
+
+def named(request: pb.PutAccountRequest) -> pb.PutAccountRequest:
+    """Return the request with an identity for each secret that has none."""
+    whole = pb.PutAccountRequest()
+    whole.CopyFrom(request)
+    for secret in whole.secrets:
+        secret.key_id = secret.key_id or new_key_id()
+    return whole
+
+
+def new_key_id() -> str:
+    """Return the identity of a secret whose owner gave it none."""
+    return secrets.token_hex(6)
 
 
 def provider_of(name: str) -> Provider:

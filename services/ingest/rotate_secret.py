@@ -1,6 +1,5 @@
 """Change secrets of a stored account while callbacks come in; and remove an account."""
 
-import secrets
 from typing import Final
 
 from bluetick.v1 import admin_service_pb2 as pb
@@ -20,6 +19,7 @@ from services.ingest.put_account import (
     check_secret,
     must_not_be_of_file,
     must_seal,
+    new_key_id,
     owned,
     provider_of,
     sealed_secret,
@@ -46,7 +46,7 @@ async def rotate_secret(
     """
     added = pb.AccountSecret()
     added.CopyFrom(request.secret)
-    added.key_id = added.key_id or secrets.token_hex(6)
+    added.key_id = added.key_id or new_key_id()
     check_secret(added, provider_of(request.provider), "secret")
     if not added.value:
         raise InvalidArgument.of("secret.value", "Empty; send the new secret.")

@@ -99,7 +99,12 @@ async def test_an_account_that_is_put_has_a_door_at_every_replica_and_shows_no_s
 
 async def test_both_secrets_are_accepted_until_the_old_one_is_retired(site: Site) -> None:
     """A rotation in which no callback is refused."""
-    await site.call("PutAccount", a_put(secret("old", "a")))
+    put = await site.call("PutAccount", a_put(secret("old", "a"), secret("older", "")))
+    older = next(one.key_id for one in put.account.secrets if one.key_id != "a")
+    assert (await site.replicas[0].post("shop", secret="older")).status_code == 200
+    await site.call("PutAccount", a_put(secret("", "a")))
+    assert (await site.replicas[0].post("shop", secret="older")).status_code == 401
+    assert older
 
     rotated = await site.call(
         "RotateSecret",

@@ -59,7 +59,9 @@ class AccountSecret(_message.Message):
     name: _builtins.str
     """What it is for, as the provider's page of the documentation names it ("app_secret")."""
     key_id: _builtins.str
-    """Identity of this secret: of two with one name both are valid, so that one can be rotated."""
+    """Identity of this secret: of two with one name both are valid, so that one can be rotated. 1 to 64
+    letters, digits, "-" and "_"; empty: one is made.
+    """
     value: _builtins.str
     """The secret, 1 to 16,384 bytes. Never read back. Empty: the stored one of this name and `key_id`
     stays as it is.
@@ -249,7 +251,7 @@ class RotateSecretRequest(_message.Message):
     """Account."""
     @_builtins.property
     def secret(self) -> Global___AccountSecret:
-        """The new secret; an empty `key_id` gets one."""
+        """The new secret."""
 
     @_builtins.property
     def retire_after(self) -> _duration_pb2.Duration:
