@@ -46,7 +46,7 @@ from services.status.adapters.lane_connection import (
 from services.status.adapters.listener_consumers import ListenerConsumers
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.adapters.quarantine_shelf import IngestRereader, QuarantineShelfRows
-from services.status.adapters.readers import MessageRows, QuarantineRows
+from services.status.adapters.readers import MessageRows, OptOutRows, QuarantineRows
 from services.status.adapters.rpc_services import CallbackRpc, MessageRpc, SnapshotRpc
 from services.status.adapters.snapshot_rows import SnapshotRows
 from services.status.adapters.tables import metadata
@@ -107,6 +107,7 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
         index,
         ExportMessages(index, index, ExportRows(database)),
         feed,
+        OptOutRows(database),
         heartbeat_s=settings.status_watch_heartbeat_s,
     )
     port = await _serve_rpc(scope, settings, messages, callbacks, snapshots)

@@ -13,6 +13,7 @@ from bluetick.v1.ingest_service_pb2 import (
     GetCallbackHealthRequest,
     GetCallbackHealthResponse,
 )
+from bluetick.v1.message_service_pb2 import ListUnmatchedOptOutsRequest
 
 from libs.runtime.accounts import Account
 from libs.runtime.rpc_errors import InvalidArgument
@@ -22,10 +23,12 @@ from services.ingest.providers.provider import Refused
 from services.ingest.providers.ses import Ses
 from services.ingest.report_doors import DoorReports
 from services.status.adapters.health_rows import HealthRows
+from services.status.adapters.readers import OptOutRows
 from services.status.domain.account_hours import HOUR_US
 from services.status.domain.callback_findings import Vitals, findings
 from services.status.domain.spellings import hints
 from services.status.get_callback_health import get_callback_health
+from services.status.list_unmatched_opt_outs import list_unmatched_opt_outs
 from tests.ingest.email_callbacks import post
 from tests.status.callbacks import a_quarantined
 from tests.status.machine import STORED_US, Bench, empty, shuffled
@@ -511,3 +514,76 @@ async def test_mail_at_a_forwarding_address_is_no_report_without_a_record(bench:
 
         found = await one(bench, now_us=T + 26 * HOUR_US)
         assert (found.unrecorded_count, found.silent_count) == (0, 0)
+
+
+def a_stop(number: int, phone: str, **fields: Any) -> Event:
+    """An opt-out that names no message."""
+    return builders.an_event(
+        words.EVENT_KIND_UNSUBSCRIBED,
+        provider_message_id="",
+        message_key=b"",
+        address=phone,
+        occur_time_us=T + number * SECOND_US,
+        engagement=builders.an_engagement(f"stop-{number}"),
+        provider_word="STOP",
+        **fields,
+    )
+
+
+async def unmatched(bench: Bench, **request: Any) -> list[tuple[str, str, int]]:
+    """Address, account and second of each opt-out, page by page."""
+    found, token = [], ""
+    while True:
+        page = await list_unmatched_opt_outs(
+            OptOutRows(bench.database),
+            builders.TENANT,
+            ListUnmatchedOptOutsRequest(page_token=token, **request),
+            is_address_shown=True,
+        )
+        found += [
+            (o.address, o.account, (o.occur_time.ToMicroseconds() - T) // SECOND_US)
+            for o in page.opt_outs
+        ]
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+async def test_opt_outs_without_a_message_are_listed_by_the_page(bench: Bench) -> None:
+    """Of whatever account; each once, however often and by whichever names it was told."""
+    phones = [f"+1415555010{n}" for n in range(4)]
+    stops = [a_stop(n, phone, account=f"acct_{n % 2}") for n, phone in enumerate(phones)]
+    retried = a_stop(2, phones[2], account="acct_0", detail="again")
+    await bench.apply(*stops, retried, a_stop(9, "+14155550199", tenant_id="other"))
+
+    assert await unmatched(bench, page_size=1) == [
+        (phone, f"acct_{n % 2}", n) for n, phone in reversed(list(enumerate(phones)))
+    ]
+    assert [one[0] for one in await unmatched(bench, account="acct_1")] == [phones[3], phones[1]]
+
+    # Two of them were sent something after all, one under another name of the person.
+    await bench.apply(
+        builders.a_registered(provider_message_id="m1", message_ref="1", address=phones[1]),
+        builders.a_registered(provider_message_id="m3", message_ref="3", address="US.300"),
+        builders.an_event(
+            provider_message_id="m3", address="US.300", also_known_as=[phones[3]], account="acct_1"
+        ),
+    )
+
+    assert [one[0] for one in await unmatched(bench)] == [phones[2], phones[0]]
+
+
+async def test_an_opt_outs_address_is_masked_for_readers(bench: Bench) -> None:
+    """Whoever must act on it is an ADMIN."""
+    await bench.apply(a_stop(1, "+14155550107", own_address="+14155550100"))
+
+    page = await list_unmatched_opt_outs(
+        OptOutRows(bench.database),
+        builders.TENANT,
+        ListUnmatchedOptOutsRequest(),
+        is_address_shown=False,
+    )
+
+    (shown,) = page.opt_outs
+    assert (shown.address, shown.own_address) == ("••••07", "+14155550100")
+    assert (shown.provider, shown.provider_word) == (builders.PROVIDER, "STOP")

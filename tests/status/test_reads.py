@@ -28,7 +28,7 @@ from libs.testkit import builders
 from services.status.adapters.change_feed import ChangeFeed
 from services.status.adapters.export_rows import ExportRows
 from services.status.adapters.index_client import AnalyticsIndex
-from services.status.adapters.readers import MessageRows
+from services.status.adapters.readers import MessageRows, OptOutRows
 from services.status.adapters.rpc_services import MessageRpc
 from services.status.export_messages import ExportMessages
 from services.status.get_message import HISTORY_MAX
@@ -55,7 +55,7 @@ def a_message_rpc(
     scope.defer(index.close)
     export = ExportMessages(index, index, ExportRows(database))
     return MessageRpc(  # type: ignore[abstract]
-        MessageRows(database), index, export, feed, heartbeat_s=heartbeat_s
+        MessageRows(database), index, export, feed, OptOutRows(database), heartbeat_s=heartbeat_s
     )
 
 

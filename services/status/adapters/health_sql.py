@@ -99,6 +99,23 @@ WHERE a.tenant_id = $1 AND ($2::text = '' OR n.provider = $2) AND ($3::text = ''
 GROUP BY n.provider, n.account
 """
 
+# Of several tellings the earliest, as it stands.
+LIST_LONE_OPT_OUTS = f"""
+SELECT a.occur_time_us, a.address_key, a.fact_id, n.provider, n.account, n.event
+FROM {tables.address_acts.fullname} AS a
+JOIN {tables.notices.fullname} AS n ON n.tenant_id = a.tenant_id AND n.fingerprint = a.fingerprint
+WHERE a.tenant_id = $1 AND ($2::text = '' OR n.provider = $2) AND ($3::text = '' OR n.account = $3)
+  AND {LONE_OPT_OUT}
+  AND ($4::bigint IS NULL
+       OR (a.occur_time_us, a.address_key, a.fact_id) < ($4, $5::bytea, $6::text))
+  AND NOT EXISTS (
+    SELECT FROM {tables.address_acts.fullname} AS b
+    WHERE b.address_key = a.address_key AND b.tenant_id = a.tenant_id AND b.fact_id = a.fact_id
+      AND (b.occur_time_us, b.fingerprint) < (a.occur_time_us, a.fingerprint))
+ORDER BY a.occur_time_us DESC, a.address_key DESC, a.fact_id DESC
+LIMIT $7
+"""
+
 COUNT_QUARANTINE = f"""
 SELECT provider, account, count(*)
 FROM {tables.quarantine.fullname} {_OF_THE_ACCOUNTS}

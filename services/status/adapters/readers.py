@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.database import Database
-from services.status.adapters import quarantine_sql, recipients_sql, sql
+from services.status.adapters import health_sql, quarantine_sql, recipients_sql, sql
 from services.status.adapters.message_store import MessageStore
 from services.status.domain.changes import Known
 from services.status.domain.gather import HistoryEntry, fingerprint, occur_time
@@ -14,6 +14,7 @@ from services.status.domain.recipients import Recipient
 from services.status.domain.refs import Claims
 from services.status.get_message import Found
 from services.status.list_quarantine import QuarantineRow
+from services.status.list_unmatched_opt_outs import OptOutRow, Place
 
 
 class MessageRows:
@@ -68,6 +69,26 @@ def told_in(known: Known) -> Iterator[tuple[bytes, HistoryEntry]]:
         event = Event.FromString(told)
         time_us = occur_time(event.occur_time_us, receive_us)
         yield fingerprint(told), HistoryEntry(event.kind, time_us, receive_us, told)
+
+
+class OptOutRows:
+    """``list_unmatched_opt_outs.OptOutReader`` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def unmatched(
+        self, tenant_id: str, provider: str, account: str, before: Place | None, limit: int
+    ) -> list[OptOutRow]:
+        """Read a page by the index of opt-outs on no message."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(
+                health_sql.LIST_LONE_OPT_OUTS,
+                *(tenant_id, provider, account),
+                *(before or (None, None, None)),
+                limit,
+            )
+        return [OptOutRow(*row) for row in rows]
 
 
 class QuarantineRows:

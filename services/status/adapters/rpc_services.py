@@ -22,6 +22,8 @@ from bluetick.v1.message_service_pb2 import (
     GetMessageResponse,
     ListMessagesRequest,
     ListMessagesResponse,
+    ListUnmatchedOptOutsRequest,
+    ListUnmatchedOptOutsResponse,
     WatchChangesRequest,
     WatchChangesResponse,
 )
@@ -39,6 +41,7 @@ from services.status.get_message import MessageReader, get_message
 from services.status.list_messages import MessageIndex, list_messages
 from services.status.list_quarantine import QuarantineReader, list_quarantine
 from services.status.list_set_aside import SetAsideShelf, list_set_aside
+from services.status.list_unmatched_opt_outs import OptOutReader, list_unmatched_opt_outs
 from services.status.replay_quarantine import ReplayQuarantine
 from services.status.replay_set_aside import replay_set_aside
 from services.status.stream_snapshot import SnapshotReader, stream_snapshot
@@ -61,6 +64,7 @@ class MessageRpc(MessageServiceServicer):
         index: MessageIndex,
         export: ExportMessages,
         feed: Feed,
+        opt_outs: OptOutReader,
         *,
         heartbeat_s: float = 15.0,
     ) -> None:
@@ -68,6 +72,7 @@ class MessageRpc(MessageServiceServicer):
         self._index = index
         self._export = export
         self._feed = feed
+        self._opt_outs = opt_outs
         self._heartbeat_s = heartbeat_s
 
     async def GetMessage(self, request: GetMessageRequest, context: Any) -> GetMessageResponse:
@@ -81,6 +86,19 @@ class MessageRpc(MessageServiceServicer):
             is_address_shown=asking.role.may(Role.ADMIN),
         )
         return GetMessageResponse(message=message)
+
+    async def ListUnmatchedOptOuts(
+        self, request: ListUnmatchedOptOutsRequest, context: Any
+    ) -> ListUnmatchedOptOutsResponse:
+        """Return a page of opt-outs on no message; addresses in clear for ADMIN only."""
+        asking = caller(context)
+        asking.require(Role.READER)
+        return await list_unmatched_opt_outs(
+            self._opt_outs,
+            asking.tenant_id,
+            request,
+            is_address_shown=asking.role.may(Role.ADMIN),
+        )
 
     async def ListMessages(
         self, request: ListMessagesRequest, context: Any

@@ -150,8 +150,8 @@ def _opt_outs(vitals: Vitals) -> Iterator[Finding]:
             FINDING_SEVERITY_WARNING,
             f"{vitals.lone_opt_out_count:,} people opted out in 7 days whom no message on record "
             "had reached; nothing counts them, and they are kept.",
-            "Take them off the lists like everybody who opts out, and record the messages that "
-            "they were sent, with the number they came from.",
+            "ListUnmatchedOptOuts lists them: take them off the lists like everybody who opts out, "
+            "and record the messages that they were sent, with the number they came from.",
         )
 
 

@@ -964,6 +964,118 @@ class WatchChangesResponse(_message.Message):
 Global___WatchChangesResponse: _TypeAlias = WatchChangesResponse  # noqa: Y015
 
 @_typing.final
+class ListUnmatchedOptOutsRequest(_message.Message):
+    """Which opt-outs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Only of this provider; empty: any."""
+    account: _builtins.str
+    """Only of this account; empty: any."""
+    page_size: _builtins.int
+    """0: 100; at most 1,000."""
+    page_token: _builtins.str
+    """From the answer before."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnmatchedOptOutsRequest: _TypeAlias = ListUnmatchedOptOutsRequest  # noqa: Y015
+
+@_typing.final
+class UnmatchedOptOut(_message.Message):
+    """A person said stop, and no message on record had reached them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    OWN_ADDRESS_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    PROVIDER_WORD_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """Who: phone number, mailbox or the provider's user id. In clear for ADMIN only; else the last two
+    characters behind dots.
+    """
+    provider: _builtins.str
+    """Provider that told it."""
+    account: _builtins.str
+    """Account that it came in by."""
+    channel: _common_pb2.Channel.ValueType
+    """Channel; unspecified: not told."""
+    own_address: _builtins.str
+    """What was written to, where that was told."""
+    provider_word: _builtins.str
+    """The provider's own word."""
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When, by the provider's clock."""
+
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        account: _builtins.str = ...,
+        channel: _common_pb2.Channel.ValueType = ...,
+        own_address: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        provider_word: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "address", b"address", "channel", b"channel", "occur_time", b"occur_time", "own_address", b"own_address", "provider", b"provider", "provider_word", b"provider_word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnmatchedOptOut: _TypeAlias = UnmatchedOptOut  # noqa: Y015
+
+@_typing.final
+class ListUnmatchedOptOutsResponse(_message.Message):
+    """A page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPT_OUTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: this was the last page."""
+    @_builtins.property
+    def opt_outs(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnmatchedOptOut]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        opt_outs: _abc.Iterable[Global___UnmatchedOptOut] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "opt_outs", b"opt_outs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnmatchedOptOutsResponse: _TypeAlias = ListUnmatchedOptOutsResponse  # noqa: Y015
+
+@_typing.final
 class EraseContactRequest(_message.Message):
     """Whom to erase."""
 

@@ -55,6 +55,11 @@ class MessageServiceStub:
                 request_serializer=bluetick_dot_v1_dot_message__service__pb2.WatchChangesRequest.SerializeToString,
                 response_deserializer=bluetick_dot_v1_dot_message__service__pb2.WatchChangesResponse.FromString,
                 _registered_method=True)
+        self.ListUnmatchedOptOuts = channel.unary_unary(
+                '/bluetick.v1.MessageService/ListUnmatchedOptOuts',
+                request_serializer=bluetick_dot_v1_dot_message__service__pb2.ListUnmatchedOptOutsRequest.SerializeToString,
+                response_deserializer=bluetick_dot_v1_dot_message__service__pb2.ListUnmatchedOptOutsResponse.FromString,
+                _registered_method=True)
         self.EraseContact = channel.unary_unary(
                 '/bluetick.v1.MessageService/EraseContact',
                 request_serializer=bluetick_dot_v1_dot_message__service__pb2.EraseContactRequest.SerializeToString,
@@ -94,6 +99,14 @@ class MessageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUnmatchedOptOuts(self, request, context):
+        """Lists opt-outs of people whom no message on record had reached, newest first. Nothing counts
+        them, and they are kept until their message is recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseContact(self, request, context):
         """Erases what identifies a person. Role: ADMIN.
         """
@@ -123,6 +136,11 @@ def add_MessageServiceServicer_to_server(servicer, server):
                     servicer.WatchChanges,
                     request_deserializer=bluetick_dot_v1_dot_message__service__pb2.WatchChangesRequest.FromString,
                     response_serializer=bluetick_dot_v1_dot_message__service__pb2.WatchChangesResponse.SerializeToString,
+            ),
+            'ListUnmatchedOptOuts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUnmatchedOptOuts,
+                    request_deserializer=bluetick_dot_v1_dot_message__service__pb2.ListUnmatchedOptOutsRequest.FromString,
+                    response_serializer=bluetick_dot_v1_dot_message__service__pb2.ListUnmatchedOptOutsResponse.SerializeToString,
             ),
             'EraseContact': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseContact,
@@ -239,6 +257,33 @@ class MessageService:
             '/bluetick.v1.MessageService/WatchChanges',
             bluetick_dot_v1_dot_message__service__pb2.WatchChangesRequest.SerializeToString,
             bluetick_dot_v1_dot_message__service__pb2.WatchChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUnmatchedOptOuts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluetick.v1.MessageService/ListUnmatchedOptOuts',
+            bluetick_dot_v1_dot_message__service__pb2.ListUnmatchedOptOutsRequest.SerializeToString,
+            bluetick_dot_v1_dot_message__service__pb2.ListUnmatchedOptOutsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class MessageServiceStub:
     """Streams messages as a file."""
     WatchChanges: _grpc.UnaryStreamMultiCallable[_message_service_pb2.WatchChangesRequest, _message_service_pb2.WatchChangesResponse]
     """Streams changes as they happen."""
+    ListUnmatchedOptOuts: _grpc.UnaryUnaryMultiCallable[_message_service_pb2.ListUnmatchedOptOutsRequest, _message_service_pb2.ListUnmatchedOptOutsResponse]
+    """Lists opt-outs of people whom no message on record had reached, newest first. Nothing counts
+    them, and they are kept until their message is recorded.
+    """
     EraseContact: _grpc.UnaryUnaryMultiCallable[_message_service_pb2.EraseContactRequest, _message_service_pb2.EraseContactResponse]
     """Erases what identifies a person. Role: ADMIN."""
 
@@ -57,6 +61,10 @@ class MessageServiceAsyncStub(MessageServiceStub):
     """Streams messages as a file."""
     WatchChanges: _aio.UnaryStreamMultiCallable[_message_service_pb2.WatchChangesRequest, _message_service_pb2.WatchChangesResponse]  # type: ignore[assignment]
     """Streams changes as they happen."""
+    ListUnmatchedOptOuts: _aio.UnaryUnaryMultiCallable[_message_service_pb2.ListUnmatchedOptOutsRequest, _message_service_pb2.ListUnmatchedOptOutsResponse]  # type: ignore[assignment]
+    """Lists opt-outs of people whom no message on record had reached, newest first. Nothing counts
+    them, and they are kept until their message is recorded.
+    """
     EraseContact: _aio.UnaryUnaryMultiCallable[_message_service_pb2.EraseContactRequest, _message_service_pb2.EraseContactResponse]  # type: ignore[assignment]
     """Erases what identifies a person. Role: ADMIN."""
 
@@ -94,6 +102,16 @@ class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_message_service_pb2.WatchChangesResponse], _abc.AsyncIterator[_message_service_pb2.WatchChangesResponse]]:
         """Streams changes as they happen."""
+
+    @_abc_1.abstractmethod
+    def ListUnmatchedOptOuts(
+        self,
+        request: _message_service_pb2.ListUnmatchedOptOutsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_message_service_pb2.ListUnmatchedOptOutsResponse, _abc.Awaitable[_message_service_pb2.ListUnmatchedOptOutsResponse]]:
+        """Lists opt-outs of people whom no message on record had reached, newest first. Nothing counts
+        them, and they are kept until their message is recorded.
+        """
 
     @_abc_1.abstractmethod
     def EraseContact(
