@@ -123,13 +123,16 @@ def _failure(message: Message, is_handed_over: bool, events: Told) -> message_se
     stage = (
         common_pb2.FAILURE_STAGE_UNDELIVERED if is_handed_over else common_pb2.FAILURE_STAGE_DROPPED
     )
-    details = sorted(
-        event.detail
+    told = [
+        event
         for entry, event in events
         if entry.kind in _FAILURE_KINDS
         and entry.occur_time_us == message.failure_time_us
         and clean(event.provider_code) == message.failure_code
-    )
+    ]
+    details = sorted(event.detail for event in told)
+    # Whoever read the callback knew which source's code it is.
+    topic = max((event.topic for event in told), default=0)
     return message_service_pb2.Failure(
         stage=stage,
         reason=message.failure_reason,  # type: ignore[arg-type]
@@ -139,7 +142,7 @@ def _failure(message: Message, is_handed_over: bool, events: Told) -> message_se
         transience=transience(  # type: ignore[arg-type]
             message.provider, message.failure_code, stage, message.failure_reason
         ),
-        topic=topic_for(message.provider, message.failure_code, stage),  # type: ignore[arg-type]
+        topic=topic or topic_for(message.provider, message.failure_code, stage),  # type: ignore[arg-type]
     )
 
 

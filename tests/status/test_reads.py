@@ -131,6 +131,20 @@ async def test_a_message_is_found_by_both_names_with_its_whole_history(
     assert not by_ref.milestones.HasField("read_time")
 
 
+async def test_a_failure_has_the_topic_that_its_callback_was_read_with(
+    bench: Bench, channel: grpc.aio.Channel
+) -> None:
+    """Two sources write the same number, and only who read it knew which one it was."""
+    await bench.apply(
+        builders.a_registered(occur_time_us=T),
+        builders.a_failure("200", occur_time_us=T + 1, topic=words.FAILURE_TOPIC_OPT_OUT),
+    )
+
+    found = await get(channel, message_ref="ref-1")
+
+    assert found.failure.topic == words.FAILURE_TOPIC_OPT_OUT
+
+
 async def test_addresses_are_in_clear_for_admins_only(
     bench: Bench, channel: grpc.aio.Channel
 ) -> None:
