@@ -1,9 +1,10 @@
 """A body of the largest size costs little, whoever wrote it and whatever is in it.
 
-Time is that of the processor, so that a busy machine fails no test; the bound is the product's own
-(half a second at 3 MiB), doubled.
+Time is that of the processor, so that a busy machine fails no test, and the bound is the product's
+own: half a second at 3 MiB.
 """
 
+import contextlib
 import random
 import time
 import tracemalloc
@@ -20,7 +21,8 @@ from tests.ingest.fuzzed_doors import Target, targets
 from tests.ingest.mutations import places, with_value
 
 BODY_BYTES = 3 * 1024 * 1024
-CPU_S_MAX = 1.0
+CPU_S_MAX = 0.5
+TRIES_MAX = 3
 MEMORY_TIMES_MAX = 10
 OUTPUT_TIMES_MAX = 10
 # Of what is made from a seed: more would only take longer.
@@ -80,9 +82,15 @@ def _with_raw(value: Any, path: tuple[Any, ...], raw: bytes) -> bytes:
 
 
 def asked(target: Target, body: bytes) -> Callback:
-    """``body`` as the provider would send it."""
-    callback = target.signed(random.Random(7), body)
-    return callback or msgspec.structs.replace(target.seeds[0], body=body)
+    """``body`` as the provider would send it: by an interface that has one."""
+    for suite in target.suites:
+        # Some sign what is in a body, and so only one of their own; some report in a query.
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, OverflowError):
+            callback = suite.signed(body)
+            if callback.body == body:
+                return callback
+    signed = target.signed(random.Random(7), body)
+    return signed or msgspec.structs.replace(target.seeds[0], body=body)
 
 
 def work(target: Target, callback: Callback) -> int:
@@ -93,16 +101,28 @@ def work(target: Target, callback: Callback) -> int:
     return outcome.batch.ByteSize() if isinstance(outcome, Reading) else 0
 
 
+def _cost(target: Target, callback: Callback) -> tuple[float, int]:
+    """Return the CPU seconds of the quickest of some tries, and the bytes to be stored.
+
+    A processor that others use, too, counts twice the time for the same work.
+    """
+    spent, stored = CPU_S_MAX, 0
+    for _ in range(TRIES_MAX):
+        began = time.process_time()
+        stored = work(target, callback)
+        spent = min(spent, time.process_time() - began)
+        if spent < CPU_S_MAX:
+            break
+    return spent, stored
+
+
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_body_of_the_largest_size_takes_half_a_second_and_stores_little_more(name: str) -> None:
     """One stranger with an address must not hold the door for all."""
     target = TARGETS[name]
     seed = target.seeds[0].body
     for told, body in bodies(seed):
-        callback = asked(target, body)
-        began = time.process_time()
-        stored = work(target, callback)
-        spent = time.process_time() - began
+        spent, stored = _cost(target, asked(target, body))
 
         assert spent < CPU_S_MAX, (told, spent)
         assert stored < OUTPUT_TIMES_MAX * BODY_BYTES, (told, stored)
