@@ -14,6 +14,7 @@ from services.ingest.providers.azure import (
 )
 from services.ingest.providers.provider import Answer
 from tests.ingest.provider_readings import AT_US, Reader, is_refused
+from tests.ingest.two_ways import two_doors
 
 OPEN = Reader(Azure())
 LOCKED = Reader(Azure(), secrets={"query_token": ["t0k"]})
@@ -121,6 +122,44 @@ def test_the_hand_shake_is_answered_only_if_it_is_proven() -> None:
     assert isinstance(answer, Answer)
     assert json.loads(answer.body) == {"validationResponse": "512d38b6"}
     assert is_refused(LOCKED.outcome(body), 401)
+
+
+def test_cloud_events_ask_by_options_who_may_call() -> None:
+    """The leave is for the origin that asked, and only behind a credential."""
+    asked = {"method": "OPTIONS", "headers": {"webhook-request-origin": "eventgrid.azure.net"}}
+
+    answer = LOCKED.outcome(query="token=t0k", **asked)
+
+    assert isinstance(answer, Answer)
+    assert answer.http_status == 200
+    assert dict(answer.headers) == {
+        b"webhook-allowed-origin": b"eventgrid.azure.net",
+        b"webhook-allowed-rate": b"*",
+    }
+    assert is_refused(LOCKED.outcome(**asked), 401)
+
+
+@pytest.mark.parametrize("origin", ["", "a b", "x\r\nset-cookie: a", "\xe9", "a" * 300])
+def test_an_origin_that_is_no_host_gets_no_leave(origin: str) -> None:
+    """What it says goes into a header of ours."""
+    answer = OPEN.outcome(method="OPTIONS", headers={"webhook-request-origin": origin})
+
+    assert answer == Answer(400)
+
+
+async def test_the_door_takes_options_where_the_provider_asks_so() -> None:
+    """For all others it stays a method that nobody uses."""
+    async with two_doors() as doors:
+        heads = []
+        for provider in ("azure", "meta"):
+            heads.append(await doors.short.send([
+                f"OPTIONS /callbacks/{provider}/acct_1 HTTP/1.1\r\nHost: x\r\n"
+                "WebHook-Request-Origin: eventgrid.azure.net\r\nConnection: close\r\n\r\n".encode()
+            ]))  # fmt: skip
+
+    assert heads[0].startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nwebhook-allowed-origin: eventgrid.azure.net\r\n" in heads[0]
+    assert heads[1].startswith(b"HTTP/1.1 405 ")
 
 
 def test_other_events_are_information() -> None:

@@ -51,4 +51,4 @@ def reply(http_status: int, body: bytes = b"", *headers: Header) -> Reply:
 def reply_of(answer: Answer, *headers: Header) -> Reply:
     """Return what a provider is to hear."""
     content_type = (b"content-type", answer.content_type.encode())
-    return reply(answer.http_status, answer.body, content_type, *headers)
+    return reply(answer.http_status, answer.body, content_type, *answer.headers, *headers)

@@ -6,7 +6,8 @@ Source: Microsoft's pages "Azure Communication Services as an Event Grid source"
 - Two schemas: Event Grid's own, a list with ``eventType`` and ``eventTime``; and CloudEvents 1.0,
   one or a list, with ``type`` and ``time``.
 - Hand-shake: Event Grid's own schema posts a code that must be answered; CloudEvents asks by
-  OPTIONS, which the door does not take: such a subscription is validated by hand.
+  OPTIONS who may call (``WebHook-Request-Origin``), and is told the same origin and any
+  rate (CloudEvents, "HTTP 1.1 Web Hooks", 4). Both only if they are proven.
 - Proof: what the operator put into the address or into a delivery property: user and password, a
   header, or ``?token=``. (A token of Microsoft Entra would have to be looked up outside.)
 - Message id: ``data.messageId`` of an email, with its recipient, and of an SMS.
@@ -76,21 +77,26 @@ _SUBJECT_RECIPIENT: Final = re.compile(r"recipient/([^/\s]+@[^/\s]+)")
 # Event Grid sends a megabyte at most.
 _decode_events: Final = msgspec.json.Decoder(list[dict[str, Any]]).decode
 HANDSHAKE_BYTES_MAX: Final = 16_384
+# The name of a host ("eventgrid.azure.net"); nothing else of a stranger's goes into a header.
+_ORIGIN: Final = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
 
 class Azure(Dialect):
     """The dialect of Azure Communication Services."""
 
     name = "azure"
+    methods = frozenset({"OPTIONS", "POST"})
     secrets: ClassVar[Names] = static_credential.SECRETS
     options: ClassVar[Names] = {**static_credential.OPTIONS, **email_events.OPTIONS}
 
     def handshake(self, callback: Callback, account: Account) -> Answer | None:
-        """Answer the code by which Event Grid tries a subscription out, if the callback is proven.
+        """Answer that by which Event Grid tries a subscription out, if the callback is proven.
 
         An unproven one gets no answer of its own: who may answer for this address is the account's
         to say.
         """
+        if callback.method == "OPTIONS":
+            return _allowed_origin(self.authenticate(callback, account), callback)
         code = _validation_code(callback)
         if not code or isinstance(self.authenticate(callback, account), Refused):
             return None
@@ -110,6 +116,17 @@ class Azure(Dialect):
     def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
         """Return a list of nothing but ``part``."""
         return b"[%s]" % part
+
+
+def _allowed_origin(proven: Authentic | Refused, callback: Callback) -> Answer | None:
+    """Return the leave to call that CloudEvents' hand-shake asks for; None: it is turned away."""
+    origin = callback.headers.get("webhook-request-origin", "")
+    if isinstance(proven, Refused):
+        return None
+    if not _ORIGIN.fullmatch(origin):
+        return Answer(400)
+    headers = ((b"webhook-allowed-origin", origin.encode()), (b"webhook-allowed-rate", b"*"))
+    return Answer(200, headers=headers)
 
 
 def _validation_code(callback: Callback) -> str:

@@ -50,6 +50,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     http_status: int = 200
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[bytes, bytes], ...] = ()  # beside the usual ones, names in lower case
 
 
 class Authentic(msgspec.Struct, frozen=True, gc=False):
