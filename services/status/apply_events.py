@@ -13,7 +13,8 @@ from libs.runtime.verdicts import TryAgain
 from services.status import measures
 from services.status.attribute_acts import note_sends
 from services.status.domain.changes import Change
-from services.status.domain.gather import Gathered, gather
+from services.status.domain.gather import gather
+from services.status.domain.gathered import Gathered
 from services.status.domain.merging import told_by
 from services.status.domain.unknown_words import unknown_words
 from services.status.follow_up import FollowUp, Loose

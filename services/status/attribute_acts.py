@@ -9,7 +9,7 @@ from services.status.domain.attribution import (
     standing_acts,
 )
 from services.status.domain.changes import Change
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 from services.status.domain.merging import Told
 from services.status.domain.message import Message
 from services.status.move_messages import move_messages

@@ -14,7 +14,7 @@ from services.status import measures
 from services.status.attribute_acts import attribute_acts, note_sends
 from services.status.domain.attribution import Touched
 from services.status.domain.changes import Change
-from services.status.domain.gather import Gathered, Key
+from services.status.domain.gathered import Gathered, Key
 from services.status.domain.merging import Told
 from services.status.domain.message import Message
 from services.status.join_names import (

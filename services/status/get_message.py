@@ -8,7 +8,7 @@ from bluetick.v1 import event_pb2, message_service_pb2
 from libs.runtime.keys import ref_key
 from libs.runtime.message_ids import ANSWERED, MAILERS, Names, names_of
 from libs.runtime.rpc_errors import InvalidArgument, NotFound
-from services.status.domain.gather import HistoryEntry
+from services.status.domain.gathered import HistoryEntry
 from services.status.domain.message import Message
 from services.status.domain.recipients import Recipient, is_mail, target_of
 from services.status.domain.refs import Claims, own_ref

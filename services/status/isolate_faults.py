@@ -15,7 +15,8 @@ from libs.runtime import logs
 from libs.runtime.database import RowsLocked
 from libs.runtime.verdicts import Verdict, verdict_of
 from services.status.apply_events import ApplyEvents
-from services.status.domain.gather import Key, gather
+from services.status.domain.gather import gather
+from services.status.domain.gathered import Key
 from services.status.isolate_poison import set_aside
 from services.status.lane_batch import Batch, Piece
 from services.status.log_events import LogEvent

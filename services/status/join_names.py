@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from services.status.domain.addresses import address_key
-from services.status.domain.gather import Gathered, Key
+from services.status.domain.gathered import Gathered, Key
 from services.status.domain.people import Join, Name, NamedPerson, names_of, united
 from services.status.ports import Store, Transactions
 

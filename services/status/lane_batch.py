@@ -7,7 +7,8 @@ import msgspec
 from bluetick.v1.event_pb2 import EventBatch
 
 from libs.runtime.delivery import Delivery
-from services.status.domain.gather import Gathered, lane_of
+from services.status.domain.gather import lane_of
+from services.status.domain.gathered import Gathered
 
 
 class Call:

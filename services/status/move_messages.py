@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from libs.runtime.verdicts import TryAgain
 from services.status.domain.changes import Change
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 from services.status.domain.merging import Told, move
 from services.status.domain.message import Message
 from services.status.ports import Store

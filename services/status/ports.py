@@ -12,7 +12,7 @@ from services.status.domain.attribution import Act, Move, Touched
 from services.status.domain.changes import Change, Known
 from services.status.domain.due import Due
 from services.status.domain.facts import Fact
-from services.status.domain.gather import (
+from services.status.domain.gathered import (
     ActPlace,
     AddressAct,
     FactPlace,

@@ -1,6 +1,6 @@
 """Notes which messages claim the references of a batch, under a lock on each reference."""
 
-from services.status.domain.gather import Gathered, Key
+from services.status.domain.gathered import Gathered, Key
 from services.status.domain.merging import Told
 from services.status.domain.refs import Claims, Contest, claim
 from services.status.ports import Ref, Store

@@ -9,7 +9,7 @@ a second attempt never comes here.
 from collections.abc import Iterable, Mapping, Set
 
 from services.status.domain.changes import Change
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 from services.status.domain.merging import Told
 from services.status.domain.message import Message
 from services.status.domain.refs import Claims, Settled, furthest, hand_over, own_ref

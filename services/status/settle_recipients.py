@@ -13,7 +13,7 @@ from bluetick.v1.common_pb2 import CHANNEL_EMAIL
 from libs.runtime.message_ids import MAILERS
 from services.status.domain.changes import Change
 from services.status.domain.facts import Fact
-from services.status.domain.gather import FactPlace, Gathered, Key, Telling
+from services.status.domain.gathered import FactPlace, Gathered, Key, Telling
 from services.status.domain.merging import Told
 from services.status.domain.message import Message
 from services.status.domain.recipients import Recipient, Role, gathered_from, is_mail, target_of

@@ -6,7 +6,7 @@ from bluetick.v1 import change_pb2, common_pb2, event_pb2, message_service_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.catalogue.failures import topic_for, transience
-from services.status.domain.gather import HistoryEntry
+from services.status.domain.gathered import HistoryEntry
 from services.status.domain.image import image
 from services.status.domain.message import Message, clean, split
 from services.status.domain.parts import parts_of

@@ -13,7 +13,7 @@ from libs.runtime.database import DatabaseUnavailable
 from libs.runtime.verdicts import TryAgain
 from services.status import measures
 from services.status.apply_events import ApplyEvents
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 from services.status.domain.message import Message
 from services.status.domain.silence import Patience, is_pending, silence_of, silent_from_us
 from services.status.log_events import LogEvent

@@ -19,7 +19,7 @@ from libs.runtime.database import Database, RowsLocked
 from libs.runtime.verdicts import Verdict, verdict_of
 from libs.testkit import builders
 from services.status.apply_events import ApplyEvents
-from services.status.domain.gather import Gathered
+from services.status.domain.gathered import Gathered
 from services.status.ports import OutboxEntry, Transactions
 from tests.status.conftest import OpenLanes
 from tests.status.machine import (

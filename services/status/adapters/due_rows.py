@@ -10,7 +10,7 @@ from libs.runtime.database import Database
 from services.status.adapters import tables
 from services.status.adapters.message_store import MessageStore
 from services.status.domain.due import Due, keys_of
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 from services.status.domain.message import Message
 from services.status.domain.silence import MINUTE_US, together
 

@@ -11,7 +11,7 @@ from bluetick.v1.common_pb2 import EVENT_KIND_CLICKED
 from libs.runtime.database import Database
 from services.status.adapters import tables
 from services.status.adapters.message_store import MessageStore
-from services.status.adapters.sql import look_up
+from services.status.adapters.statements import look_up
 from services.status.domain.facts import fact_bytes
 from services.status.domain.packing import unpack_record
 from services.status.domain.wire import VARINT, tag

@@ -8,7 +8,7 @@ from typing import Any
 from bluetick.v1.event_pb2 import DoorReport
 
 from services.status.adapters import tables
-from services.status.adapters.sql import conflict, insert
+from services.status.adapters.statements import conflict, insert
 
 _SUMS = tuple(c.name for c in tables.account_hours.columns if not c.primary_key)
 

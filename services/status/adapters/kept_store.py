@@ -10,7 +10,7 @@ from bluetick.v1.event_pb2 import DoorReport
 from services.status.adapters import health_sql, outbox_sql, sql
 from services.status.domain.account_hours import Cell, Counts
 from services.status.domain.due import Due
-from services.status.domain.gather import Gathered, Key, Notice, Telling, fingerprint
+from services.status.domain.gathered import Gathered, Key, Notice, Telling, fingerprint
 from services.status.domain.unknown_words import UnknownWord
 from services.status.ports import OutboxEntry
 

@@ -7,7 +7,7 @@ keeps the planner from turning the loop round, keys outside, one look-up for eac
 # ruff: noqa: S608
 
 from services.status.adapters import tables
-from services.status.adapters.sql import conflict, insert_rows
+from services.status.adapters.statements import conflict, insert_rows
 
 _MESSAGES = tables.messages.fullname
 _KEYS = "unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS k(tenant_id, message_key, n)"

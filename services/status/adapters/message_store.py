@@ -7,18 +7,13 @@ and rows by key, in every transaction, so that replicas wait for one another and
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.status.adapters import message_sql, people_sql, sql
+from services.status.adapters import address_sql, message_sql, people_sql, sql
 from services.status.adapters.kept_store import columns_of, key_columns
 from services.status.adapters.people_store import PeopleStore
 from services.status.domain.attribution import Act, Move, Touched
 from services.status.domain.changes import Change, Known
 from services.status.domain.facts import Fact, stored_fact
-from services.status.domain.gather import (
-    ActPlace,
-    AddressAct,
-    FactPlace,
-    Key,
-)
+from services.status.domain.gathered import ActPlace, AddressAct, FactPlace, Key
 from services.status.domain.packing import pack, pack_record, unpack
 from services.status.domain.refs import Claims
 from services.status.ports import Ref, Send, Standing
@@ -116,20 +111,20 @@ class MessageStore(PeopleStore):
             for (tenant_id, key, fact_id, mark), (fact, came_in) in acts.items()
         ]
         rows.sort(key=lambda row: row[:4])
-        await self._connection.execute(sql.ADD_ADDRESS_ACTS, *columns_of(rows))
+        await self._connection.execute(address_sql.ADD_ADDRESS_ACTS, *columns_of(rows))
 
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
         """Delete and insert sends."""
         if rows := sorted((send[1], send[0], *send[2:]) for send in gone):
-            await self._connection.execute(sql.REMOVE_ADDRESS_SENDS, rows)
+            await self._connection.execute(address_sql.REMOVE_ADDRESS_SENDS, rows)
         if rows := sorted((send[1], send[0], *send[2:]) for send in come):
-            await self._connection.execute(sql.ADD_ADDRESS_SENDS, rows)
+            await self._connection.execute(address_sql.ADD_ADDRESS_SENDS, rows)
 
     async def find_touched(self, touched: Touched) -> tuple[bool, set[Key]]:
         """Return whether ``lock_acts`` would find any, and the addresses of others than it says."""
         people = sorted(touched.people)
         found = await self._connection.fetchrow(
-            sql.FIND_TOUCHED,
+            address_sql.FIND_TOUCHED,
             *key_columns(touched.addresses),
             *(touched.from_us, touched.to_us),
             *key_columns(touched.messages),
@@ -147,7 +142,7 @@ class MessageStore(PeopleStore):
             return []
         tenants, addresses, people = columns_of(who)
         rows = await self._connection.fetch(
-            sql.LOCK_ADDRESS_ACTS,
+            address_sql.LOCK_ADDRESS_ACTS,
             *(tenants, addresses, touched.from_us, touched.to_us, *messages, people),
         )
         return [
@@ -160,7 +155,7 @@ class MessageStore(PeopleStore):
     ) -> dict[tuple[str, bytes, str], bytes]:
         """Look the send before each act up."""
         rows = await self._connection.fetch(
-            sql.LAST_SENDS,
+            address_sql.LAST_SENDS,
             *columns_of((*act.place[:3], act.fact.occur_time_us, act.origin) for act in acts),
             window_us,
         )
@@ -169,7 +164,7 @@ class MessageStore(PeopleStore):
     async def move_acts(self, moves: Sequence[Move]) -> None:
         """Overwrite where acts that are locked are counted."""
         rows = ((*move.act.place, move.message_key or None) for move in moves)
-        await self._connection.execute(sql.MOVE_ADDRESS_ACTS, *columns_of(rows))
+        await self._connection.execute(address_sql.MOVE_ADDRESS_ACTS, *columns_of(rows))
 
     async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
         """Return the acts told by an address that are counted on these messages."""

@@ -3,7 +3,7 @@
 # ruff: noqa: S608
 
 from services.status.adapters import tables
-from services.status.adapters.sql import conflict, insert, look_up
+from services.status.adapters.statements import conflict, insert, look_up
 
 _OUTBOX = tables.outbox.fullname
 _COLUMNS = "tenant_id, outbox_id, subject, payload, oldest_event_time_us"

@@ -3,7 +3,7 @@
 # ruff: noqa: S608
 
 from services.status.adapters import tables
-from services.status.adapters.sql import conflict, insert, look_up
+from services.status.adapters.statements import conflict, insert, look_up
 
 _NAMES = "unnest($1::text[], $2::bytea[]) AS k(tenant_id, address_key)"
 _BY_NAME = look_up(tables.names, "t.*", "address_key", "tenant_id")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from services.status.adapters import people_sql
 from services.status.adapters.kept_store import columns_of, key_columns
 from services.status.adapters.recipients_store import RecipientsStore
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 from services.status.domain.people import NamedPerson
 
 

@@ -3,7 +3,7 @@
 # ruff: noqa: S608
 
 from services.status.adapters import tables
-from services.status.adapters.sql import conflict
+from services.status.adapters.statements import conflict
 
 LIST_QUARANTINE = f"""
 SELECT q.quarantine_key, q.provider, q.account, q.reason, q.detail, q.receive_time_us,

@@ -8,7 +8,8 @@ from libs.runtime.database import Database
 from services.status.adapters import health_sql, quarantine_sql, recipients_sql, sql
 from services.status.adapters.message_store import MessageStore
 from services.status.domain.changes import Known
-from services.status.domain.gather import HistoryEntry, fingerprint, occur_time
+from services.status.domain.gather import occur_time
+from services.status.domain.gathered import HistoryEntry, fingerprint
 from services.status.domain.history import entries
 from services.status.domain.recipients import Recipient
 from services.status.domain.refs import Claims

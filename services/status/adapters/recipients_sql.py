@@ -3,7 +3,7 @@
 # ruff: noqa: S608
 
 from services.status.adapters import tables
-from services.status.adapters.sql import conflict, insert
+from services.status.adapters.statements import conflict, insert
 from services.status.domain.recipients import Role
 
 _BATCHES = "unnest($1::text[], $2::bytea[]) AS k(tenant_id, batch_key)"

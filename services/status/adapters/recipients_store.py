@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from services.status.adapters import recipients_sql
 from services.status.adapters.kept_store import KeptStore, columns_of, key_columns
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 from services.status.domain.recipients import Recipient, Role
 
 

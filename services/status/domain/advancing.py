@@ -14,7 +14,7 @@ from bluetick.v1.event_pb2 import Engagement, Event
 
 from libs.catalogue.failures import is_passing, reason_after_hand_over
 from services.status.domain.facts import FACT_KINDS
-from services.status.domain.gather import Telling
+from services.status.domain.gathered import Telling
 from services.status.domain.message import (
     HUMAN_TIMES_OF,
     MACHINE,

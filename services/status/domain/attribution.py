@@ -13,7 +13,7 @@ import msgspec
 
 from services.status.domain.addresses import address_key
 from services.status.domain.facts import Fact
-from services.status.domain.gather import ActPlace, AddressAct, Key
+from services.status.domain.gathered import ActPlace, AddressAct, Key
 from services.status.domain.message import Message
 from services.status.domain.origins import origin
 from services.status.domain.outcomes import has_failed

@@ -16,7 +16,7 @@ from bluetick.v1.common_pb2 import EVENT_KIND_PRICED
 from services.status.domain.dimensions import dimension_bytes, same_dimensions
 from services.status.domain.facts import Fact
 from services.status.domain.fields import Merge
-from services.status.domain.gather import Key, Telling
+from services.status.domain.gathered import Key, Telling
 from services.status.domain.image import moving_image
 from services.status.domain.message import FIELDS, Message
 from services.status.domain.recipients import with_forwarded

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Final
 
 from services.status.domain.changes import Change
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 
 DAY_US: Final = 86_400_000_000
 _KEY_BYTES: Final = 16

@@ -5,16 +5,14 @@ needs no object gets none.
 """
 
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from typing import Final
 
-import msgspec
 from bluetick.v1.common_pb2 import (
     EVENT_KIND_DROPPED,
     EVENT_KIND_UNDELIVERED,
     EVENT_KIND_UNKNOWN,
 )
-from bluetick.v1.event_pb2 import DoorReport, Event, EventBatch, Quarantined
+from bluetick.v1.event_pb2 import Event, EventBatch, Quarantined
 
 from libs.runtime.keys import ref_key
 from services.status.domain.addresses import address_key
@@ -27,73 +25,20 @@ from services.status.domain.facts import (
     standing,
 )
 from services.status.domain.flaws import KEY_BYTES, REASON_MAX, SMALL_BYTES, find_flaw, refused
+from services.status.domain.gathered import (
+    FactPlace,
+    Gathered,
+    Key,
+    Notice,
+    fingerprint,
+)
 from services.status.domain.message import Record
 from services.status.domain.origins import origin
-from services.status.domain.people import OTHER_NAMES, Join, take_names
+from services.status.domain.people import OTHER_NAMES, take_names
 from services.status.domain.recipients import BATCH_KEY
 
-# (tenant_id, 16 bytes): a message or a reference.
-Key = tuple[str, bytes]
-# (tenant_id, message_key or ref_key, fact_id)
-FactPlace = tuple[str, bytes, str]
-# (tenant_id, address_key, fact_id, fingerprint): one way in which an act was told by an address.
-ActPlace = tuple[str, bytes, str, bytes]
-# An act, and where it came in; see ``domain.origins``.
-AddressAct = tuple[Fact, bytes]
-# (kind, time, what history keeps, receive time, provider_message_id, message_ref, the event, the
-# sender's record). The event has lost the fields that stand here beside it; None: it only goes into
-# the history.
-Telling = tuple[int, int, bytes, int, str, str, Event | None, Record | None]
-
-FINGERPRINT_BYTES: Final = 16
 FAILURE_KINDS: Final = frozenset((EVENT_KIND_DROPPED, EVENT_KIND_UNDELIVERED))
 _NUL: Final = b"\x00"
-
-
-class HistoryEntry(msgspec.Struct, frozen=True, gc=False):
-    """One thing told about a message. Unique by (message, ``event``)."""
-
-    kind: int
-    occur_time_us: int
-    receive_time_us: int
-    event: bytes  # bluetick.v1.Event without identity and receive time
-
-
-class Notice(msgspec.Struct, frozen=True, gc=False):
-    """Something told about no message. Unique by (tenant, ``fingerprint``)."""
-
-    provider: str
-    account: str
-    kind: int
-    occur_time_us: int
-    receive_time_us: int
-    event: bytes
-
-
-class Gathered(msgspec.Struct):
-    """What a batch says, by message. Order and repeats do not matter to whoever uses it."""
-
-    told: dict[Key, list[Telling]] = {}
-    # Of each act the telling that stands among those in the batch.
-    facts: dict[FactPlace, Fact] = {}
-    ref_facts: dict[FactPlace, Fact] = {}
-    # Reference -> messages whose records name it.
-    claims: dict[Key, set[bytes]] = {}
-    notices: dict[tuple[str, bytes], Notice] = {}
-    # Messages under an id that may have several -> key of the id.
-    batched: dict[Key, bytes] = {}
-    # Names that are one person's.
-    joins: set[Join] = set()
-    # Acts that name no message.
-    address_acts: dict[ActPlace, AddressAct] = {}
-    # (tenant_id, place, event, receive time): words of messages that have no meaning here.
-    unknown: list[tuple[str, bytes, bytes, int]] = []
-    # (tenant_id, quarantine_key) -> content, and the times at which it was received.
-    quarantined: dict[Key, Quarantined] = {}
-    receipts: set[tuple[str, bytes, int]] = set()
-    # By tenant and report id.
-    door_reports: dict[Key, DoorReport] = {}
-    event_count: int = 0
 
 
 def gather(batches: Iterable[EventBatch]) -> Gathered:
@@ -137,11 +82,6 @@ def gather_into(lanes: Sequence[Gathered], batch: EventBatch) -> list[int]:
 def occur_time(time_us: int, receive_us: int) -> int:
     """Return when it happened; 0 means never, so a time that is missing must not be 0."""
     return time_us if time_us > 0 else max(receive_us, 1)
-
-
-def fingerprint(stored: bytes) -> bytes:
-    """Return 16 bytes that tell one event from another."""
-    return blake2b(stored, digest_size=FINGERPRINT_BYTES).digest()
 
 
 def _gather_events(gathered: Gathered, events: Iterable[Event]) -> None:

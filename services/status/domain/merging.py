@@ -13,7 +13,7 @@ from services.status.domain.advancing import advance
 from services.status.domain.attributed import attribute
 from services.status.domain.changes import LATE_AFTER_US, Change, Known
 from services.status.domain.facts import Fact, add_act, recount, standing
-from services.status.domain.gather import FactPlace, Gathered, Key, Telling
+from services.status.domain.gathered import FactPlace, Gathered, Key, Telling
 from services.status.domain.message import Message
 from services.status.domain.refs import Contest, Settled, own_ref
 

@@ -12,7 +12,7 @@ from bluetick.v1.common_pb2 import CHANNEL_EMAIL
 
 from libs.runtime.addresses import canonical_address
 
-# An origin as stored: channel, account, our number. ``adapters.sql.LAST_SENDS`` compares them.
+# An origin as stored: channel, account, our number. ``address_sql.LAST_SENDS`` compares them.
 CHANNEL_BYTES: Final = 1
 PART_BYTES: Final = 8
 UNTOLD: Final = bytes(PART_BYTES)

@@ -19,7 +19,7 @@ from bluetick.v1.event_pb2 import Event
 
 from services.status.domain.changes import Change
 from services.status.domain.due import DAY_US
-from services.status.domain.gather import Key
+from services.status.domain.gathered import Key
 from services.status.domain.message import Message, channel_of, state_of
 from services.status.domain.recipients import with_forwarded
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bluetick.v1.common_pb2 import EVENT_KIND_UNKNOWN
 from bluetick.v1.event_pb2 import Event
 
-from services.status.domain.gather import Gathered
+from services.status.domain.gathered import Gathered
 
 # tenant_id, fingerprint, provider, account, word, receive_time_us
 UnknownWord = tuple[str, bytes, str, str, str, int]
