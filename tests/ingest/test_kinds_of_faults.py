@@ -303,6 +303,12 @@ CAPTIONS: dict[str, tuple[Provider, Any]] = {
     "bird": (MessageBird(), lambda text: {
         **_bird(""), "payload": {**_bird("")["payload"],
                                  "body": {"type": "image", "image": {"caption": text}}}}),
+    "azure": (Azure(), lambda text: [{
+        "id": "1", "eventTime": ISO,
+        "eventType": "Microsoft.Communication.AdvancedMessageReceived",
+        "data": {"messageId": "in", "channelKind": "whatsapp", "messageType": "image",
+                 "from": PERSON, "to": OURS, "receivedTimestamp": ISO,
+                 "media": {"id": "1", "mimeType": "image/jpeg", "caption": text}}}]),
     "sinch": (Sinch(), lambda text: {"event_time": ISO, "message": {
         **_sinch("")["message"],
         "contact_message": {"media_card_message": {"url": "x", "caption": text}}}}),
@@ -318,6 +324,15 @@ def test_an_opt_out_beside_a_picture_counts(source: str) -> None:
 
     assert kinds == [pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED]
     assert len(events(provider, body("my receipt"))) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"preset": "africastalking"}])
+def test_a_notice_that_somebody_left_is_an_opt_out(options: dict[str, str]) -> None:
+    """Africa's Talking takes the choice itself, and tells who left which sender's list."""
+    (event,) = events(Generic(), form(phoneNumber="+254711000001", senderId="SHOP"), **options)
+
+    assert (event.kind, event.address) == (pb.EVENT_KIND_UNSUBSCRIBED, "+254711000001")
+    assert event.engagement.fact_id
 
 
 def test_the_keyword_that_a_provider_names_is_taken_off() -> None:

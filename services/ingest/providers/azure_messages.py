@@ -77,7 +77,13 @@ def add_advanced_message(
     raw: bytes,
 ) -> None:  # fmt: skip
     """Add a WhatsApp message that was written to us."""
-    _add_message(emails, data, time_us, CHANNEL_WHATSAPP, text(data, "content"))
+    _add_message(
+        emails,
+        data,
+        time_us,
+        CHANNEL_WHATSAPP,
+        text(data, "content") or text(data, "media", "caption"),
+    )
 
 
 def _add_message(

@@ -98,6 +98,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     part_count: Paths = ()
     event: Paths = ()  # the kind of callback; without items it may be of another product
     inbound: InboundPlaces | None = None
+    # Who left a sender's list, and whose: fields that stand alone in a notice of it.
+    leaver: str = ""
+    left: str = ""
     vocabulary: str = ""  # of its failure codes; empty: those of all generic sources
     answer: str = ""  # what the source wants to hear, else it tries again
     is_mask: bool = False  # the status is a sum of bits; the first of `statuses` that is set counts

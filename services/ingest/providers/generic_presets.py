@@ -46,6 +46,8 @@ def detect(body: Any) -> Dialect | None:
         return CLICKATELL
     if "status" in body and "id" in body:
         return KANNEL if str(body["status"]).isdecimal() else AFRICASTALKING
+    if body.keys() == {"phoneNumber", "senderId"}:
+        return AFRICASTALKING
     if "linkId" in body or {"from", "text", "id", "date"} <= body.keys():
         return AFRICASTALKING
     if "source_addr" in body and "short_message" in body:

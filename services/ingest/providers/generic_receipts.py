@@ -57,6 +57,8 @@ def add_receipts(reading: Reading, callback: Callback, dialect: Dialect | None) 
     raw = callback.body or callback.query.encode(errors="replace")
     if isinstance(body, list):
         read_list(reading, without_mark(callback.body), receipts.add)
+    elif _is_leave(known, body):
+        _add_leave(reading, known, body)
     elif is_inbound(known, body):
         add_generic_inbound(reading, known, body, callback.receive_time_us)
     elif known.items and known.event and value_at(body, body, (known.items,)) is None:
@@ -75,6 +77,19 @@ def add_receipts(reading: Reading, callback: Callback, dialect: Dialect | None) 
             reading.quarantine(reason, f"items{detail}", callback.body, is_part=False)
     else:
         receipts.add(body, raw)
+
+
+def _is_leave(dialect: Dialect, body: Any) -> bool:
+    """Say whether a body tells that somebody left, by nothing but who and whose list."""
+    return bool(dialect.leaver) and {dialect.leaver, dialect.left} == set(body)
+
+
+def _add_leave(reading: Reading, dialect: Dialect, body: Any) -> None:
+    event = reading.add_untimed(EVENT_KIND_UNSUBSCRIBED)
+    event.address = from_digits(text_at(body, body, ((dialect.leaver,),)))
+    event.own_address = text_at(body, body, ((dialect.left,),))
+    event.provider_word = "opt-out"
+    event.engagement.fact_id = act_id("opt-out", event.address, None, event.own_address)
 
 
 def _add_other(
