@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export BUF_CACHE_DIR := $(CURDIR)/.buf_cache
 # A worker a core, of which each has a broker and a database of its own.
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4
-CODE := libs services tests tools
+CODE := libs services tests tools examples
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
