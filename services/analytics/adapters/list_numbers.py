@@ -42,6 +42,7 @@ _GIVE = """
     SELECT k.message_key, $1, $2, last.number + k.at
     FROM last CROSS JOIN unnest($3::bytea[]) WITH ORDINALITY AS k (message_key, at)
     ON CONFLICT (message_key, tenant_id, campaign_id) DO NOTHING
+    RETURNING message_key, number
 """
 # A plan made while the table is empty would scan it for each key.
 _BY_KEY = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"
@@ -112,10 +113,16 @@ class MessageNumbers:
         }
         for name, unnumbered in sorted(missing.items()):
             async with database.transaction() as connection:
-                await connection.execute(_GIVE, *name, unnumbered)
-        if missing:
+                found[name].update(await connection.fetch(_GIVE, *name, unnumbered))
+        # Those that somebody else named a moment before.
+        others = {
+            name: [key for key in unnumbered if key not in found[name]]
+            for name, unnumbered in missing.items()
+            if len(found[name]) < len(keys[name])
+        }
+        if others:
             async with database.transaction() as connection:
-                await _look_up(connection, missing, found)
+                await _look_up(connection, others, found)
         return found
 
 

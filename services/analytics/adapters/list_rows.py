@@ -28,7 +28,8 @@ _ADD_ACTS = """
 _ADD_CONTACTS = """
     INSERT INTO analytics.list_contacts AS was
       (contact_key, tenant_id, campaign_id, generation, number, messages)
-    SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::int[], $5::int[], $6::smallint[])
+    SELECT substring($4::bytea FROM u.at::int * 16 - 15 FOR 16), $1, $2, $3, u.number, u.messages
+    FROM unnest($5::int[], $6::smallint[]) WITH ORDINALITY AS u (number, messages, at)
     ON CONFLICT (contact_key, tenant_id, campaign_id, generation, number)
       DO UPDATE SET messages = was.messages + excluded.messages
 """
@@ -93,13 +94,17 @@ class ListRows:
     async def _add_contacts(
         self, lists: Mapping[CampaignName, Lists], generations: Mapping[str, int]
     ) -> None:
-        rows = sorted(
-            (contact_key(name[0], contact), *name, generations[name[0]], number, n)
-            for name, one in lists.items()
-            for (contact, number), n in one.contacts.items()
-        )
-        if rows:
-            await self._connection.execute(_ADD_CONTACTS, *turned(rows, 6))
+        # Of one campaign there may be as many as messages, so what all rows share is said once.
+        for name, one in sorted(lists.items()):
+            rows = sorted(
+                (contact_key(name[0], contact), number, n)
+                for (contact, number), n in one.contacts.items()
+            )
+            if rows:
+                keys, numbers, counts = zip(*rows, strict=True)
+                place = *name, generations[name[0]]
+                columns = b"".join(keys), numbers, counts
+                await self._connection.execute(_ADD_CONTACTS, *place, *columns)
 
 
 def contact_key(tenant_id: str, contact_id: str) -> bytes:

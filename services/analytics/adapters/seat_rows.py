@@ -23,13 +23,17 @@ from services.analytics.domain.seats import Members
 _LOCK_SPACE = 736753
 # Bounds how many locks one transaction takes, however many campaigns it writes.
 _LOCKS = 64
-# Until the transaction ends, plans go by the index, however small the tables were when they were
-# made.
+# Who has it is one of us and will be done soon: that takes longer than the wait for somebody else's
+# lock on a row may last. Until the transaction ends, plans go by the index, however small the
+# tables were when they were made.
 _LOCK = """
-    SELECT pg_advisory_xact_lock($1, lock), set_config('enable_seqscan', 'off', TRUE),
+    SELECT set_config('lock_timeout', $3, TRUE), pg_advisory_xact_lock($1, lock),
+      set_config('lock_timeout', before.wait, TRUE), set_config('enable_seqscan', 'off', TRUE),
       set_config('enable_hashjoin', 'off', TRUE), set_config('enable_mergejoin', 'off', TRUE)
-    FROM unnest($2::int[]) AS lock
+    FROM (SELECT current_setting('lock_timeout') AS wait OFFSET 0) AS before,
+      unnest($2::int[]) AS lock
 """
+_LOCK_WAIT = "10s"
 # Kinds are told apart by two bytes.
 _KINDS_MAX = 60_000
 
@@ -41,7 +45,7 @@ async def lock_members(connection: Any, names: Iterable[CampaignName]) -> None:
     """Keep others from the members of some campaigns until the transaction ends."""
     locks = sorted({_lock_of(name) for name in names})
     if locks:
-        await connection.fetch(_LOCK, _LOCK_SPACE, locks)
+        await connection.fetch(_LOCK, _LOCK_SPACE, locks, _LOCK_WAIT)
 
 
 def _lock_of(name: CampaignName) -> int:

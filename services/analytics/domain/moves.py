@@ -1,6 +1,6 @@
 """What a move between two shapes does, before any time or dimension is looked at."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import count
 from operator import attrgetter
@@ -141,11 +141,6 @@ def _shaped(family: Family, how: Shaped, old: Shape | None, new: Shape | None) -
     return ShapedMove(family, how, before, after, difference if any(difference) else None)
 
 
-def _times(names: Sequence[str]) -> ReadTimes:
-    read: Callable[[Any], Any] = attrgetter(*names)
-    return read if len(names) > 1 else lambda image: (read(image),)
-
-
 def _quick(
     moments: Mapping[Moment, Step], cohort: Vector | None, *, is_still: bool, moves_people: bool
 ) -> QuickMove | None:
@@ -159,11 +154,16 @@ def _quick(
         return None
     assert kept[0] is Moment.SEND
     vectors = [moments[m].after if is_new else moments[m].difference for m in kept]
-    vectors += [moments[m].after for m in come]
+    added: list[Vector | None] = [moments[m].after for m in come]
+    for some, theirs in ((kept, vectors), (come, added)):
+        if len(some) == 1:
+            # Of one name a getter returns no tuple; the second one adds nothing.
+            some.append(some[0])
+            theirs.append(None)
     return QuickMove(
-        _times([names[m] for m in kept]),
-        _times([names[m] for m in come]) if come else None,
-        tuple(vectors),
+        attrgetter(*(names[m] for m in kept)),
+        attrgetter(*(names[m] for m in come)) if come else None,
+        (*vectors, *added),
         cohort,
         is_still,
         moves_people,
