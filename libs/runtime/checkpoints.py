@@ -7,9 +7,14 @@ database is not the one that ran a moment ago, work begins again right after the
 database has. What was there already is applied once more, which changes nothing.
 
 Several replicas may do all this at once: going back twice costs time only.
+
+What was published of the lost work stays published, so whoever counts changes must count anew: when
+a database lost work is kept beside the checkpoints (``restored_us``).
 """
 
 import asyncio
+from collections.abc import Callable
+from time import time
 from typing import Any, Final
 
 import msgspec
@@ -29,12 +34,17 @@ _log = logs.get_logger()
 _EVERY_S: Final = 1.0
 _PASSING: Final = (DatabaseUnavailable, BrokerUnavailable, JetStreamError, nats.errors.Error)
 
-# Changes with the server's start (also that of a standby), the database and the table's file:
-# whatever a restore replaces. A plain restart changes it too, and costs a second of work again.
+_RESTORED_SUBJECT: Final = f"{CHECKPOINTS_SUBJECT}.restored"
+
+# Changes with the server's start (also that of a standby), the database, the table's file, and when
+# a server goes on from a state that was not the last one: whatever a restore replaces. A plain
+# restart changes the first of them too, and costs a second of work again.
 _WHICH: Final = """
     SELECT concat_ws('/', extract(epoch FROM pg_postmaster_start_time()),
       (SELECT oid FROM pg_database WHERE datname = current_database()),
-      pg_relation_filenode($1::text::regclass))
+      pg_relation_filenode($1::text::regclass),
+      left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)),
+      pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint
 """
 
 
@@ -44,20 +54,67 @@ class _Told(msgspec.Struct, frozen=True):
     seq: int
     stream_time_us: int
     which: str
+    # Bytes that the server had on disk in its life: a crash takes none of them.
+    written: int = 0
+
+    def may_have_lost(self, now: "_Told") -> bool:
+        """Whether more than a restart lies between, or work is missing."""
+        is_other = self.which.partition("/")[2] != now.which.partition("/")[2]
+        return is_other or now.written < self.written or now.seq < self.seq
+
+
+class _Restored(msgspec.Struct, frozen=True):
+    """When a database was last found to have lost work, microseconds since 1970."""
+
+    time_us: int
+
+
+async def restored_us(broker: Broker) -> int:
+    """Return when any service last found that its database had lost work, microseconds since 1970;
+    0: never.
+
+    Raises:
+        JetStreamError, nats.errors.Error: the broker does not answer.
+    """
+    try:
+        found = await broker.jetstream.get_last_msg(CHECKPOINTS_STREAM, _RESTORED_SUBJECT)
+        return msgspec.json.decode(found.data or b"", type=_Restored).time_us
+    except (NotFoundError, msgspec.MsgspecError):
+        return 0
 
 
 class Checkpoints:
     """The checkpoint of one consumer."""
 
     def __init__(
-        self, database: Database, broker: Broker, *, schema: str, stream: str, consumer: str
+        self,
+        database: Database,
+        broker: Broker,
+        *,
+        schema: str,
+        stream: str,
+        consumer: str,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
+        """Build it.
+
+        Args:
+            database: where the checkpoint is, beside the work.
+            broker: where the stream is.
+            schema: the schema of the checkpoint.
+            stream: the stream that the consumer works on.
+            consumer: its name.
+            forget: called when the database is not the one that was looked at before, so that
+                nothing that was read from that one is taken for true.
+        """
         self._database = database
         self._broker = broker
         self._table = f"{schema}.{NAME}"
         self._stream = stream
         self._consumer = consumer
         self._subject = f"{CHECKPOINTS_SUBJECT}.{stream}.{consumer}"
+        self._forget = forget
+        self._which = ""
 
     async def start(self) -> int:
         """Return the first sequence of the stream that is not known to be committed here."""
@@ -92,7 +149,11 @@ class Checkpoints:
         made_us = _made_us(stream)
         floor = await self._floor()
         async with self._database.transaction() as connection:
-            which = str(await connection.fetchval(_WHICH, self._table))
+            which, written = await connection.fetchrow(_WHICH, self._table)
+            if which != self._which:
+                if self._which:
+                    self._forget()
+                self._which = which
             seq = await self._read(connection, made_us)
             is_known = told is not None and told.stream_time_us == made_us
             if not is_known or told is None or (told.which == which and told.seq <= seq):
@@ -102,29 +163,43 @@ class Checkpoints:
                 must_go_back = False
             else:
                 must_go_back = True
+        now = _Told(seq, made_us, which, written)
         if must_go_back:
             assert told is not None
-            await self._go_back(seq, told)
-        now = _Told(seq, made_us, which)
-        if now != told:
+            await self._go_back(now, told)
+        if told is None or (seq, made_us, which) != (told.seq, told.stream_time_us, told.which):
             await self._tell(now, revision)
 
-    async def _go_back(self, seq: int, told: _Told) -> None:
-        lost = max(0, told.seq - seq)
+    async def _go_back(self, now: _Told, told: _Told) -> None:
+        lost = told.may_have_lost(now)
         say = _log.error if lost else _log.info
         say(
             "database.restored" if lost else "database.changed",
             consumer=self._consumer,
-            from_seq=seq + 1,
+            from_seq=now.seq + 1,
             known_seq=told.seq,
-            cure="`bluetick rebuild`: changes are told once more" if lost else "",
         )
         measures.WENT_BACK.labels(self._consumer, "restored" if lost else "restarted").inc()
+        if lost:
+            # Before work begins again, so that no crash keeps it unsaid.
+            await self._tell_restored(now, told, "begin")
         try:
             # Made again at once, by whoever of the replicas looks first, from ``start``.
             await self._broker.jetstream.delete_consumer(self._stream, self._consumer)
         except NotFoundError:
             return
+        finally:
+            if lost:
+                # Until here somebody may have been told that all is done.
+                await self._tell_restored(now, told, "end")
+
+    async def _tell_restored(self, now: _Told, told: _Told, moment: str) -> None:
+        await self._broker.publish(
+            _RESTORED_SUBJECT,
+            msgspec.json.encode(_Restored(int(time() * 1e6))),
+            msg_id=f"{self._subject}:{told.which}:{now.which}:{now.seq}:{moment}",
+            stream=CHECKPOINTS_STREAM,
+        )
 
     async def _floor(self) -> int:
         try:

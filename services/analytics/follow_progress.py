@@ -44,6 +44,14 @@ class FlowProbe(Protocol):
 class Sequences(Protocol):
     """Knows which sequences of CHANGES are in the cells."""
 
+    async def know(self, stream: StreamState) -> None:
+        """Note that a stream holds something, so that it is missed when it goes before any of it is
+        in the cells."""
+
+    async def set_back(self, stream: StreamState, between_us: tuple[int, int]) -> None:
+        """Note that the stream ends before what is in the cells: the broker was restored to an
+        older state, and nobody knows what else it had."""
+
     async def standing(self, stream: StreamState) -> Standing:
         """Return where the cells stand."""
 
@@ -86,7 +94,14 @@ async def follow_progress(
     stream = await probe.stream()
     between_us = watermark.complete_until_us or 0, now_us
     await sequences.end_others(stream, between_us)
+    await sequences.know(stream)
     now = await sequences.standing(stream)
+    if now.runs and now.runs[-1][1] > stream.last_seq:
+        # Asked before the runs were read, it may have grown since.
+        stream = await probe.stream()
+        if now.runs[-1][1] > stream.last_seq:
+            await sequences.set_back(stream, between_us)
+        now = await sequences.standing(stream)
     await sequences.lose(stream, now.expired, "EXPIRED", between_us)
     if now.unfolded:
         found, missing = await _look_for(probe, now.unfolded)

@@ -14,6 +14,11 @@ LogEvent = Literal[
     "gaps.changed",
     # warning. Sums that wait for locked rows could not be looked at; tried again. Fields: error.
     "postponed.kept",
+    # warning. A database had lost work, and the numbers of a tenant were counted anew. Fields:
+    # tenant_id.
+    "numbers.mended",
+    # info. Numbers that are to be counted anew could not be yet; tried again. Fields: error.
+    "mending.postponed",
     # info. Marks of old batches were deleted. Fields: rows.
     "applied.forgotten",
     # warning. Old marks could not be deleted; tried again at the next turn. Fields: error.

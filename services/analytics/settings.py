@@ -46,7 +46,7 @@ class AnalyticsSettings(RuntimeSettings):
         256, ge=1, le=1_000, description="Broker messages folded in one transaction."
     )
     analytics_batch_bytes_max: int = Field(
-        4 * 1024**2,
+        8 * 1024**2,
         ge=1024,
         le=64 * 1024**2,
         description="Bytes folded in one transaction; bounds memory and how long rows are locked.",
@@ -83,6 +83,19 @@ class AnalyticsSettings(RuntimeSettings):
         le=100_000,
         description="Hours that a batch is remembered as folded; more than "
         "BLUETICK_CHANGES_RETENTION_H, or a replay would count twice.",
+    )
+    analytics_ledger_retention_days: int = Field(
+        400,
+        ge=1,
+        le=36_500,
+        description="Days that the ledger tells why numbers moved, by minute; the numbers stay.",
+    )
+    analytics_mending_interval_s: float = Field(
+        5.0,
+        gt=0,
+        le=3_600,
+        description="Seconds between two looks whether a database was restored to an older state; "
+        "numbers are then counted anew.",
     )
     analytics_cleaning_interval_s: float = Field(
         60.0, gt=0, le=86_400, description="Seconds between two cleanings of what is forgotten."

@@ -19,6 +19,7 @@ from bluetick.v1.rebuild_service_pb2_grpc import add_RebuildServiceServicer_to_s
 from libs.catalogue.standing import configure
 from libs.runtime import logs
 from libs.runtime.broker import CHANGES_STREAM, Broker
+from libs.runtime.checkpoints import Checkpoints
 from libs.runtime.chores import run_chore
 from libs.runtime.clock import Clock, SystemClock
 from libs.runtime.consumer import PullConsumer
@@ -37,7 +38,12 @@ from services.analytics.adapters.campaign_rpc import CampaignRpc
 from services.analytics.adapters.campaign_store import PostgresCampaigns
 from services.analytics.adapters.cell_store import CellStore
 from services.analytics.adapters.change_consumer import ChangeConsumer, LostAndFound
-from services.analytics.adapters.chores import keep_following, keep_forgetting, keep_settling
+from services.analytics.adapters.chores import (
+    keep_following,
+    keep_forgetting,
+    keep_mending,
+    keep_settling,
+)
 from services.analytics.adapters.dictionary import Dictionary
 from services.analytics.adapters.flow_probe import DURABLE, BrokerFlowProbe
 from services.analytics.adapters.folded_sequences import FoldedSequences, StreamPlace
@@ -45,6 +51,7 @@ from services.analytics.adapters.generation_store import Generations
 from services.analytics.adapters.list_numbers import MessageNumbers
 from services.analytics.adapters.list_rpc import MessageIndexRpc
 from services.analytics.adapters.list_store import ListStore
+from services.analytics.adapters.old_rows import OldRows
 from services.analytics.adapters.rebuild_rpc import RebuildRpc
 from services.analytics.adapters.report_store import PostgresReports
 from services.analytics.adapters.snapshot_client import StatusSnapshots
@@ -57,6 +64,7 @@ from services.analytics.domain.watermark import Watermark
 from services.analytics.fold_changes import Folding
 from services.analytics.follow_progress import follow_progress
 from services.analytics.log_events import LogEvent
+from services.analytics.mend_restored import mend_restored
 from services.analytics.rebuild_cells import Rebuild
 from services.analytics.settings import AnalyticsSettings
 
@@ -93,10 +101,20 @@ async def build(scope: Scope, settings: AnalyticsSettings, clock: Clock | None =
     broker = await open_broker(scope, settings, "analytics")
     watermark = Watermark()
     place = StreamPlace(await BrokerFlowProbe(broker).made_us())
-    flow = _Flow(stores, Folding(Planner(FAMILIES), FrameBook()), broker, place, clock)
-    port = await _serve_rpc(scope, settings, flow, watermark)
+    flow = _Flow(
+        stores,
+        Folding(Planner(FAMILIES), FrameBook()),
+        broker,
+        place,
+        clock,
+        Dictionary(stores.folds),
+        MessageNumbers(stores.folds),
+    )
+    rebuild = _rebuild(scope, settings, flow, watermark)
+    port = await _serve_rpc(scope, settings, flow, watermark, rebuild)
     _consume(scope, settings, flow)
     _do_chores(scope, settings, flow, watermark)
+    _mend(scope, settings, flow, watermark, rebuild)
     settle(scope)
     gc.set_threshold(*_GC_THRESHOLDS)
     opened: LogEvent = "analytics.opened"
@@ -122,15 +140,27 @@ class _Flow(msgspec.Struct, frozen=True):
     place: StreamPlace
     clock: Clock
 
-    def store(
-        self, dictionary: Dictionary, shard: int, numbers: MessageNumbers | None = None
-    ) -> CellStore:
+    dictionary: Dictionary
+    numbers: MessageNumbers
+
+    def store(self, shard: int) -> CellStore:
         """Return a store that writes to a shard."""
-        return CellStore(self.stores.folds, dictionary, FAMILIES, shard, self.place, numbers)
+        folds = self.stores.folds
+        return CellStore(folds, self.dictionary, FAMILIES, shard, self.place, self.numbers)
+
+    def forget(self) -> None:
+        """Take nothing for true that was read from another database."""
+        self.folding.book.forget()
+        self.dictionary.forget()
+        self.numbers.forget()
 
 
 async def _serve_rpc(
-    scope: Scope, settings: AnalyticsSettings, flow: _Flow, watermark: Watermark
+    scope: Scope,
+    settings: AnalyticsSettings,
+    flow: _Flow,
+    watermark: Watermark,
+    rebuild: Rebuild,
 ) -> int:
     stores, clock = flow.stores, flow.clock
     reports = PostgresReports(stores.reads)
@@ -155,7 +185,7 @@ async def _serve_rpc(
             ),
             (
                 add_RebuildServiceServicer_to_server,
-                RebuildRpc(_rebuild(scope, settings, flow, watermark)),
+                RebuildRpc(rebuild),
                 _name(rebuild_service_pb2, "RebuildService"),
             ),
         ],
@@ -176,7 +206,7 @@ def _rebuild(
         settings.analytics_rebuild_page_messages,
     )
     scope.defer(snapshots.close)
-    store = flow.store(Dictionary(flow.stores.folds), settings.shard_of(settings.analytics_workers))
+    store = flow.store(settings.shard_of(settings.analytics_workers))
     return Rebuild(
         store=Generations(flow.stores.folds, store, FAMILIES),
         snapshots=snapshots,
@@ -188,10 +218,8 @@ def _rebuild(
 
 
 def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> None:
-    dictionary = Dictionary(flow.stores.folds)
     workers = range(settings.analytics_workers)
-    numbers = MessageNumbers(flow.stores.folds)
-    stores = [flow.store(dictionary, settings.shard_of(worker), numbers) for worker in workers]
+    stores = [flow.store(settings.shard_of(worker)) for worker in workers]
     changes = ChangeConsumer(stores, flow.folding, flow.clock)
     probe, sequences = BrokerFlowProbe(flow.broker), FoldedSequences(flow.stores.folds)
     consumer = PullConsumer(
@@ -210,7 +238,7 @@ def _consume(scope: Scope, settings: AnalyticsSettings, flow: _Flow) -> None:
 def _do_chores(
     scope: Scope, settings: AnalyticsSettings, flow: _Flow, watermark: Watermark
 ) -> None:
-    store = flow.store(Dictionary(flow.stores.folds), settings.shard_of(settings.analytics_workers))
+    store = flow.store(settings.shard_of(settings.analytics_workers))
     probe, sequences = BrokerFlowProbe(flow.broker), FoldedSequences(flow.stores.folds)
     lost = LostAndFound(store, flow.folding, flow.clock)
 
@@ -231,11 +259,37 @@ def _do_chores(
     run_chore(scope, "postponed_settler", settling)
     forgetting = partial(
         keep_forgetting,
-        store,
+        OldRows(flow.stores.folds, FAMILIES),
         flow.clock,
         retention_h=settings.applied_retention_h,
+        ledger_h=24 * settings.analytics_ledger_retention_days,
         interval_s=settings.analytics_cleaning_interval_s,
         rows_max=settings.analytics_cleaning_rows_max,
         stopping=stopping,
     )
     run_chore(scope, "applied_cleaner", forgetting)
+
+
+def _mend(
+    scope: Scope,
+    settings: AnalyticsSettings,
+    flow: _Flow,
+    watermark: Watermark,
+    rebuild: Rebuild,
+) -> None:
+    """Notice databases that were restored to an older state, and put right what follows."""
+    folds, stopping = flow.stores.folds, scope.stopping
+    checkpoints = Checkpoints(
+        folds,
+        flow.broker,
+        schema="analytics",
+        stream=CHANGES_STREAM,
+        consumer=DURABLE,
+        forget=flow.forget,
+    )
+    run_chore(scope, "checkpoints", partial(checkpoints.keep, stopping))
+    probe = BrokerFlowProbe(flow.broker)
+    tenants = Generations(folds, flow.store(settings.shard_of(0)), FAMILIES)
+    mend = partial(mend_restored, probe, tenants, watermark, rebuild)
+    mending = partial(keep_mending, mend, settings.analytics_mending_interval_s, stopping)
+    run_chore(scope, "mender", mending)

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import asyncpg
 import pytest
@@ -14,6 +15,11 @@ from nats.js.errors import NotFoundError
 from libs.runtime import progress
 from libs.runtime.broker import CHANGES_STREAM, SET_ASIDE_STREAM, Broker
 from libs.runtime.settings import RuntimeSettings
+from services.analytics.adapters.folded_sequences import FoldedSequences
+from services.analytics.domain.sequences import StreamState
+from services.analytics.domain.watermark import Watermark
+from services.analytics.fold_changes import Incoming
+from services.analytics.follow_progress import follow_progress
 from tests.analytics import fixture_a
 from tests.analytics.building import CAMPAIGN, T0, Step, batches_of, changes_of, image, registration
 from tests.analytics.calling import Caller, running
@@ -177,6 +183,64 @@ async def test_a_stream_that_was_deleted_and_made_again_leaves_a_gap(
 
         assert set(await gaps_of(call)) == {"MISSING"}
     assert dict(report.counters) == fixture_a.EXPECTED
+
+
+async def test_a_stream_that_went_before_any_of_it_was_folded_leaves_a_gap(
+    broker: Broker, broker_settings: RuntimeSettings, database_url: str, cells: Cells
+) -> None:
+    """Nothing in the numbers names it, and yet it held something."""
+    first, second = batches_of(fixture_a.changes(), 3)[:4], batches_of(fixture_a.changes(), 3)[4:]
+    told = [progress.Progress(complete_until_us=T0 - 1, changes_seq=0)]
+    await answer_progress(broker, lambda: told[-1])
+
+    async def is_known() -> bool:
+        return bool(await cells.rows("SELECT FROM analytics.folded_runs"))
+
+    async with running(broker_settings, database_url) as call:
+        async with renamed(database_url, "totals", "delivered"):
+            await publish(broker, first)
+            await until(is_known)
+            await broker.jetstream.delete_stream(CHANGES_STREAM)
+            await broker.ensure_streams()
+            seq = await publish(broker, second)
+            told.append(progress.Progress(complete_until_us=T0, changes_seq=seq))
+        await report_when(call, lambda it: it.complete_until_time.ToMicroseconds() == T0)
+
+        assert await gaps_of(call) == {"MISSING": 1}
+
+
+async def test_a_broker_that_was_set_back_leaves_a_gap_and_its_numbers_count_again(
+    cells: Cells,
+) -> None:
+    """It gives sequences out once more; what they were before says nothing of them."""
+    await cells.fold(batches_of(fixture_a.changes()[:20], 2))
+    sequences, watermark = FoldedSequences(cells.database), Watermark()
+    probe = SetBack(StreamState(cells.place.stream_time_us, 1, 6, 6))
+
+    async def fold(_messages: Sequence[Incoming]) -> None:
+        raise AssertionError("nothing is missing")
+
+    await follow_progress(probe, sequences, fold, watermark, T0)
+
+    assert [(gap.reason, gap.batch_count) for gap in watermark.gaps] == [("MISSING", 1)]
+    now = await sequences.standing(probe.state)
+    assert (now.folded_seq, list(now.runs)) == (6, [(0, 6)])
+
+
+@dataclass
+class SetBack:
+    """A broker whose stream ends before what was folded of it."""
+
+    state: StreamState
+
+    async def progress(self) -> progress.Progress:
+        return progress.Progress(complete_until_us=T0, changes_seq=6)
+
+    async def stream(self) -> StreamState:
+        return self.state
+
+    async def message(self, seq: int) -> Incoming | None:
+        raise AssertionError(f"message {seq} was folded")
 
 
 async def test_what_could_not_be_counted_is_a_gap(

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.analytics.adapters.old_rows import OldRows
 from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
+from services.analytics.domain.families.registry import FAMILIES
 from services.analytics.fold_changes import Incoming, Rejected, fold_changes
 from tests.analytics import fixture_a
 from tests.analytics.building import (
@@ -153,6 +155,21 @@ async def test_marks_of_batches_are_forgotten_in_steps(cells: Cells) -> None:
     """The table must not grow for ever, and its cleaning must not hold others up."""
     await cells.fold(batches_of(fixture_a.changes(), 5))
 
-    forgotten = [await cells.replicas[0].forget_applied(T0 + 1, 3) for _ in range(3)]
+    old = OldRows(cells.database, FAMILIES)
+    forgotten = [await old.forget_applied(T0 + 1, 3) for _ in range(3)]
 
     assert forgotten == [3, 2, 0]
+
+
+async def test_the_ledger_is_forgotten_in_steps_and_the_numbers_stay(cells: Cells) -> None:
+    """It has a row for each minute and cause of each campaign, for ever."""
+    await cells.fold(batches_of(fixture_a.changes(), 5))
+    old = OldRows(cells.database, FAMILIES)
+
+    kept = await old.forget_ledger(T0, 100)
+    gone = await old.forget_ledger(T0 + 60_000_000, 100)
+
+    assert kept == 0
+    assert gone > 0
+    assert await cells.rows("SELECT FROM analytics.ledger") == []
+    assert await cells.sums() == FIXTURE

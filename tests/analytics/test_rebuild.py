@@ -12,6 +12,7 @@ from services.analytics.adapters.generation_store import Generations
 from services.analytics.domain.change_view import PageView
 from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
 from services.analytics.domain.watermark import Watermark
+from services.analytics.mend_restored import mend_restored
 from services.analytics.rebuild_cells import Page, Phase, Rebuild, RebuildProgress
 from tests.analytics import fixture_a
 from tests.analytics.building import CAMPAIGN, T0, TENANT, Step, batches_of, changes_of
@@ -274,3 +275,55 @@ async def test_two_rebuilds_at_once_do_not_count_twice(cells: Cells) -> None:
 
     assert any(isinstance(one, RebuildProgress) for one in outcomes)
     assert again.compared.difference_count == 0
+
+
+@dataclass
+class Restored:
+    """Tells when a database was last restored."""
+
+    time_us: int = 0
+
+    async def restored_us(self) -> int:
+        return self.time_us
+
+
+async def test_what_is_told_again_after_a_restore_is_counted_anew_and_once(cells: Cells) -> None:
+    """Status tells lost work again in other batches; no id says that it is the same."""
+    await fold_all(cells, fixture_a.changes())
+    await fold_all(cells, fixture_a.changes()[10:])
+    finals = [(fixture_a.person(name), [one, one]) for name, one in fixture_a.FINALS.items()]
+    assert await cells.tables() != recount(finals)
+    rebuild, restored = rebuild_of(cells, fixture_store()), Restored()
+
+    async def mend() -> list[str]:
+        return await mend_restored(restored, rebuild.store, rebuild.watermark, rebuild)
+
+    # Nothing was restored; it was, but not all that is told again is folded.
+    before = await mend()
+    restored.time_us = T0 + 2
+    early = await mend()
+    restored.time_us = T0 - 1
+    mended = await mend()
+    again = await mend()
+
+    assert (before, early, mended, again) == ([], [], [TENANT], [])
+    assert await cells.tables(generation=2) == recount(finals)
+
+
+async def test_a_rebuild_that_a_restore_cut_is_begun_anew(cells: Cells) -> None:
+    """It has read versions that the messages do not have any more."""
+    await fold_all(cells, fixture_a.changes())
+    store = fixture_store()
+    cut = rebuild_of(cells, store).run(TENANT, is_verify_only=False, is_from_scratch=False)
+    async for progress in cut:
+        if progress.message_count >= 6:
+            break
+    await cut.aclose()
+    rebuild = rebuild_of(cells, store)
+    rebuild.watermark.complete_until_us = T0 + 5
+    rebuild.clock.set(T0 + 4)
+
+    await mend_restored(Restored(T0 + 3), rebuild.store, rebuild.watermark, rebuild)
+
+    finals = [(fixture_a.person(name), [one, one]) for name, one in fixture_a.FINALS.items()]
+    assert await cells.tables(generation=3) == recount(finals)

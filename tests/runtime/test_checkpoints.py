@@ -8,7 +8,7 @@ import pytest
 
 from libs.embedded.postgres_server import PostgresServer
 from libs.runtime.broker import EVENTS_STREAM, EVENTS_SUBJECT, Broker
-from libs.runtime.checkpoints import Checkpoints
+from libs.runtime.checkpoints import Checkpoints, restored_us
 from libs.runtime.consumer import Delivery, PullConsumer
 from libs.runtime.database import Database
 
@@ -18,8 +18,14 @@ class Replica:
 
     def __init__(self, broker: Broker, url: str) -> None:
         self.database = Database.lazy(url)
+        self.forgotten = 0
         self.checkpoints = Checkpoints(
-            self.database, broker, schema="status", stream=EVENTS_STREAM, consumer="status"
+            self.database,
+            broker,
+            schema="status",
+            stream=EVENTS_STREAM,
+            consumer="status",
+            forget=self._forget,
         )
         self.consumer = PullConsumer(
             broker,
@@ -34,6 +40,9 @@ class Replica:
             asyncio.create_task(self.consumer.run()),
             asyncio.create_task(self.checkpoints.keep(self._stopping)),
         ]
+
+    def _forget(self) -> None:
+        self.forgotten += 1
 
     async def _handle(self, batch: list[Delivery]) -> None:
         rows = [(delivery.stream_seq,) for delivery in batch]
@@ -131,6 +140,11 @@ async def test_after_a_restore_everything_that_the_stream_has_is_done_again(
     await _publish(broker, 91, 100)
 
     await _until_done(url, 100)
+    # Whoever counts what was told of the lost work is told to count anew.
+    assert await restored_us(broker) > 0
+    async with asyncio.timeout(10):
+        while not all(one.forgotten for one in running):
+            await asyncio.sleep(0.1)
     for one in running:
         await one.stop()
 
@@ -151,6 +165,7 @@ async def test_a_restart_of_the_database_costs_a_moment_of_work_again_and_nothin
     await asyncio.sleep(1.5)
     info = await broker.jetstream.consumer_info(EVENTS_STREAM, "status")
     assert (info.num_pending, info.num_ack_pending) == (0, 0)
+    assert await restored_us(broker) == 0
     await running.stop()
 
 

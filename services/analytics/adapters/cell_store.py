@@ -21,7 +21,6 @@ from services.analytics.domain.cells import CampaignName, Cells
 from services.analytics.domain.families.family import Family
 from services.analytics.domain.frames import Frame
 from services.analytics.domain.lists.listed import Names, Wanted
-from services.analytics.domain.times import HOUR_US
 from services.analytics.fold_changes import BatchKey, Built, Incoming, Rejected, When, Work
 from services.analytics.settings import SHARDS
 
@@ -37,21 +36,6 @@ _CLAIM = """
     SELECT tenant_id, batch_id, $3 FROM unnest($1::text[], $2::text[]) AS u (tenant_id, batch_id)
     ON CONFLICT (tenant_id, batch_id) DO NOTHING
     RETURNING tenant_id, batch_id
-"""
-_FORGET_APPLIED = """
-    DELETE FROM analytics.applied
-    WHERE (tenant_id, batch_id) IN (
-      SELECT tenant_id, batch_id FROM analytics.applied WHERE apply_time_us < $1 LIMIT $2
-    )
-"""
-_FORGET_CELLS = """
-    DELETE FROM analytics.{table} WHERE ctid IN (
-      SELECT ctid FROM analytics.{table} WHERE {time} < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
-    )
-"""
-_FORGET_UNFINISHED = """
-    UPDATE analytics.generations SET building = 0
-    WHERE building <> 0 AND greatest(start_time_us, read_time_us) < $1
 """
 _GENERATIONS = """
     SELECT tenant_id, shown, building, is_read FROM analytics.generations
@@ -331,28 +315,3 @@ class CellStore:
             return await transaction.settle_postponed(sums_max)
 
         return await self._database.run(run)
-
-    async def forget_old_cells(self, now_us: int, rows_max: int) -> int:
-        """Delete cells that are kept for a while only; return how many, of each family at most
-        ``rows_max``."""
-        count = 0
-        for family in self._families:
-            if family.kept_h is None:
-                continue
-            before_us = now_us - family.kept_h * HOUR_US
-            statement = _FORGET_CELLS.format(table=family.name, time=family.key[0].name)
-            async with self._database.transaction() as connection:
-                answer: str = await connection.execute(statement, before_us, rows_max)
-            count += int(answer.rsplit(" ", 1)[-1])
-        return count
-
-    async def forget_unfinished(self, before_us: int) -> None:
-        """Give up generations that nobody has gone on making since ``before_us``."""
-        async with self._database.transaction() as connection:
-            await connection.execute(_FORGET_UNFINISHED, before_us)
-
-    async def forget_applied(self, before_us: int, rows_max: int) -> int:
-        """Forget batches applied before a time, at most ``rows_max``; return how many."""
-        async with self._database.transaction() as connection:
-            answer: str = await connection.execute(_FORGET_APPLIED, before_us, rows_max)
-        return int(answer.rsplit(" ", 1)[-1])

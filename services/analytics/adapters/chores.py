@@ -11,11 +11,13 @@ from libs.runtime.database import DatabaseUnavailable
 from libs.runtime.verdicts import explained
 from services.analytics.adapters.cell_store import CellStore
 from services.analytics.adapters.folded_sequences import StreamPlace
+from services.analytics.adapters.old_rows import OldRows
 from services.analytics.domain.sequences import StreamState
 from services.analytics.domain.watermark import Watermark
 from services.analytics.follow_progress import FlowUnknown
 from services.analytics.log_events import LogEvent
 from services.analytics.measures import BATCHES_LOST, COMPLETE_UNTIL
+from services.analytics.rebuild_cells import AnotherRebuild, NotComparable, SnapshotUnavailable
 
 _log = logs.get_logger()
 _HOUR_US = 3_600_000_000
@@ -71,22 +73,43 @@ async def keep_settling(
             _log.warning(kept, error=explained(error))
 
 
+async def keep_mending(
+    mend: Callable[[], Awaitable[list[str]]], interval_s: float, stopping: asyncio.Event
+) -> None:
+    """Count anew what a restored database made wrong, until ``stopping``; see mend_restored.py."""
+    while not await _wait(stopping, interval_s):
+        try:
+            tenants = await mend()
+        except (*_PASSING, AnotherRebuild, NotComparable, SnapshotUnavailable) as error:
+            postponed: LogEvent = "mending.postponed"
+            _log.info(postponed, error=explained(error))
+            continue
+        for tenant_id in tenants:
+            mended: LogEvent = "numbers.mended"
+            _log.warning(mended, tenant_id=tenant_id)
+
+
 async def keep_forgetting(
-    store: CellStore,
+    store: OldRows,
     clock: Clock,
     *,
     retention_h: int,
+    ledger_h: int,
     interval_s: float,
     rows_max: int,
     stopping: asyncio.Event,
 ) -> None:
     """Delete what is kept for a while only until ``stopping``, in small steps.
 
-    That is: marks of batches older than ``retention_h``, cells by the minute, unfinished rebuilds.
+    That is: marks of batches older than ``retention_h``, the ledger of before ``ledger_h``, cells
+    by the minute, unfinished rebuilds.
     """
     while not await _wait(stopping, interval_s):
         try:
             while await store.forget_old_cells(clock.now_us(), rows_max) >= rows_max:
+                pass
+            ledger_us = clock.now_us() - ledger_h * _HOUR_US
+            while await store.forget_ledger(ledger_us, rows_max) >= rows_max:
                 pass
             await store.forget_unfinished(clock.now_us() - _UNFINISHED_H * _HOUR_US)
             rows = rows_max

@@ -103,6 +103,10 @@ class Dictionary:
         self._database = database
         self._campaigns: OrderedDict[tuple[str, str], _Campaign] = OrderedDict()
 
+    def forget(self) -> None:
+        """Look everything up anew: the database is another one."""
+        self._campaigns.clear()
+
     async def resolve(self, frames: Iterable[Frame]) -> None:
         """Give each frame its numbers; what is new is committed before this returns."""
         by_campaign: defaultdict[tuple[str, str], list[Frame]] = defaultdict(list)

@@ -6,7 +6,7 @@ from nats.js.api import StreamInfo
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
-from libs.runtime import progress
+from libs.runtime import checkpoints, progress
 from libs.runtime.broker import CHANGES_STREAM, Broker
 from services.analytics.adapters.folded_sequences import FoldedSequences
 from services.analytics.domain.sequences import StreamState
@@ -56,6 +56,13 @@ class BrokerFlowProbe:
             acknowledged,
         )
 
+    async def restored_us(self) -> int:
+        """See mend_restored.RestoreProbe.restored_us."""
+        try:
+            return await checkpoints.restored_us(self._broker)
+        except _OUTAGE as error:
+            raise FlowUnknown(f"checkpoints: {type(error).__name__}") from error
+
     async def made_us(self) -> int:
         """Return when CHANGES was made, microseconds since 1970; it is there."""
         return _made_us(await self._broker.jetstream.stream_info(CHANGES_STREAM))
@@ -68,6 +75,7 @@ class BrokerFlowProbe:
         """
         found = await self._broker.jetstream.stream_info(CHANGES_STREAM)
         state = StreamState(_made_us(found), found.state.first_seq or 1, found.state.last_seq, 0)
+        await sequences.know(state)
         folded_seq = (await sequences.standing(state)).folded_seq
         # A broker that was restored to an older state counts on from there.
         return folded_seq + 1 if folded_seq <= state.last_seq else 1

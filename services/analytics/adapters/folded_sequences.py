@@ -38,6 +38,18 @@ _LOCK_RUNS = """
 _DROP_RUNS = """
     DELETE FROM analytics.folded_runs WHERE stream_time_us = $1 AND from_seq = ANY($2::bigint[])
 """
+# A stream that holds something is known before anything of it is folded: sequence 0 is dealt with.
+_KNOW = """
+    INSERT INTO analytics.folded_runs (stream_time_us, from_seq, to_seq) VALUES ($1, 0, 0)
+    ON CONFLICT (stream_time_us, from_seq) DO NOTHING
+"""
+# A broker that was restored to an older state gives numbers out again.
+_SET_BACK = """
+    DELETE FROM analytics.folded_runs WHERE stream_time_us = $1 AND from_seq > $2
+"""
+_CUT = """
+    UPDATE analytics.folded_runs SET to_seq = $2 WHERE stream_time_us = $1 AND to_seq > $2
+"""
 # What was published last to a stream that is gone may not have been folded: one message, at least.
 _END_OTHERS = """
     WITH ended AS (
@@ -97,6 +109,21 @@ class FoldedSequences:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def know(self, stream: StreamState) -> None:
+        """See follow_progress.Sequences.know."""
+        if stream.last_seq:
+            async with self._database.transaction() as connection:
+                await connection.execute(_KNOW, stream.stream_time_us)
+
+    async def set_back(self, stream: StreamState, between_us: tuple[int, int]) -> None:
+        """See follow_progress.Sequences.set_back."""
+        made_us, last = stream.stream_time_us, stream.last_seq
+        async with self._database.transaction() as connection:
+            await connection.execute(_SET_BACK, made_us, last)
+            await connection.execute(_CUT, made_us, last)
+            columns = turned([(last + 1, last + 1, *between_us)], 4)
+            await connection.execute(_NOTE_GAPS, made_us, "MISSING", *columns)
 
     async def standing(self, stream: StreamState) -> Standing:
         """See follow_progress.Sequences.standing."""

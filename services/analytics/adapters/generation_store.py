@@ -17,6 +17,7 @@ from services.analytics.domain.families.family import Family
 from services.analytics.domain.frames import Frame
 from services.analytics.domain.lists.listed import Names, Wanted
 from services.analytics.fold_changes import Built, Folding, When, cells_of, fold_built, name_all
+from services.analytics.mend_restored import Stale
 from services.analytics.rebuild_cells import AnotherRebuild, Building, Compared, Page
 
 _BEGIN = f"""
@@ -78,6 +79,14 @@ _CLEAN = """
 _PAGES = "SELECT pg_relation_size('analytics.{table}') / current_setting('block_size')::bigint"
 
 
+_COUNTED_BEFORE = """
+    SELECT c.tenant_id, coalesce(g.building <> 0 AND g.start_time_us <= $1, FALSE)
+    FROM (SELECT DISTINCT tenant_id FROM analytics.campaigns) c
+    LEFT JOIN analytics.generations g USING (tenant_id)
+    WHERE coalesce(g.shown_since_us, 0) <= $1 ORDER BY c.tenant_id
+"""
+
+
 class Generations:
     """See rebuild_cells.GenerationStore."""
 
@@ -102,6 +111,11 @@ class Generations:
             return _building(await connection.fetchrow(_GET, tenant_id))
 
         return await self._database.run(run)
+
+    async def counted_before(self, time_us: int) -> list[Stale]:
+        """See mend_restored.StaleTenants.counted_before."""
+        async with self._database.transaction() as connection:
+            return [Stale(*row) for row in await connection.fetch(_COUNTED_BEFORE, time_us)]
 
     async def expected_count(self, tenant_id: str) -> int:
         """See rebuild_cells.GenerationStore.expected_count."""

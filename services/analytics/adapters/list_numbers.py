@@ -63,6 +63,10 @@ class MessageNumbers:
         self._old: Mapping[CampaignName, dict[bytes, int]] = {}
         self._young_count = 0
 
+    def forget(self) -> None:
+        """Look everything up anew: the database is another one."""
+        self._old, self._young, self._young_count = {}, defaultdict(dict), 0
+
     async def of(
         self, keys: Mapping[CampaignName, Set[bytes]]
     ) -> dict[CampaignName, dict[bytes, int]]:

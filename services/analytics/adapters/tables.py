@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import BIT
 
+from libs.runtime.checkpoint_table import checkpoint_table
 from services.analytics.adapters.family_tables import WORD, cell_key, family_tables, key_column
 from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
 from services.analytics.domain.dimensions import NAMES
@@ -252,6 +253,8 @@ applied = Table(
     Column("apply_time_us", BigInteger, nullable=False),
     Index(None, "apply_time_us"),
 )
+
+checkpoint_table(metadata)
 
 # Sequences of the stream that are in the cells, as runs: what lies between two runs is on its way,
 # or never came.

@@ -68,6 +68,10 @@ class FrameBook:
     def __init__(self) -> None:
         self._frames: dict[tuple[str, bytes, tuple[bytes, ...]], Frame | None] = {}
 
+    def forget(self) -> None:
+        """Make all frames anew: what gave them their numbers is gone."""
+        self._frames.clear()
+
     def frame(self, tenant_id: str, scope: bytes, attributes: Sequence[bytes]) -> Frame | None:
         """Return the frame of an image by its serialized scope and attributes; None: it belongs to
         no campaign.

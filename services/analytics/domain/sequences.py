@@ -60,7 +60,7 @@ def standing(runs: Iterable[Run], stream: StreamState) -> Standing:
             _tell(hole, stream, expired, unfolded)
         at = max(at, last)
     all_known = joined([*known, *expired])
-    folded = all_known[0][1] if all_known and all_known[0][0] == 1 else 0
+    folded = all_known[0][1] if all_known and all_known[0][0] <= 1 else 0
     return Standing(folded, all_known, expired, unfolded)
 
 

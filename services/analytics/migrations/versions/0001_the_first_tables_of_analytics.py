@@ -122,6 +122,11 @@ def _campaigns() -> None:
 def _flow() -> None:
     _table("applied", _tenant | {"batch_id": _word}, *_columns(_big, "apply_time_us"))
     op.create_index("ix_applied_apply_time_us", "applied", ["apply_time_us"], schema=SCHEMA)
+    _table(
+        "checkpoints",
+        {"stream": _text, "consumer": _text},
+        *_columns(_big, "stream_time_us", "seq"),
+    )
     run = {"stream_time_us": _big, "from_seq": _big}
     _table("folded_runs", run, *_columns(_big, "to_seq"))
     _table(
