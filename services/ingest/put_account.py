@@ -270,6 +270,8 @@ def _options(request: pb.PutAccountRequest, provider: Provider) -> dict[str, str
             raise InvalidArgument.of(
                 f"options[{name}]", f"At most {OPTION_CHARACTERS_MAX:,} characters, without NUL."
             )
+    if problem := provider.option_problem(request.options):
+        raise InvalidArgument.of("options", problem)
     return dict(request.options)
 
 

@@ -11,6 +11,7 @@ that signs nothing; or the secret ``token`` in the header ``token_header`` or th
 """
 
 import hmac
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import ClassVar, Final
 
@@ -93,6 +94,17 @@ class Generic(Dialect):
             return check_static_credential(callback, account)
         return Refused("CREDENTIAL_WRONG" if given else "CREDENTIAL_MISSING", 401, CREDENTIAL_CURE)
 
+    def option_problem(self, options: Mapping[str, str]) -> str:
+        """Say why the options make no dialect."""
+        written = options.get("id_format") or "auto"
+        if written not in ID_FORMATS:
+            return f"id_format: {written!r} is none of {', '.join(ID_FORMATS)}"
+        try:
+            _built(tuple(sorted(options.items())))
+        except OptionProblem as problem:
+            return str(problem)
+        return ""
+
     def parse(self, callback: Callback, account: Account) -> Reading | Refused:
         """Read a receipt or a list of them."""
         dialect = _dialect(account)
@@ -136,7 +148,8 @@ def _dialect(account: Account) -> generic_dialect.Dialect | None:
 
 @lru_cache(maxsize=DIALECTS_KEPT)
 def _built(options: tuple[tuple[str, str], ...]) -> generic_dialect.Dialect | None:
-    given = dict(options)
+    # An empty option says nothing.
+    given = {name: value for name, value in options if value}
     preset = given.get("preset", "")
     if preset and preset not in PRESETS:
         raise OptionProblem(f"preset: {preset!r} is none of {', '.join(PRESETS)}")

@@ -110,6 +110,9 @@ class Provider(Protocol):
     # Its signature covers a token and not the body: it is a ``SignsTokens``.
     signs_tokens: ClassVar[bool]
 
+    def option_problem(self, options: Mapping[str, str]) -> str:
+        """Return what is wrong with the values of an account's options; empty: nothing."""
+
     def handshake(self, callback: Callback, account: Account) -> Answer | None:
         """Return the answer to a hand-shake; None if the callback is none.
 
@@ -139,6 +142,10 @@ class Dialect:
     secrets: ClassVar[Names] = {}
     options: ClassVar[Names] = {}
     signs_tokens: ClassVar[bool] = False
+
+    def option_problem(self, options: Mapping[str, str]) -> str:
+        """Any value means something."""
+        return ""
 
     def handshake(self, callback: Callback, account: Account) -> Answer | None:
         """The provider tries nothing out."""

@@ -46,7 +46,7 @@ BY_NAME: dict[str, Provider] = {provider.name: provider for provider in PROVIDER
 
 
 def check_accounts(accounts: Accounts) -> None:
-    """Check that all names of secrets, options and kinds mean something.
+    """Check that all names of secrets, options and kinds mean something, and options' values.
 
     A secret under a wrong name proves nothing, silently, and an option under a wrong name changes
     nothing.
@@ -64,6 +64,7 @@ def check_accounts(accounts: Accounts) -> None:
             *(unknown_name("secret", name, provider.secrets) for name in account.secrets),
             *(unknown_name("option", name, provider.options) for name in account.options),
             *(unknown_name("kind", kind, WORD_KINDS) for kind in account.words.values()),
+            provider.option_problem(account.options),
         ):
             if problem:
                 raise AccountsProblem(f"{where}: {problem}")

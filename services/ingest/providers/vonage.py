@@ -61,6 +61,7 @@ from services.ingest.providers.provider import (
 from services.ingest.providers.signed_jwt import check_age, claims_of, is_hash_of
 from services.ingest.providers.unsigned_door import without_noise
 from services.ingest.providers.vonage_sms import (
+    METHODS_BY_LENGTH,
     SIGNATURE_CURE,
     SIGNATURE_METHOD,
     add_receipt,
@@ -113,6 +114,14 @@ class Vonage(Dialect):
         "sha256 or "
         "sha512; without it any of them is taken",
     }
+
+    def option_problem(self, options: Mapping[str, str]) -> str:
+        """Say which methods there are, if none of them is pinned."""
+        pinned = options.get(SIGNATURE_METHOD, "")
+        known = [method for methods in METHODS_BY_LENGTH.values() for method in methods]
+        if pinned and pinned not in known:
+            return f"{SIGNATURE_METHOD}: {pinned!r} is none of {', '.join(known)}"
+        return ""
 
     def authenticate(self, callback: Callback, account: Account) -> Authentic | Refused:
         """Check the token, the hash of the body in it, and its age.

@@ -60,7 +60,8 @@ class AccountSecret(_message.Message):
     """What it is for, as the provider's page of the documentation names it ("app_secret")."""
     key_id: _builtins.str
     """Identity of this secret: of two with one name both are valid, so that one can be rotated. 1 to 64
-    letters, digits, "-" and "_"; empty: one is made.
+    letters, digits, "-" and "_"; empty: one is made. With one of your own, a call that is repeated
+    after a cut changes nothing more.
     """
     value: _builtins.str
     """The secret, 1 to 16,384 bytes. Never read back. Empty: the stored one of this name and `key_id`
