@@ -54,6 +54,8 @@ _HOSTS: Final = {
 }
 # Providers of email: the recipient is a part of the key of each of their messages.
 MAILERS: Final = frozenset({"azure", "brevo", "mailgun", "postmark", "resend", "sendgrid", "ses"})
+# Who sends mail beside other things: an id of theirs alone does not say whether it is a mail's.
+MAY_SEND_MAIL: Final = frozenset({"infobip", "messagebird", "sinch", "vonage"})
 # The recipient was always a part of what these show.
 _SHOWN_WITH_RECIPIENT: Final = frozenset({"ses"})
 _HEX_DIGITS_MAX: Final = 16

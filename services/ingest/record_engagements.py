@@ -13,6 +13,7 @@ from bluetick.v1.ingest_service_pb2 import (
 
 from libs.runtime.accounts import Accounts
 from libs.runtime.keys import ref_key
+from libs.runtime.message_ids import MAY_SEND_MAIL
 from services.ingest.domain.addresses import from_sender
 from services.ingest.domain.record_rules import (
     Faulty,
@@ -95,6 +96,9 @@ def _add_engagement(
         event.provider = provider
         event.account = account
         names.name(event, record.provider_message_id, from_sender(record.address))
+        if provider in MAY_SEND_MAIL and not event.batch_key:
+            # If it is a mail's, it is the one that was sent under this id.
+            event.batch_key = event.message_key
     else:
         event.message_key = ref_key(tenant_id, record.message_ref)
     engagement = event.engagement

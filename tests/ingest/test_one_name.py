@@ -75,3 +75,31 @@ async def test_records_acts_and_callbacks_meet_in_every_spelling(name: str) -> N
             keys |= {event.message_key: told for event in read.batch.events}
 
         assert len(keys) == 1, keys
+
+
+@pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.is_email])
+async def test_an_act_that_names_the_id_of_a_mail_alone_leads_to_who_got_it(name: str) -> None:
+    """A sender's own systems know the id that they were answered, and not always the mailbox."""
+    source, sink, chance = SOURCES[name], Sink(), Random(1)
+    own_id = source.new_id(chance)
+    owner = Account(provider=source.provider, account="acct_1", tenant="demo")
+    record = ingest.MessageRecord(
+        message_ref="r", provider=source.provider, account="acct_1", address=MAILBOX,
+        provider_message_id=own_id, accepted={}, channel=pb.CHANNEL_EMAIL,
+    )  # fmt: skip
+    act = ingest.EngagementRecord(
+        kind=ingest.ENGAGEMENT_KIND_CLICK, engagement_id="1", provider=source.provider,
+        provider_message_id=own_id,
+    )  # fmt: skip
+
+    await record_messages(
+        ingest.RecordMessagesRequest(messages=[record]), tenant_id="demo", now_us=NOW_US,
+        events=sink, accounts=Accounts([owner]),
+    )  # fmt: skip
+    await record_engagements(
+        ingest.RecordEngagementsRequest(engagements=[act]), tenant_id="demo", now_us=NOW_US,
+        events=sink, accounts=Accounts([owner]),
+    )  # fmt: skip
+
+    recorded, clicked = (batch.events[0] for batch in sink.batches)
+    assert recorded.batch_key == clicked.batch_key == clicked.message_key != recorded.message_key
