@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from libs.runtime.accounts import Account
 from libs.runtime.keys import message_key
 from services.ingest.domain.reading import Reading
+from services.ingest.providers.decoding import form_object
 from services.ingest.providers.provider import Authentic, Callback, Refused
-from services.ingest.providers.twilio import KIND_BY_STATUS, Twilio
+from services.ingest.providers.twilio import KIND_BY_STATUS, Twilio, form_fields
 from tests.ingest.security_suite import NOW_US, SignedProviderSuite
 
 URL = "https://hooks.example.com/v1/callbacks/twilio/acct_1"
@@ -96,6 +97,20 @@ class TestSignature(SignedProviderSuite):
         body = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs).encode()
         assert body != callback.body
         return msgspec.structs.replace(callback, body=body)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "=", "&", "+", "%", "%C3", "%BC", "%ED%A0%80", "%00", "ü", "b=c&", "%2B"]
+        )
+    ).map("".join)
+)
+def test_what_was_decoded_to_be_proven_reads_as_if_decoded_anew(form: str) -> None:
+    """Odd bytes are signed as they are, and read as what can be stored."""
+    body = form.encode()
+
+    assert form_fields(body) == form_object(body.decode(errors="replace"))
 
 
 @pytest.mark.parametrize(

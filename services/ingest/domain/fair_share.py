@@ -27,8 +27,11 @@ class Load:
 
     def spend(self, seconds: float, now_s: float) -> None:
         """Note work that was done; ``now_s`` is any clock that never goes back."""
-        self._spent_s = self.spent_s(now_s) + seconds
-        self._spent_at_s = now_s
+        # Within a hundredth of the half-life there is nothing to be forgotten.
+        if now_s - self._spent_at_s > _HALF_LIFE_S / 100:
+            self._spent_s = self.spent_s(now_s)
+            self._spent_at_s = now_s
+        self._spent_s += seconds
 
     def spent_s(self, now_s: float) -> float:
         """Return the seconds of work of late; older ones fade."""

@@ -155,9 +155,31 @@ def _signed_fields(callback: Callback) -> str:
         ):
             raise Unreadable("BODY_HASH_WRONG", "bodySHA256: not the hash of the body")
         return ""
-    body = callback.body.decode(errors="surrogateescape")
-    pairs = set(form_pairs(body, errors="surrogateescape"))
-    return "".join([name + value for name, value in sorted(pairs)])
+    return "".join([name + value for name, value in sorted(set(_pairs(callback.body)))])
+
+
+# A callback is decoded to be proven, and then read: two at most are kept, none for long.
+@lru_cache(maxsize=2)
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    """Decode a form as it is signed, with odd bytes as they are; not to be changed."""
+    return form_pairs(body.decode(errors="surrogateescape"), errors="surrogateescape")
+
+
+def form_fields(body: bytes) -> dict[str, str]:
+    """Decode a form as ``form_object`` does; one of ASCII, as nearly all are, is decoded before."""
+    if not body.isascii():
+        return form_object(body.decode(errors="replace"))
+    return dict(map(_replaced, reversed(_pairs(body))))
+
+
+def _replaced(pair: tuple[str, str]) -> tuple[str, str]:
+    name, value = pair
+    if name.isascii() and value.isascii():
+        return pair
+    return (
+        name.encode(errors="surrogateescape").decode(errors="replace"),
+        value.encode(errors="surrogateescape").decode(errors="replace"),
+    )
 
 
 @lru_cache(maxsize=256)
@@ -183,7 +205,7 @@ def _read(reading: Reading, callback: Callback) -> None:
         fields = form_object(callback.query)
     else:
         raw = callback.body
-        fields = form_object(callback.body.decode(errors="replace"))
+        fields = form_fields(callback.body)
     status = first_text(fields, "MessageStatus", "SmsStatus").lower()
     if status in INBOUND_STATUSES or (not status and "Body" in fields):
         _add_inbound(reading, fields)
