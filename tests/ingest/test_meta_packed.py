@@ -1,14 +1,19 @@
 import hmac
 from typing import Any
 
+import pytest
 from bluetick.v1.event_pb2 import EventBatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.runtime.accounts import Account
 from services.ingest.adapters.message_pieces import PieceLimits, pieces_of
 from services.ingest.domain.keyed_hash import hmac_sha256_hex
 from services.ingest.domain.reading import Reading
+from services.ingest.providers.dialog360 import Dialog360
+from services.ingest.providers.gupshup import Gupshup
 from services.ingest.providers.meta import Meta
+from services.ingest.providers.provider import PacksEvents, Refused
 from tests.ingest.meta_bodies import ACCOUNT, AT, NOW_S, callback, change, envelope, status
 
 TEXTS = st.sampled_from(["", "a", "é😀", "x" * 64, "y" * 65, "z" * 512, "w" * 513, None])
@@ -66,6 +71,16 @@ def _sorted_events(payload: bytes) -> list[bytes]:
     return sorted(event.SerializeToString(deterministic=True) for event in batch.events)
 
 
+GUPSHUP_ID = "11111111-2222-4333-8444-555555555abc"
+GUPSHUP_IDS = st.sampled_from(
+    [GUPSHUP_ID] * 6 + [GUPSHUP_ID.upper(), f"AB{GUPSHUP_ID}", f"<{GUPSHUP_ID}>", "g-1", "", None]
+)
+OTHERS = {
+    provider.name: (provider, Account(provider=provider.name, account="acct_1", tenant="demo"))
+    for provider in (Dialog360(), Gupshup())
+}
+
+
 @settings(deadline=None)
 @given(st.lists(STATUSES, max_size=6), st.sampled_from(CONTACTS))
 def test_packed_statuses_are_the_events_that_reading_gives(
@@ -73,11 +88,53 @@ def test_packed_statuses_are_the_events_that_reading_gives(
 ) -> None:
     """Bytes put together by hand must not say one thing more, or less, than the messages do."""
     statuses = [{**status(), **fields} for fields in drawn]
-    asked = callback(envelope(change(statuses=statuses, **contacts)))
 
-    whole = Meta().parse(asked, ACCOUNT)
-    packed = Meta().parse_packed(asked, ACCOUNT)
+    _check_same(Meta(), ACCOUNT, envelope(change(statuses=statuses, **contacts)))
 
+
+@pytest.mark.parametrize("name", OTHERS)
+@settings(deadline=None)
+@given(
+    drawn=st.lists(st.tuples(STATUSES, GUPSHUP_IDS, st.booleans()), max_size=6),
+    contacts=st.sampled_from(CONTACTS),
+    more=st.sampled_from([{}, {"gs_app_id": "a"}, {"gs_app_id": 7}, {"app": "x"}]),
+)
+def test_so_are_those_that_partners_pass_on(
+    name: str,
+    drawn: list[tuple[dict[str, Any], str | None, bool]],
+    contacts: dict[str, Any],
+    more: dict[str, Any],
+) -> None:
+    """With ids of their own, which have canonical forms, and words of their own."""
+    statuses = [
+        {**status(), **fields, "gs_id": own} | ({"status": "enqueued"} if is_own else {})
+        for fields, own, is_own in drawn
+    ]
+
+    _check_same(*OTHERS[name], {**envelope(change(statuses=statuses, **contacts)), **more})
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_plain_ones_of_partners_are_bytes(name: str) -> None:
+    """What is compared above must have been packed."""
+    provider, account = OTHERS[name]
+    more = {"gs_id": GUPSHUP_ID} if name == "gupshup" else {}
+    body = envelope(change(statuses=[{**status("read"), **more}]))
+
+    reading = provider.parse_packed(callback(body), account)
+
+    assert isinstance(reading, Reading)
+    assert reading.is_all_packed
+    assert reading.event_count == 1
+
+
+def _check_same(provider: PacksEvents, account: Account, body: dict[str, Any]) -> None:
+    asked = callback(body)
+    whole = provider.parse(asked, account)
+    packed = provider.parse_packed(asked, account)
+    if isinstance(whole, Refused):
+        assert packed == whole
+        return
     assert isinstance(whole, Reading)
     assert isinstance(packed, Reading)
     pieces = pieces_of(packed.batch, PieceLimits(), packed.packed)

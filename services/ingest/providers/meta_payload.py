@@ -123,6 +123,31 @@ class StatusesBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     entry: list[_StatusesEntry]
 
 
+class PassedOnStatus(Status, gc=False):
+    """A status as Gupshup passes it on, with an id of its own."""
+
+    gs_id: str | None = None
+
+
+class _PassedOnValue(_StatusesValue, gc=False, forbid_unknown_fields=True):
+    statuses: list[PassedOnStatus]  # type: ignore[assignment]
+
+
+class _PassedOnChange(_StatusesChange, gc=False, forbid_unknown_fields=True):
+    value: _PassedOnValue
+
+
+class _PassedOnEntry(_StatusesEntry, gc=False, forbid_unknown_fields=True):
+    changes: list[_PassedOnChange]  # type: ignore[assignment]
+
+
+class PassedOnBody(StatusesBody, gc=False, forbid_unknown_fields=True):
+    """The same as Gupshup passes it on."""
+
+    entry: list[_PassedOnEntry]  # type: ignore[assignment]
+    gs_app_id: Raw = Raw()
+
+
 class Around:
     """What one ``value`` says beside its items: our number, and who else its people are."""
 
@@ -183,6 +208,8 @@ def _own_phone(display_phone_number: str) -> str:
 
 NOTHING_AROUND = Around()
 decode_statuses_body = msgspec.json.Decoder(StatusesBody).decode
+decode_passed_on_body = msgspec.json.Decoder(PassedOnBody).decode
+decode_passed_on_status = msgspec.json.Decoder(PassedOnStatus).decode
 decode_status = msgspec.json.Decoder(Status).decode
 decode_error = msgspec.json.Decoder(Error).decode
 decode_any = msgspec.json.Decoder().decode

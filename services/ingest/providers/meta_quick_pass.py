@@ -1,5 +1,6 @@
 """The quick pass through one of Meta's bodies: clean statuses and nothing else."""
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import MsgspecError
@@ -14,6 +15,8 @@ from services.ingest.providers.meta_packed import pack_statuses
 from services.ingest.providers.meta_payload import (
     WHATSAPP,
     Around,
+    Status,
+    StatusesBody,
     decode_statuses_body,
     only_number,
 )
@@ -21,24 +24,39 @@ from services.ingest.providers.provider import Callback
 
 # What decoding foreign bytes may raise: wrong JSON or types, no UTF-8, too deep.
 _UNREADABLE: Final = (MsgspecError, ValueError, RecursionError)
+Decode = Callable[[bytes], StatusesBody]
+# Changes statuses to Meta's form in place; False: one of them is odd.
+Rename = Callable[[Sequence[Status]], bool]
 _NUL: Final = b"\\u0000"
 
 
-def read_packed(callback: Callback, account: Account) -> Reading | None:
+def read_packed(
+    callback: Callback,
+    account: Account,
+    decode: Decode = decode_statuses_body,
+    rename: Rename | None = None,
+) -> Reading | None:
     """Read a body of statuses in one pass, plain ones as bytes; None: not a plain one."""
     reading = empty_reading(callback, account)
-    return reading if read_statuses_only(reading, callback.body, reading.pack()) else None
+    is_read = read_statuses_only(reading, callback.body, reading.pack(), decode, rename)
+    return reading if is_read else None
 
 
-def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | None = None) -> bool:
+def read_statuses_only(
+    reading: Reading,
+    body: bytes,
+    packed: PackedEvents | None = None,
+    decode: Decode = decode_statuses_body,
+    rename: Rename | None = None,
+) -> bool:
     """Read a body of statuses in one pass; False if it holds anything else or anything odd.
 
     With ``packed``, plain ones go there. After False, both hold a part of the body and must be
-    thrown away.
+    thrown away. ``rename`` gives statuses of a dialect the ids of it, if it can.
     """
     try:
         check_density(body)
-        decoded = decode_statuses_body(body)
+        decoded = decode(body)
     except _UNREADABLE:
         return False
     # One letter is found many times faster than six, and most bodies do not hold it.
@@ -58,6 +76,8 @@ def read_statuses_only(reading: Reading, body: bytes, packed: PackedEvents | Non
             number = (value.metadata and value.metadata.display_phone_number) or ""
             around = Around(number, value.contacts) if value.contacts else only_number(number)
             statuses = value.statuses
+            if rename is not None and not rename(statuses):
+                return False
             if packed is not None:
                 statuses = pack_statuses(packed, statuses, receive_time_us, around)
             for status in statuses:
