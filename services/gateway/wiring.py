@@ -7,6 +7,7 @@ from libs.runtime.api_keys import load_api_keys
 from libs.runtime.clock import SystemClock
 from libs.runtime.lifecycle import Scope, settle
 from libs.runtime.rpc_drain import Drain
+from services.gateway.adapters.event_door import EventDoor
 from services.gateway.adapters.rpc_door import RpcDoor
 from services.gateway.adapters.upstreams import Upstreams
 from services.gateway.adapters.web_door import open_web_door
@@ -59,8 +60,11 @@ async def build(scope: Scope, settings: GatewaySettings) -> int:
         reuse_port=settings.gateway_reuse_port,
     )
     watch = UpstreamWatch(upstreams, door, health_owners(), settings.gateway_ready_needs)
-    await _open_web_doors(scope, settings, watch)
+    events = EventDoor()
+    await _open_web_doors(scope, settings, watch, events)
+    scope.defer(events.close)
     port = await _open_rpc_door(scope, settings, door)
+    events.open(settings.gateway_grpc_host, port)
     # Known before the first caller asks; from here on it is looked at again and again.
     await watch.look(timeout_s=settings.gateway_upstream_check_s)
     scope.spawn(watch.run(settings.gateway_upstream_check_s, scope.stopping), "watch_upstreams")
@@ -98,11 +102,17 @@ def _forwarders(
     return made
 
 
-async def _open_web_doors(scope: Scope, settings: GatewaySettings, watch: UpstreamWatch) -> None:
+async def _open_web_doors(
+    scope: Scope, settings: GatewaySettings, watch: UpstreamWatch, events: EventDoor
+) -> None:
     host = settings.gateway_web_host
-    ports = {"web": settings.gateway_web_port, "probe": settings.gateway_probe_port}
-    for name, port in ports.items():
-        await open_web_door(scope, watch, host=host, port=port, name=name)
+    ports = {
+        "web": (settings.gateway_web_port, events),
+        # For scrapers, where the web door is public: nothing but probes.
+        "probe": (settings.gateway_probe_port, None),
+    }
+    for name, (port, told) in ports.items():
+        await open_web_door(scope, watch, host=host, port=port, name=name, events=told)
 
 
 async def _open_rpc_door(scope: Scope, settings: GatewaySettings, door: RpcDoor) -> int:

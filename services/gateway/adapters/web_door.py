@@ -8,11 +8,14 @@ import uvicorn
 
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, probe_app, serve_until_closed
+from services.gateway.adapters.event_door import PATH, EventDoor
 from services.gateway.watch_upstreams import UpstreamWatch
 
 
-def web_app(scope: Scope, watch: UpstreamWatch) -> Callable[..., Awaitable[None]]:
-    """Return the ASGI app: /healthz, /metrics, and /readyz as JSON.
+def web_app(
+    scope: Scope, watch: UpstreamWatch, events: EventDoor | None = None
+) -> Callable[..., Awaitable[None]]:
+    """Return the ASGI app: /healthz, /metrics, /readyz as JSON, and with ``events`` /v1/changes.
 
     ``upstreams`` has the state of each service behind, ``why`` the reason of each that does not
     serve: they are told whether or not they make the gateway unready.
@@ -20,6 +23,9 @@ def web_app(scope: Scope, watch: UpstreamWatch) -> Callable[..., Awaitable[None]
     probes = probe_app(scope)
 
     async def app(asgi: dict[str, Any], receive: Any, send: Any) -> None:
+        if events is not None and asgi["type"] == "http" and asgi["path"] == PATH:
+            await events.answer(asgi, receive, send)
+            return
         if asgi["type"] != "http" or asgi["path"] != "/readyz":
             await probes(asgi, receive, send)
             return
@@ -39,7 +45,13 @@ def web_app(scope: Scope, watch: UpstreamWatch) -> Callable[..., Awaitable[None]
 
 
 async def open_web_door(
-    scope: Scope, watch: UpstreamWatch, *, host: str, port: int, name: str
+    scope: Scope,
+    watch: UpstreamWatch,
+    *,
+    host: str,
+    port: int,
+    name: str,
+    events: EventDoor | None = None,
 ) -> None:
     """Serve the app on one port until the scope closes.
 
@@ -47,7 +59,7 @@ async def open_web_door(
         OSError: the port is taken.
     """
     config = uvicorn.Config(
-        web_app(scope, watch),
+        web_app(scope, watch, events),
         host=host,
         port=port,
         log_level="warning",
