@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from uuid import uuid4
+from zlib import crc32
 
 from bluetick.v1 import change_pb2, common_pb2, event_pb2
 
@@ -102,6 +103,8 @@ def _events(
 ) -> list[event_pb2.Event]:
     told_us, receive_us = times_us
     provider_message_id = f"wamid.{name}"
+    # One for each message: what is kept by address is spread as people are.
+    address = f"+4915{crc32(name.encode()) % 100_000_000:08d}"
     key = message_key(tenant_id, "meta", provider_message_id)
     events = []
     for kind in kinds:
@@ -114,7 +117,7 @@ def _events(
             provider_message_id=provider_message_id,
             occur_time_us=told_us - 10_000_000 + _KINDS.index(kind) * 1_000_000,
             receive_time_us=receive_us,
-            address="+491510000000",
+            address=address,
         )
         if kind == common_pb2.EVENT_KIND_ACCEPTED:
             event.message_ref = name
