@@ -272,6 +272,28 @@ SOURCES: dict[str, Source] = {
         lambda chance, own_id, to: {
             "id": own_id, "recipient": _phone(chance, to), "status": "delivered",
             "statusDatetime": ISO},), is_query=True),
+    "messagebird conversations by mail": Source("messagebird", lambda chance: _hex(chance, 32),
+                                                _of_mail(), (
+        lambda chance, own_id, to: {"type": "message.updated", "message": {
+            "id": own_id, "direction": "sent", "status": "read", "platform": "email",
+            "to": _cased(chance, to), "updatedDatetime": ISO}},), is_email=True),
+    "bird by mail": Source("messagebird", _uuid, _of_mail(), (
+        lambda chance, own_id, to: {"service": "channels", "event": "email.outbound", "payload": {
+            "id": own_id, "status": "delivered", "lastStatusAt": ISO,
+            "receiver": {"contacts": [{"identifierValue": _cased(chance, to)}]}}},),
+        is_email=True),
+    "vonage by mail": Source("vonage", _uuid, _of_mail(), (
+        lambda chance, own_id, to: {
+            "message_uuid": _cased(chance, own_id), "status": "delivered", "timestamp": ISO,
+            "to": _cased(chance, to), "channel": "email"},), is_email=True),
+    "sinch by mail": Source("sinch", lambda chance: _hex(chance, 26).upper(), _of_mail(), (
+        lambda chance, own_id, to: {"event_time": ISO, "message_delivery_report": {
+            "message_id": own_id, "status": "DELIVERED",
+            "channel_identity": {"channel": "EMAIL", "identity": _cased(chance, to)}}},
+        lambda chance, own_id, to: {"event_time": ISO, "message": {
+            "id": "in", "channel_identity": {"channel": "EMAIL", "identity": to},
+            "contact_message": {"text_message": {"text": "hi"},
+                                "reply_to": {"message_id": own_id}}}}), is_email=True),
     "messagebird conversations": Source("messagebird", lambda chance: _hex(chance, 32), _any_case, (
         lambda chance, own_id, to: {"type": "message.updated", "message": {
             "id": own_id, "direction": "sent", "status": "read", "updatedDatetime": ISO}},)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bluetick.v1.common_pb2 import CHANNEL_EMAIL, CHANNEL_UNSPECIFIED
 from bluetick.v1.event_pb2 import Event, EventBatch
 from google.protobuf.message import Message
 
@@ -13,6 +14,7 @@ from services.ingest.domain.times import AHEAD_S_MAX, SECOND_US, is_believable
 DETAIL_CHARACTERS_MAX = 1_000
 # Ids of WhatsApp have one spelling everywhere and need no looking at: nearly all traffic.
 _EXACT = frozenset({"dialog360", "meta"})
+_MAY_BE_MAIL = frozenset({CHANNEL_EMAIL, CHANNEL_UNSPECIFIED})
 _NO_OPTIONS: Mapping[str, str] = {}
 
 
@@ -150,6 +152,20 @@ class Reading:
             recipient,
             id_format=self.options.get("id_format", "auto"),
         )
+
+    def name_mail(self) -> None:
+        """Name what may be mail by its recipient too: of a provider that sends other things, too.
+
+        Where no recipient is told, the id alone leads to the one message that was sent under it.
+        """
+        for event in self.batch.events:
+            if not event.provider_message_id or event.batch_key:
+                continue
+            address = event.address
+            if "@" in address:
+                self.name_message(event, event.provider_message_id, address)
+            elif not address and event.channel in _MAY_BE_MAIL:
+                event.batch_key = event.message_key
 
     def add_beside(self, event: Event) -> Event:
         """Add another event of the same moment, message and person, and return it.

@@ -11,6 +11,7 @@ from bluetick.v1.common_pb2 import EVENT_KIND_UNKNOWN
 from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.accounts import Account
+from libs.runtime.message_ids import MAY_SEND_MAIL
 from services.ingest.domain.fields import WORD_CHARACTERS_MAX, Unreadable
 from services.ingest.domain.reading import Reading, holds_nul
 from services.ingest.providers.decoding import ITEMS_MAX, UNREADABLE, json_items, json_object
@@ -44,6 +45,8 @@ def read_whole(callback: Callback, account: Account, read: Callable[[Reading], N
     reading = empty_reading(callback, account)
     try:
         read(reading)
+        if account.provider in MAY_SEND_MAIL:
+            reading.name_mail()
         if _may_hold_nul(callback) and reading.has_nul():
             raise Unreadable("INVALID_TEXT", "a text that is needed holds NUL or half a character")
     except Unreadable as problem:
