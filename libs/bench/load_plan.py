@@ -149,7 +149,7 @@ class TruthOfPlan:
         counts = self.counts[campaign_id]
         told = {one.kind: one for one in things}
         person = _person(message)
-        counts.update(("targeted", "sent", "addressable"))
+        counts.update(("targeted", "sent", "addressable", "attempts"))
         self._add_person(counts, "people_targeted", person)
         if FactKind.REPLY in told:
             counts.update(("replied", "replies"))
@@ -157,6 +157,7 @@ class TruthOfPlan:
         if told.keys() & {FactKind.DELIVERED, FactKind.READ, FactKind.REPLY}:
             counts["delivered"] += 1
             counts["read"] += FactKind.READ in told
+            counts["human_read"] += FactKind.READ in told
             counts["read_inferred"] += bool(told.keys() & {FactKind.READ, FactKind.REPLY})
             counts["recovered"] += FactKind.FAILED in told
             self._add_person(counts, "people_reached", person)

@@ -45,7 +45,9 @@ class StoredMessages:
         """What the report of the large campaign must say by now."""
         count = min(self.count, self._campaign_messages)
         silent = -(-count // _SILENT_EVERY)
-        told = dict.fromkeys(("targeted", "sent", "addressable", "people_targeted"), count)
+        told = dict.fromkeys(
+            ("targeted", "sent", "addressable", "attempts", "people_targeted"), count
+        )
         told |= dict.fromkeys(("delivered", "people_reached"), count - silent)
         told |= {"pending": silent}
         return {self.campaign_id: Truth({name: told.get(name, 0) for name in COUNTERS}, {})}
