@@ -54,7 +54,7 @@ class RuntimeSettings(BaseSettings):
         24 * 1024**3,
         ge=1024**2,
         le=64 * 1024**4,
-        description="Bytes that CHANGES may hold, about 1.1 KB a message and state; as above.",
+        description="Bytes that CHANGES may hold, about 2.3 KB a message; as above.",
     )
     set_aside_bytes_max: int = Field(
         1024**3,
