@@ -51,9 +51,10 @@ class Listener:
     async def changes(self) -> AsyncIterator[MessageChanged]:
         """Give each change once."""
         client = await self._connected()
+        consumer = _Consumer(client, self._consumer)
         try:
             while True:
-                for message in await self._fetched(client):
+                for message in await consumer.fetch():
                     busy_time = time.monotonic()
                     for change in MessageChangedBatch.FromString(message.data).changes:
                         if self._memory.knows(change):
@@ -87,19 +88,34 @@ class Listener:
                 continue
             return client
 
-    async def _fetched(self, client: "NatsClient") -> "list[Msg]":
+
+class _Consumer:
+    """The listener's consumer, bound to again after each trouble."""
+
+    def __init__(self, client: "NatsClient", name: str) -> None:
+        self._client = client
+        self._name = name
+        self._bound: Any = None
+
+    async def fetch(self) -> "list[Msg]":
+        """Return messages; none if none came in time, or the broker is away."""
         from nats.errors import Error as NatsError
         from nats.js.errors import Error as JetStreamError
 
         try:
-            consumer = await client.jetstream().pull_subscribe_bind(self._consumer, stream=_STREAM)
-            try:
-                return await consumer.fetch(_FETCH, timeout=_FETCH_S)
-            finally:
-                await consumer.unsubscribe()
-        except (TimeoutError, NatsError, JetStreamError, OSError) as error:
-            if not isinstance(error, TimeoutError):
-                await asyncio.sleep(_PAUSE_S)
+            if self._bound is None:
+                jetstream = self._client.jetstream()
+                self._bound = await jetstream.pull_subscribe_bind(self._name, stream=_STREAM)
+            found: list[Msg] = await self._bound.fetch(_FETCH, timeout=_FETCH_S)
+            return found
+        except TimeoutError:
+            return []
+        except (NatsError, JetStreamError, OSError):
+            # What is on its way to the old subscription comes again by itself.
+            bound, self._bound = self._bound, None
+            if bound is not None:
+                await _tell(bound.unsubscribe)
+            await asyncio.sleep(_PAUSE_S)
             return []
 
 
