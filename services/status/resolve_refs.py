@@ -2,7 +2,7 @@
 
 from services.status.domain.gathered import Gathered, Key
 from services.status.domain.merging import Told
-from services.status.domain.refs import Claims, Contest, claim
+from services.status.domain.refs import ATTEMPTS_MAX, Claims, Contest, claim
 from services.status.ports import Ref, Store
 
 
@@ -53,6 +53,10 @@ async def _claim_known(
         if wanted[key] and not now.has_facts:
             now = Claims(now.standing, now.others, True)
         claims[key] = now
+        if known.others:
+            # More than are compared: others have smaller keys.
+            gone = {*known.attempts(key[1])}.difference(now.attempts(key[1]))
+            told.superseded.update((key[0], attempt) for attempt in gone)
         if now != known:
             updates.append((*key, now))
         if now.standing != known.standing:
@@ -71,6 +75,8 @@ def _note(told: Told, key: Key, claims: Claims, claimants: set[bytes]) -> None:
     attempts = claims.attempts(ref)
     if attempts and ref in claimants:
         told.superseded.add((tenant_id, ref))
+    if len(attempts) == ATTEMPTS_MAX:
+        told.superseded.update((tenant_id, one) for one in claimants if one not in attempts)
     if len(attempts) > 1 and claimants:
         told.unsettled.add(key)
         for message_key in attempts:

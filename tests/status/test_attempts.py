@@ -373,3 +373,26 @@ async def test_the_only_attempt_is_told_by_the_message_itself(
     )
 
     assert (found.provider_message_id, len(found.attempts)) == ("wamid.1", 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_of_too_many_attempts_some_are_compared_and_the_others_never_count(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Whoever writes one reference on everything must not make its row grow without end."""
+    for module in ("domain.refs", "resolve_refs"):
+        monkeypatch.setattr(f"services.status.{module}.ATTEMPTS_MAX", 3)
+    attempts = [Attempt(REF, "meta", f"wamid.{n}", T + n) for n in range(8)]
+    compared = sorted(attempts, key=lambda one: one.key)[:3]
+    events = [one.record() for one in attempts]
+    events += [one.report(words.EVENT_KIND_DELIVERED, T + 50) for one in attempts[4:]]
+
+    for event in shuffled(events, seed):
+        await bench.apply(event)
+
+    ranked = sorted(compared, key=lambda one: (one not in attempts[4:], one.accept_us, one.key))
+    images = await bench.images()
+    assert [key for key, (_, one) in images.items() if one.is_counted] == [ranked[0].key]
+    assert images[ranked[0].key][1].attempt_count == 3
+    assert sum_of_deltas(bench.outbox.changes)["targeted"] == 1
+    assert_versions_have_no_gaps(bench.outbox.changes)

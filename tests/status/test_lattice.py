@@ -18,7 +18,7 @@ from services.status.domain.gather import gather
 from services.status.domain.image import image
 from services.status.domain.message import FAILURE_CODES_MAX, FIELDS, Message, Record, state_of
 from services.status.domain.packing import UnknownPacking, pack, pack_record, unpack
-from services.status.domain.states import ORDERS, word
+from services.status.domain.states import ORDER_OF_PARTS, ORDERS, word
 from tests.status.merged import merged, merged_one_by_one
 
 T = builders.TIME_US
@@ -328,6 +328,19 @@ def test_the_rule_as_data_says_what_the_code_does(channel: int) -> None:
             assert state_of(message) == expected
 
 
+def test_the_order_of_parts_says_what_the_code_does() -> None:
+    """A message in parts has an order of its own, on every channel that has parts."""
+    proofs = {part for _, proofs in ORDER_OF_PARTS for proof in proofs for part in proof.split()}
+    others = {"report_time_us", "send_time_us", "accept_time_us"}
+    names = sorted((proofs | others) - {"with", "parts"})
+    for present in itertools.product((False, True), repeat=len(names)):
+        message = Message(provider_message_id="id", parts=b"\x90")
+        for name, is_there in zip(names, present, strict=True):
+            setattr(message, name, is_there if name == "is_part_awaited" else is_there * T)
+
+        assert state_of(message) == by_table(ORDER_OF_PARTS, message)
+
+
 def test_the_tables_in_the_documentation_are_the_rule() -> None:
     """Whoever reads docs/states.md must be able to trust it."""
     rows = [
@@ -342,6 +355,8 @@ def test_the_tables_in_the_documentation_are_the_rule() -> None:
     assert mail[-len(usual) :] == usual
     ranked = [*zip(range(len(usual), 0, -1), usual, strict=True)]
     ranked += zip(range(len(mail), len(usual), -1), mail[: -len(usual)], strict=True)
+    parts = zip(range(len(ORDER_OF_PARTS), 0, -1), ORDER_OF_PARTS, strict=True)
+    ranked += [(rank, (state, tuple(proofs))) for rank, (state, proofs) in parts]
     assert documented == [
         (rank, word(state).upper(), " or ".join(proofs)) for rank, (state, proofs) in ranked
     ]

@@ -20,6 +20,9 @@ from services.status.domain.message import NOBODY, PERSON, Message, state_of
 from services.status.domain.recipients import with_forwarded
 
 _NEVER_US: Final = 2**63 - 1
+# Attempts for one reference that are compared: those with the smallest keys, a set that no order of
+# telling changes. Whoever writes one reference on everything makes more; those never count.
+ATTEMPTS_MAX: Final = 1_000
 
 
 class Claims(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +66,8 @@ def claim(ref: bytes, known: Claims, claimants: Collection[bytes]) -> Claims:
     attempts = {*known.attempts(ref), *claimants}
     is_queued = ref in attempts or known.standing == ref
     attempts.discard(ref)
+    if len(attempts) > ATTEMPTS_MAX:
+        attempts = set(sorted(attempts)[:ATTEMPTS_MAX])
     standing = known.standing
     if attempts and standing not in attempts:
         standing = min(attempts)

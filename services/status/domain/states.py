@@ -12,6 +12,7 @@ from bluetick.v1.common_pb2 import (
     CHANNEL_EMAIL,
     MESSAGE_STATE_DELIVERED,
     MESSAGE_STATE_READ,
+    MESSAGE_STATE_SENT,
     MESSAGE_STATE_UNDELIVERED,
     MessageState,
 )
@@ -58,6 +59,18 @@ _EMAIL_PROOFS: Final = (
 )
 # By channel; of one that is not named here, and of none: under 0.
 ORDERS: Final = {0: PROOFS, CHANNEL_EMAIL: _EMAIL_PROOFS}
+# Of a message that its provider reports in parts, on every channel but email: what people did
+# proves the whole, a lost part takes it, and it arrived when nothing is awaited any more.
+ORDER_OF_PARTS: Final = (
+    (MESSAGE_STATE_READ, ("read_time_us",)),
+    (MESSAGE_STATE_DELIVERED, ("attributed_proof_time_us", "proof_time_us")),
+    (
+        MESSAGE_STATE_UNDELIVERED,
+        ("bounce_time_us", "part_loss_time_us", "undeliver_time_us with is_part_awaited"),
+    ),
+    (MESSAGE_STATE_SENT, ("is_part_awaited",)),
+    (MESSAGE_STATE_DELIVERED, ("parts",)),
+)
 
 
 def word(state: State) -> str:
