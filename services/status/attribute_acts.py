@@ -41,7 +41,7 @@ async def note_sends(
         before = send_of(key[0], old) if old is not None else None
         after = send_of(key[0], new)
         touched.add_message(key, new, after, window_us)
-        touched.add_person(key, new)
+        touched.add_person(key, new, after)
         if before == after:
             continue
         if before is not None:
@@ -51,8 +51,9 @@ async def note_sends(
             come.append((key[0], *after[:2], key[1], after[2]))
     for key, message in unmoved.items():
         if told.may_move_send(key, message):
-            touched.add_message(key, message, send_of(key[0], message), window_us)
-            touched.add_person(key, message)
+            send = send_of(key[0], message)
+            touched.add_message(key, message, send, window_us)
+            touched.add_person(key, message, send)
     if gone or come:
         await store.move_sends(gone, come)
     return touched

@@ -36,14 +36,13 @@ _BY_ADDRESS = look_up(tables.address_acts, "t.*", "address_key", "tenant_id")
 _BY_MESSAGE = look_up(tables.address_acts, "t.*", "message_key", "tenant_id")
 
 _PEOPLE = """
-unnest($7::text[], $8::bytea[], $9::bytea[]) WITH ORDINALITY AS k(tenant_id, address_key, person, n)
+unnest($1::text[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS k(tenant_id, address_key, person, n)
 """
 _NAMED = look_up(tables.names, "t.person_key", "address_key", "tenant_id")
 # Where nobody has two names, one look at an empty table says so.
 _ANY_NAMES = f"EXISTS (SELECT FROM {tables.joined_tenants.fullname})"
 
-# Whether LOCK_ADDRESS_ACTS would find anything: nearly always not. And which messages count for
-# somebody else than the names say: hardly ever any.
+# Whether LOCK_ADDRESS_ACTS would find anything: nearly always not. And whether anybody has names.
 FIND_TOUCHED = f"""
 SELECT EXISTS (
   SELECT FROM {_ADDRESSES} {_BY_ADDRESS} WHERE t.occur_time_us BETWEEN $3 AND $4)
@@ -57,9 +56,10 @@ OR {_ANY_NAMES} AND EXISTS (
     SELECT FROM {tables.address_acts.fullname} AS a
     WHERE a.address_key = n.address_key AND a.tenant_id = k.tenant_id
       AND a.occur_time_us BETWEEN $3 AND $4 OFFSET 0) AS a),
-CASE WHEN {_ANY_NAMES}
-  THEN ARRAY(SELECT k.n FROM {_PEOPLE} {_NAMED} WHERE t.person_key <> k.person) ELSE '{{}}' END
+{_ANY_NAMES}
 """
+# Which messages count for somebody else than the names say: hardly ever any.
+FIND_STRANGERS = f"SELECT k.n FROM {_PEOPLE} {_NAMED} WHERE t.person_key <> k.person"
 
 # Of each act found, every way in which it was told, by whichever name of its person.
 _WHO = "unnest($1::text[], $2::bytea[], $7::bytea[]) AS k(tenant_id, address_key, person)"

@@ -122,15 +122,17 @@ class MessageStore(PeopleStore):
 
     async def find_touched(self, touched: Touched) -> tuple[bool, set[Key]]:
         """Return whether ``lock_acts`` would find any, and the addresses of others than it says."""
-        people = sorted(touched.people)
-        found = await self._connection.fetchrow(
+        has_acts, are_any_named = await self._connection.fetchrow(
             address_sql.FIND_TOUCHED,
             *key_columns(touched.addresses),
             *(touched.from_us, touched.to_us),
             *key_columns(touched.messages),
-            *columns_of(people or [("", b"", b"")]),
         )
-        return found[0], {people[n - 1][:2] for n in found[1]}
+        if not are_any_named or not touched.people:
+            return has_acts, set()
+        people = sorted(touched.people)
+        rows = await self._connection.fetch(address_sql.FIND_STRANGERS, *columns_of(people))
+        return has_acts, {people[row[0] - 1][:2] for row in rows}
 
     async def lock_acts(self, touched: Touched) -> list[Act]:
         """Lock acts, sorted by place; those that appear meanwhile are somebody else's to move."""

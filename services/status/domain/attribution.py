@@ -85,11 +85,11 @@ class Touched(msgspec.Struct):
         if message.attributed:
             self.messages.add(key)
 
-    def add_person(self, key: Key, message: Message) -> None:
+    def add_person(self, key: Key, message: Message, send: Sent | None) -> None:
         """Add the person for whom a message counts, where that depends on its address."""
         record = message.record
-        if record is not None and not record.contact_id and (at := own_name(key[0], message)):
-            self.people.add((key[0], at, message.joined_person or record.person_key))
+        if send is not None and record is not None and not record.contact_id:
+            self.people.add((key[0], send[0], message.joined_person or record.person_key))
 
     def add_acts(self, acts: Iterable[tuple[ActPlace, AddressAct]]) -> None:
         """Add acts that were just told."""
@@ -104,18 +104,13 @@ def send_of(tenant_id: str, message: Message) -> Sent | None:
     own reports, since a reply answers what arrived and must not lift a failure that it says nothing
     about.
     """
-    key = own_name(tenant_id, message)
+    record = message.record
+    key = address_key(tenant_id, record.address) if record is not None else b""
     if not key:
         return None
     message = with_forwarded(message)
     is_answerable = message.accept_time_us and not message.is_superseded and not has_failed(message)
     return key, message.accept_time_us, sent_from(message) if is_answerable else b""
-
-
-def own_name(tenant_id: str, message: Message) -> bytes:
-    """Return the key of the address that the message was recorded for; empty: of none."""
-    record = message.record
-    return address_key(tenant_id, record.address) if record is not None else b""
 
 
 def sent_from(message: Message) -> bytes:
