@@ -38,6 +38,7 @@ _WRAPPED: Final = re.compile(r"<([^<>]+)>")
 _UUID: Final = re.compile(
     r"([A-Za-z]{2})?([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
 )
+_CANONICAL: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{1,31}")
 # WhatsApp's ids are base64, which has "/" too: only what can be a participant is one.
 _PARTICIPANT: Final = re.compile(r"\+?[0-9]{6,15}|[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 _WHATSAPP_IDS: Final = frozenset({"dialog360", "meta"})
@@ -135,6 +136,14 @@ def is_whole_id(message_id: str) -> bool:
     """
     to = message_id.rpartition("/")[2]
     return _PARTICIPANT.fullmatch(to) is None and message_id == message_id.strip()
+
+
+def is_canonical(message_id: str) -> bool:
+    """Say whether an id of a provider's that has no rules of its own is shown and keyed as it is.
+
+    Of those that are, nearly all that providers give: UUIDs in lower case, and numbers.
+    """
+    return _CANONICAL.fullmatch(message_id) is not None
 
 
 def bare_id(provider: str, provider_message_id: str) -> str:

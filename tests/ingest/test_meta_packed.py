@@ -13,8 +13,8 @@ from services.ingest.domain.reading import Reading
 from services.ingest.providers.dialog360 import Dialog360
 from services.ingest.providers.gupshup import Gupshup
 from services.ingest.providers.meta import Meta
-from services.ingest.providers.provider import PacksEvents, Refused
 from tests.ingest.meta_bodies import ACCOUNT, AT, NOW_S, callback, change, envelope, status
+from tests.ingest.packed_readings import check_same
 
 TEXTS = st.sampled_from(["", "a", "é😀", "x" * 64, "y" * 65, "z" * 512, "w" * 513, None])
 IDS = [
@@ -66,11 +66,6 @@ STATUSES = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-def _sorted_events(payload: bytes) -> list[bytes]:
-    batch = EventBatch.FromString(payload)
-    return sorted(event.SerializeToString(deterministic=True) for event in batch.events)
-
-
 GUPSHUP_ID = "11111111-2222-4333-8444-555555555abc"
 GUPSHUP_IDS = st.sampled_from(
     [GUPSHUP_ID] * 6 + [GUPSHUP_ID.upper(), f"AB{GUPSHUP_ID}", f"<{GUPSHUP_ID}>", "g-1", "", None]
@@ -89,7 +84,7 @@ def test_packed_statuses_are_the_events_that_reading_gives(
     """Bytes put together by hand must not say one thing more, or less, than the messages do."""
     statuses = [{**status(), **fields} for fields in drawn]
 
-    _check_same(Meta(), ACCOUNT, envelope(change(statuses=statuses, **contacts)))
+    check_same(Meta(), ACCOUNT, callback(envelope(change(statuses=statuses, **contacts))))
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -111,7 +106,8 @@ def test_so_are_those_that_partners_pass_on(
         for fields, own, is_own in drawn
     ]
 
-    _check_same(*OTHERS[name], {**envelope(change(statuses=statuses, **contacts)), **more})
+    body = {**envelope(change(statuses=statuses, **contacts)), **more}
+    check_same(*OTHERS[name], callback(body))
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -126,22 +122,6 @@ def test_plain_ones_of_partners_are_bytes(name: str) -> None:
     assert isinstance(reading, Reading)
     assert reading.is_all_packed
     assert reading.event_count == 1
-
-
-def _check_same(provider: PacksEvents, account: Account, body: dict[str, Any]) -> None:
-    asked = callback(body)
-    whole = provider.parse(asked, account)
-    packed = provider.parse_packed(asked, account)
-    if isinstance(whole, Refused):
-        assert packed == whole
-        return
-    assert isinstance(whole, Reading)
-    assert isinstance(packed, Reading)
-    pieces = pieces_of(packed.batch, PieceLimits(), packed.packed)
-    together = b"".join(piece for piece, _ in pieces)
-    assert _sorted_events(together) == _sorted_events(whole.batch.SerializeToString())
-    assert packed.batch.quarantined == whole.batch.quarantined
-    assert packed.event_count == whole.event_count
 
 
 def test_a_callback_of_plain_statuses_is_packed_and_cut_like_any_other() -> None:

@@ -47,7 +47,7 @@ def read_whole(callback: Callback, account: Account, read: Callable[[Reading], N
         read(reading)
         if account.provider in MAY_SEND_MAIL:
             reading.name_mail()
-        if _may_hold_nul(callback) and reading.has_nul():
+        if may_hold_nul(callback) and reading.has_nul():
             raise Unreadable("INVALID_TEXT", "a text that is needed holds NUL or half a character")
     except Unreadable as problem:
         _keep(reading, callback, problem.reason, problem.detail)
@@ -83,7 +83,7 @@ def read_list(reading: Reading, body: bytes, add: AddItem, *, whole: bytes = b""
             place = decodable.find(part, place)
             original = body[place : place + len(part)]
             place += len(part)
-        is_read = _read_item(reading, part, original, index, add)
+        is_read = read_item(reading, part, original, index, add)
         if not is_read and len(reading.batch.quarantined) > PARTS_MAX:
             del reading.batch.quarantined[:]
             detail = f"more than {PARTS_MAX} items cannot be read"
@@ -115,7 +115,7 @@ def add_report(
     return event
 
 
-def _read_item(reading: Reading, part: bytes, original: bytes, index: int, add: AddItem) -> bool:
+def read_item(reading: Reading, part: bytes, original: bytes, index: int, add: AddItem) -> bool:
     """Let ``add`` read one item, and say whether it could; what it could not is in quarantine."""
     events = reading.batch.events
     event_count = len(events)
@@ -134,7 +134,7 @@ def _read_item(reading: Reading, part: bytes, original: bytes, index: int, add: 
     return False
 
 
-def _may_hold_nul(callback: Callback) -> bool:
+def may_hold_nul(callback: Callback) -> bool:
     """Say whether any text may hold NUL: looking for it in bytes is far cheaper than in events.
 
     In JSON it is written "\\u0000", and half a character ("\\ud800") is made one; in forms and

@@ -11,7 +11,6 @@ A message is known by its Gupshup id (``gsId``, ``gs_id``), which a send answers
 by the id beside it. That rule holds for both formats, so that an account may switch.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
@@ -19,6 +18,7 @@ import msgspec
 from bluetick.v1.common_pb2 import EVENT_KIND_INFO, EVENT_KIND_QUEUED
 
 from libs.runtime.accounts import Account
+from libs.runtime.message_ids import is_canonical
 from services.ingest.domain.fields import object_at, text
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.times import MILLISECONDS_FROM
@@ -44,8 +44,6 @@ from services.ingest.providers.provider import Authentic, Callback, Dialect, Nam
 from services.ingest.providers.static_credential import OPTIONS, SECRETS, check_static_credential
 from services.ingest.providers.unsigned_door import without_noise
 
-# In its canonical form: what it is shown as is what it is keyed by.
-_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 KIND_BY_STATUS: Final = {**meta_statuses.KIND_BY_STATUS, "enqueued": EVENT_KIND_QUEUED}
 
 
@@ -111,7 +109,7 @@ def _renamed(statuses: Sequence[Status]) -> bool:
     """Give each its id of Gupshup's; False if one is not as nearly all are."""
     for status in statuses:
         message_id = status.gs_id  # type: ignore[attr-defined]
-        if type(status.timestamp) is not str or not message_id or not _UUID.fullmatch(message_id):
+        if type(status.timestamp) is not str or not message_id or not is_canonical(message_id):
             return False
         status.id = message_id
     return True

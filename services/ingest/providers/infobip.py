@@ -50,6 +50,7 @@ from services.ingest.providers.decoding import UNREADABLE, json_fields, json_obj
 from services.ingest.providers.email_events import URL_CHARACTERS_MAX
 from services.ingest.providers.failures import explain
 from services.ingest.providers.inbound import name_person
+from services.ingest.providers.infobip_packed import read_packed
 from services.ingest.providers.infobip_results import add_result
 from services.ingest.providers.provider import Authentic, Callback, Dialect, Names, Refused
 from services.ingest.providers.static_credential import check_static_credential
@@ -97,6 +98,10 @@ class Infobip(Dialect):
         """Read a body of any of the three forms."""
         reading = read_whole(callback, account, lambda empty: _read(empty, callback.body))
         return without_noise(reading, account)
+
+    def parse_packed(self, callback: Callback, account: Account) -> Reading | Refused:
+        """Read a body as ``parse`` does, with plain reports as bytes."""
+        return read_packed(callback, account) or self.parse(callback, account)
 
     def whole_of(self, part: bytes, place: str, account: Account) -> bytes:
         """Return results with nothing but ``part``."""

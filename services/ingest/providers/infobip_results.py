@@ -95,7 +95,7 @@ CHANNELS: Final = {
 }
 # Parts of one message that are looked at.
 CONTENTS_MAX: Final = 20
-_SENT_SO_FAR: Final = frozenset({EVENT_KIND_ACCEPTED, EVENT_KIND_QUEUED, EVENT_KIND_SENT})
+SENT_SO_FAR: Final = frozenset({EVENT_KIND_ACCEPTED, EVENT_KIND_QUEUED, EVENT_KIND_SENT})
 
 
 def add_result(reading: Reading, item: dict[str, Any], raw: bytes) -> None:
@@ -132,7 +132,7 @@ def _add_report(reading: Reading, item: dict[str, Any], raw: bytes) -> None:
     kind = KIND_BY_GROUP.get(group, EVENT_KIND_UNKNOWN)
     if kind == EVENT_KIND_QUEUED and name in SENT_NAMES:
         kind = EVENT_KIND_SENT
-    names = ("doneAt", "sentAt") if kind in _SENT_SO_FAR else ("doneAt",)
+    names = ("doneAt", "sentAt") if kind in SENT_SO_FAR else ("doneAt",)
     recipient = optional_id(item, "to", "destination")
     known = None if kind == EVENT_KIND_UNKNOWN else kind
     event = add_report(reading, known, group or name, _first_time_us(item, *names), message_id, raw)
@@ -167,12 +167,12 @@ def _add_failure(
 def _add_price(event: Event, item: dict[str, Any]) -> None:
     price = object_at(item, "price")
     each = text(price, "pricePerMessage")
-    if each and (amount := _price_of_all(each, text(item, "messageCount"))):
+    if each and (amount := price_of_all(each, text(item, "messageCount"))):
         set_price(event, amount, text(price, "currency"))
 
 
 @lru_cache(maxsize=1_024)
-def _price_of_all(price_of_each: str, count: str) -> str:
+def price_of_all(price_of_each: str, count: str) -> str:
     """Return the price of the whole message, exactly; empty if either is no number.
 
     Infobip tells it for one of its parts. Kept, since an account has few prices.
