@@ -8,7 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from libs.catalogue.failures import topic_for, transience
 from services.status.domain.gathered import HistoryEntry
 from services.status.domain.image import image
-from services.status.domain.message import Message, clean, split
+from services.status.domain.merge_rules import clean, split
+from services.status.domain.message import Message
 from services.status.domain.parts import parts_of
 from services.status.domain.recipients import with_forwarded
 

@@ -16,7 +16,8 @@ from services.status.domain.changes import moved_by
 from services.status.domain.fields import Merge
 from services.status.domain.gather import gather
 from services.status.domain.image import image
-from services.status.domain.message import FAILURE_CODES_MAX, FIELDS, Message, Record, state_of
+from services.status.domain.merge_rules import FAILURE_CODES_MAX
+from services.status.domain.message import FIELDS, Message, Record, state_of
 from services.status.domain.packing import UnknownPacking, pack, pack_record, unpack
 from services.status.domain.states import ORDER_OF_PARTS, ORDERS, word
 from tests.status.merged import merged, merged_one_by_one

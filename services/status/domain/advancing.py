@@ -15,6 +15,7 @@ from bluetick.v1.event_pb2 import Engagement, Event
 from libs.catalogue.failures import is_passing, reason_after_hand_over
 from services.status.domain.facts import FACT_KINDS
 from services.status.domain.gathered import Telling
+from services.status.domain.merge_rules import clean, earliest, fail, first_name, price, register
 from services.status.domain.message import (
     HUMAN_TIMES_OF,
     MACHINE,
@@ -23,12 +24,6 @@ from services.status.domain.message import (
     TIMES_OF,
     Message,
     Record,
-    clean,
-    earliest,
-    fail,
-    first_name,
-    price,
-    register,
 )
 from services.status.domain.parts import END_KINDS, PART_KINDS, tell_part
 

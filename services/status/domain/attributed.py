@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from services.status.domain.facts import Fact, add_act
-from services.status.domain.message import TAPPED_BUTTONS_MAX, Message, earliest, join
+from services.status.domain.merge_rules import TAPPED_BUTTONS_MAX, earliest, join
+from services.status.domain.message import Message
 
 # In the order in which they are stored; a new one goes to the end of its line.
 _TIMES: Final = (

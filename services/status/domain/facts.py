@@ -22,14 +22,8 @@ from bluetick.v1.common_pb2 import (
 )
 from bluetick.v1.event_pb2 import Engagement, Event
 
-from services.status.domain.message import (
-    ACT_FIELDS,
-    TAPPED_BUTTONS_MAX,
-    Message,
-    clean,
-    earliest,
-    join,
-)
+from services.status.domain.merge_rules import TAPPED_BUTTONS_MAX, clean, earliest, join
+from services.status.domain.message import ACT_FIELDS, Message
 from services.status.domain.wire import field_bytes
 
 FACT_KINDS: Final = frozenset(

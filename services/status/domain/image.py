@@ -17,7 +17,8 @@ from bluetick.v1.event_pb2 import Pricing
 from services.status.domain.attributed import whole
 from services.status.domain.dimensions import dimension_bytes
 from services.status.domain.fields import Merge
-from services.status.domain.message import FIELDS, Message, earliest, split, state_of
+from services.status.domain.merge_rules import earliest, split
+from services.status.domain.message import FIELDS, Message, state_of
 from services.status.domain.outcomes import has_recovered
 from services.status.domain.recipients import with_forwarded
 

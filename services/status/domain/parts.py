@@ -19,7 +19,8 @@ from bluetick.v1.common_pb2 import (
     MessageState,
 )
 
-from services.status.domain.message import Message, earliest
+from services.status.domain.merge_rules import earliest
+from services.status.domain.message import Message
 
 # Parts kept per message, the smallest ids: still a union in any order.
 PARTS_MAX: Final = 64

@@ -17,16 +17,8 @@ from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.message_ids import MAILERS
 from services.status.domain.fields import Merge, named
-from services.status.domain.message import (
-    FAILURE_CODES_MAX,
-    FIELDS,
-    Message,
-    earliest,
-    fail,
-    is_email,
-    join,
-    price,
-)
+from services.status.domain.merge_rules import FAILURE_CODES_MAX, earliest, fail, join, price
+from services.status.domain.message import FIELDS, Message, is_email
 from services.status.domain.packing import pack, unpack
 from services.status.domain.wire import tag
 
