@@ -92,15 +92,15 @@ class Cells:
                     if family.name == "quarters":
                         key = (*key[:3], scopes[key[0], key[3]])
                     elif family.name == "attributes":
-                        campaign, name, value, channel = key
+                        campaign, name, value, *rest = key
                         key = (
                             campaign,
                             words[campaign, 100, name],
                             words[campaign, 100 + name, value],
-                            channel,
+                            *rest,
                         )
                     elif family.name in ("links", "link_people"):
-                        key = key[0], LINKS[key[1]]
+                        key = key[0], LINKS[key[1]], *key[2:]
                     rows[key] = Counter(dict(zip(family.sums, counts, strict=True)))
         return {table: kept for table, rows in tables.items() if (kept := without_zeros(rows))}
 

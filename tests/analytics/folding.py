@@ -87,9 +87,9 @@ class Folded:
         if table == "quarters":
             return (*key[:2], self.numbers.scopes[key[2]])
         if table == "attributes":
-            return self.numbers.names[key[0]], self.numbers.values[key[1]], key[2]
+            return self.numbers.names[key[0]], self.numbers.values[key[1]], *key[2:]
         if table in ("links", "link_people"):
-            return (LINKS[key[0]],)
+            return LINKS[key[0]], *key[1:]
         return key
 
 

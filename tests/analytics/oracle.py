@@ -52,11 +52,17 @@ def recount(messages: Iterable[tuple[bytes, Sequence[Step]]]) -> dict[str, Rows]
             add("quarters", (campaign, 2, cohort, whole), name, n)
             add("totals", (campaign, scope.channel), name, n)
             for attribute, value in one.attributes.items():
-                add("attributes", (campaign, attribute, value, scope.channel), name, n)
+                add("attributes", (campaign, attribute, value, scope.channel, cohort), name, n)
         if counts["dropped"] or counts["undelivered"]:
             stage = 1 if counts["dropped"] else 2
             failure = stage, one.failure_reason, scope.channel, scope.provider, one.failure_code
-            add("failures", (campaign, *failure), "message_count")
+            failed_us = one.cohort_time_us
+            if counts["undelivered"]:
+                failed_us = one.undeliver_time_us or failed_us
+            event = failed_us // QUARTER * QUARTER
+            cohort = one.cohort_time_us // QUARTER * QUARTER
+            add("failures", (campaign, 1, *failure, event), "message_count")
+            add("failures", (campaign, 2, *failure, cohort), "message_count")
         sets = _sets(one, counts)
         places = [("people", (campaign,))]
         places += [("part_people", (campaign, 1, scope.variant))] * bool(scope.variant)
@@ -70,8 +76,9 @@ def recount(messages: Iterable[tuple[bytes, Sequence[Step]]]) -> dict[str, Rows]
                 continue
             e = act.engagement
             link = (e.is_external_button, e.card_index, bool(e.link_id), e.link_id or e.url)
-            add("links", (campaign, link), "clicks")
-            add("links", (campaign, link), "machine_clicks", int(e.is_machine))
+            quarter = act.occur_time_us // QUARTER * QUARTER
+            add("links", (campaign, link, quarter), "clicks")
+            add("links", (campaign, link, quarter), "machine_clicks", int(e.is_machine))
             is_in = {"people": 1, "human_people": int(not e.is_machine)}
             clickers = members.setdefault(("link_people", (campaign, link)), {})
             clickers.setdefault(person, Counter()).update(is_in)

@@ -15,6 +15,7 @@ from services.analytics.domain.failures import FailureCell
 from services.analytics.domain.links import LinkCell, LinkName
 from services.analytics.domain.question import Question
 from services.analytics.domain.report import ChannelSums, Summed
+from services.analytics.domain.times import ClockName
 
 # Aggregates over no rows give one row of nulls, so a campaign without messages still answers.
 _CAMPAIGN = "analytics.campaigns c"
@@ -75,7 +76,7 @@ _FAILURES = f"""
     SELECT {_POSTPONED}, cell.stage, cell.reason, cell.provider, cell.provider_code,
       sum(cell.message_count)::bigint
     FROM {_CAMPAIGN}
-    LEFT JOIN analytics.failures cell ON {_CELL}
+    LEFT JOIN analytics.failures cell ON {_CELL} AND cell.clock = {int(ClockName.SEND_COHORT)}
       AND ($3::smallint = 0 OR cell.stage = $3::smallint)
       AND ($4::smallint[] IS NULL OR cell.channel = ANY($4))
       AND ($5::text[] IS NULL OR cell.provider = ANY($5))

@@ -15,6 +15,7 @@ from services.analytics.domain.families.family import (
 from services.analytics.domain.frames import Seen
 from services.analytics.domain.links import link_key
 from services.analytics.domain.shape import CLICKED, Shape
+from services.analytics.domain.times import QUARTER_US
 
 _LINK = Column("link_key", Kind.HASH, "link, or link of one carousel card")
 _PERSON = Column("person_key", Kind.HASH, "person")
@@ -26,7 +27,9 @@ def _no_image(_shape: Shape) -> bool:
 
 def _clicks(_seen: Seen, act: Act) -> Iterable[tuple[Key, Sums]]:
     if act.kind == CLICKED:
-        yield (link_key(act.engagement),), (1, int(act.engagement.is_machine))
+        quarter_us = act.occur_time_us // QUARTER_US * QUARTER_US
+        key = link_key(act.engagement), quarter_us
+        yield key, (1, int(act.engagement.is_machine))
 
 
 def _clickers(seen: Seen, act: Act) -> Iterable[tuple[Key, Sums]]:
@@ -44,8 +47,8 @@ def _pairs(seen: Seen, act: Act) -> Iterable[tuple[Key, Sums]]:
 
 LINKS = Family(
     name="links",
-    says="Clicks by link and card.",
-    key=(_LINK,),
+    says="Clicks by link and card, each at its own time.",
+    key=(_LINK, Column("quarter_us", Kind.BIG, "start of the quarter of an hour")),
     sums=("clicks", "machine_clicks"),
     how=Counted(of_act=_clicks, concerns=_no_image),
 )
