@@ -36,7 +36,7 @@ _LOOK_EVERY_S: Final = 5.0
 _IDLE_S: Final = 0.5
 _LOOK_TIMEOUT_S: Final = 3.0
 # Messages that the broker is asked for at once: at the end of the stream, and behind it.
-_TAIL_MESSAGES: Final = 32
+_TAIL_MESSAGES: Final = 64
 _CATCH_UP_MESSAGES: Final = 4
 _TAIL_BYTES_MIN: Final = 64 * 1024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

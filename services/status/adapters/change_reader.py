@@ -172,6 +172,8 @@ class ChangeReader:
     async def _ask(self) -> bool:
         question = {"batch": self._messages_max, "expires": int(_EXPIRES_S * 1e9)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{CHANGES_STREAM}.{self._consumer}"
+        # Said first: the answer may be here before the publish has returned.
+        self._asked = self._messages_max
         try:
             await self._broker.client.publish(
                 subject, json.dumps(question).encode(), reply=self._inbox
@@ -180,7 +182,6 @@ class ChangeReader:
             self._is_lost = True
             await asyncio.sleep(_RETRY_S[0])
             return False
-        self._asked = self._messages_max
         return True
 
     async def _leave(self) -> None:

@@ -50,10 +50,13 @@ class Tail:
         self._batches: deque[Batch] = deque()
         self._bytes = 0
         self._waiting: set[asyncio.Future[None]] = set()
+        self._news = asyncio.Event()
 
     async def run(self) -> None:
         """Read until cancelled. What ends it otherwise is told to everybody who watches."""
         seen = 0
+        # Beside the reading, which must not wait until many have been told.
+        telling = asyncio.create_task(self._tell(), name="tail_telling")
         try:
             while True:
                 if not self.reader.is_asking:
@@ -62,12 +65,13 @@ class Tail:
                 stored = await self.reader.next()
                 self._keep(stored)
                 self.seq = max(self.seq, self.reader.seq + 1, 0 if stored else seen + 1)
-                await self._wake()
                 if stored:
+                    self._news.set()
                     await asyncio.sleep(_LINGER_S)
         except Exception as error:
             self.fail(error)
         finally:
+            telling.cancel()
             await self.reader.close()
 
     def lose(self) -> None:
@@ -120,12 +124,15 @@ class Tail:
             self._bytes -= gone.size
             self.covered_from = gone.seq + 1
 
-    async def _wake(self) -> None:
-        for count, news in enumerate(tuple(self._waiting), 1):
-            if not news.done():
-                news.set_result(None)
-            if not count % _WOKEN_TOGETHER:
-                await asyncio.sleep(_TURN_S)
+    async def _tell(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            for count, news in enumerate(tuple(self._waiting), 1):
+                if not news.done():
+                    news.set_result(None)
+                if not count % _WOKEN_TOGETHER:
+                    await asyncio.sleep(_TURN_S)
 
 
 def batch_of(stored: Stored) -> Batch:
