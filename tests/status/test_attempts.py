@@ -360,6 +360,30 @@ async def test_the_message_shows_all_its_attempts(
     assert len(found.history) == 4
 
 
+async def test_each_attempt_shows_what_it_cost(bench: Bench, database: Database) -> None:
+    """Of a journey that went on by SMS both are paid; the message shows the one that stands."""
+
+    def priced(one: Attempt, kind: int, nanos: int) -> Event:
+        report = one.report(kind, T + 99_000_000)
+        report.pricing.price.CopyFrom(words.Money(currency_code="EUR", nanos=nanos))
+        return report
+
+    await bench.apply(
+        WHATSAPP.record(),
+        priced(WHATSAPP, words.EVENT_KIND_UNDELIVERED, 90_000_000),
+        SMS.record(words.CHANNEL_SMS),
+        priced(SMS, words.EVENT_KIND_DELIVERED, 70_000_000),
+    )
+
+    request = GetMessageRequest(message_ref=REF)
+    found = await get_message(
+        MessageRows(database), builders.TENANT, request, is_address_shown=False
+    )
+
+    assert [one.pricing.price.nanos for one in found.attempts] == [70_000_000, 90_000_000]
+    assert found.pricing.price.nanos == 70_000_000
+
+
 async def test_the_only_attempt_is_told_by_the_message_itself(
     bench: Bench, database: Database
 ) -> None:

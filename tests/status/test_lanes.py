@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -33,17 +33,38 @@ from tests.status.machine import (
     shuffled,
     sum_of_deltas,
 )
+from tests.status.test_people import Story
+from tests.status.test_recipients import a_story
 from tests.status.test_transaction import a_crowd
 
 T = builders.TIME_US
 
 
-@pytest.mark.parametrize(("replicas", "lanes"), [(1, 1), (1, 3), (3, 2)])
+# People of several names, and mail that is reported at other addresses than it was sent to.
+_NAMED = (*Story(5).events, *a_story(4)[0])
+
+
+@pytest.mark.parametrize(
+    ("replicas", "lanes", "crowd"),
+    [
+        (1, 1, a_crowd(60)),
+        (1, 3, a_crowd(60)),
+        (3, 2, a_crowd(60)),
+        (1, 2, _NAMED),
+        (3, 2, _NAMED),
+    ],
+    ids=["1 of 1", "1 of 3", "3 of 2", "names, 1 of 2", "names, 3 of 2"],
+)
 async def test_replicas_with_lanes_end_in_the_same_rows(
-    bench: Bench, database: Database, open_lanes: OpenLanes, replicas: int, lanes: int
+    bench: Bench,
+    database: Database,
+    open_lanes: OpenLanes,
+    replicas: int,
+    lanes: int,
+    crowd: Sequence[event_pb2.Event],
 ) -> None:
     """Nothing is agreed between processes, and versions are 1, 2, 3 all the same."""
-    events = a_crowd(60)
+    events = list(crowd)
     await bench.apply(*events)
     expected = await bench.snapshot()
     await empty(database)
