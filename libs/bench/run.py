@@ -16,6 +16,7 @@ from libs.bench.dialects import measure_dialects
 from libs.bench.door import measure_door
 from libs.bench.growth import measure_stored
 from libs.bench.hostile import measure_hostile
+from libs.bench.lists import measure_lists
 from libs.bench.machine import RunningMachine, ephemeral_machine
 from libs.bench.pipeline import measure_pipeline
 from libs.bench.records import measure_records
@@ -43,6 +44,10 @@ PARTS: dict[str, tuple[str, Measure]] = {
     "pipeline": (
         "status and fold, each alone",
         lambda machine, sizes: asyncio.run(measure_pipeline(machine, sizes)),
+    ),
+    "lists": (
+        "pages of lists, and campaigns as files",
+        lambda machine, sizes: asyncio.run(measure_lists(machine, sizes)),
     ),
     "whole": (
         "a steady load on the whole",

@@ -28,6 +28,7 @@ class Sizes:
     stored_few: int  # messages stored when growth is measured first
     stored_many: int  # and when it is measured again
     campaign_messages: int  # in the one large campaign; of those stored
+    list_messages: int  # in the campaign that is listed and exported
 
 
 QUICK = Sizes(
@@ -50,6 +51,7 @@ QUICK = Sizes(
     stored_few=0,
     stored_many=0,
     campaign_messages=0,
+    list_messages=20_000,
 )
 FULL = Sizes(
     rounds=5,
@@ -71,6 +73,7 @@ FULL = Sizes(
     stored_few=1_000_000,
     stored_many=20_000_000,
     campaign_messages=10_000_000,
+    list_messages=1_000_000,
 )
 TINY = Sizes(
     rounds=1,
@@ -92,4 +95,5 @@ TINY = Sizes(
     stored_few=200,
     stored_many=1_000,
     campaign_messages=600,
+    list_messages=600,
 )

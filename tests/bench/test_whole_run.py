@@ -33,6 +33,7 @@ PATHS = (
     "callback door, 1 status a POST",
     "callback door, 100 statuses a POST",
     "report of a campaign of 600, p50",
+    "lists: rows exported as PARQUET, all columns",
 )
 PROCESSES = {"ingest", "status", "analytics", "gateway", "postgres", "nats", "up", "bench"}
 
