@@ -23,6 +23,8 @@ _WIDER: Final = 8
 # A place in a chunk to its bit, from the left.
 _PLACES: Final = [tuple(at for at in range(8) if byte & 0x80 >> at) for byte in range(256)]
 
+# To compile a formula takes longer than to answer it.
+_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off"
 _SHOWN = f"""coalesce((SELECT shown FROM analytics.generations WHERE tenant_id = $1),
   {FIRST_GENERATION})"""  # noqa: S608 constants
 _CAMPAIGN = """
@@ -47,15 +49,17 @@ _NUMBERS = """
 # Shards first, then the formula; of each chunk with messages, its bits and how many came before.
 # ``$6`` holds the bits behind the place where the page before ended.
 _FIND = """
-    WITH cell AS (
+    WITH cell AS MATERIALIZED (
       SELECT chunk, {columns} FROM analytics.list_bits
       WHERE tenant_id = $1 AND campaign_id = $2 AND generation = {shown}
         AND term = ANY($3::int[]) AND chunk BETWEEN $4 AND $5 {chunks}
       GROUP BY chunk
-    ), hit AS (
+    ), hit AS MATERIALIZED (
       SELECT chunk, CASE WHEN chunk = $4 THEN {formula} & $6 ELSE {formula} END AS bits FROM cell
     ), counted AS (
-      SELECT chunk, bits, bit_count(bits) AS n FROM hit WHERE bit_count(bits) > 0
+      SELECT chunk, bits, n FROM (
+        SELECT chunk, bits, bit_count(bits) AS n FROM hit OFFSET 0
+      ) found WHERE n > 0
     )
     SELECT chunk, bits, total FROM (
       SELECT chunk, bits, sum(n) OVER ()::bigint AS total,
@@ -87,7 +91,7 @@ class ListStore:
         """See find_messages.ListReader.find. All of it is of one snapshot."""
         place = question.tenant_id, question.campaign_id
         async with self._database.transaction() as connection:
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            await connection.execute(_ONE_MOMENT)
             campaign = await connection.fetchrow(_CAMPAIGN, *place)
             if campaign is None:
                 return None
