@@ -11,6 +11,8 @@ from libs.testkit.clock import ManualClock
 from services.analytics.adapters.generation_store import Generations
 from services.analytics.domain.change_view import PageView
 from services.analytics.domain.counters import DISTINCT_NAMES, STORED_NAMES
+from services.analytics.domain.lists.marks import Mark
+from services.analytics.domain.lists.terms import MARKS, term
 from services.analytics.domain.watermark import Watermark
 from services.analytics.mend_restored import mend_restored
 from services.analytics.rebuild_cells import Page, Phase, Rebuild, RebuildProgress
@@ -128,6 +130,23 @@ async def test_verify_names_the_numbers_that_differ(cells: Cells) -> None:
     assert found["versions", "versions"] == (23, 24)
     assert found["totals", "dropped"] == (1, 2)
     assert found["failures", "message_count"] == (0, 1)
+
+
+async def test_a_list_that_lacks_a_message_is_found_and_put_right(cells: Cells) -> None:
+    """Lists are numbers: what damaged them shows, and a rebuild makes them anew."""
+    await fold_all(cells, fixture_a.changes())
+    await cells.rows(
+        "UPDATE analytics.list_bits SET bits = bits # set_bit(0::bit(4096), 1, 1) WHERE term = $1",
+        term(MARKS, Mark.DELIVERED),
+    )
+
+    done = await run(cells, fixture_store())
+    again = await run(cells, fixture_store(), is_verify_only=True)
+
+    [damaged] = done.compared.differences
+    assert (damaged.family, damaged.sum) == ("list_bits", "messages")
+    assert {damaged.shown, damaged.recounted} == {0, 1}
+    assert again.compared.difference_count == 0
 
 
 async def test_a_change_that_moves_no_number_is_missed_all_the_same(cells: Cells) -> None:
