@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from libs.runtime import logs
 from libs.runtime.database_errors import (
+    DRIVER,
     DatabaseMisconfigured,
     DatabaseUnavailable,
     PoolExhausted,
@@ -160,13 +161,7 @@ class Database:
                     # not have been rolled back. The pool would not look.
                     if not is_begun or raw.is_in_transaction():
                         raw.terminate()
-        except (
-            PoolTimeoutError,
-            DBAPIError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            OSError,  # TimeoutError is one
-        ) as error:
+        except (PoolTimeoutError, DBAPIError, *DRIVER) as error:
             trouble = named(error, is_connected=is_connected)
             if trouble is None:
                 raise

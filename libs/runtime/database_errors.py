@@ -54,7 +54,13 @@ _NAMES: Final = (
 )
 
 
-_DRIVER: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# What the driver raises. It calls it internal when a connection breaks while it speaks.
+DRIVER: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,  # TimeoutError is one
+)
 _CAUSES_MAX: Final = 5
 
 
@@ -77,7 +83,7 @@ def named(error: BaseException, *, is_connected: bool) -> DatabaseUnavailable | 
         return DatabaseMisconfigured(f"DATABASE_URL cannot be used: {said}")
     if isinstance(said, TimeoutError) and is_connected:
         return StatementOverdue("a statement got no answer within the statement time-out")
-    if isinstance(said, asyncpg.InterfaceError | OSError) or isinstance(error, DBAPIError):
+    if isinstance(said, DRIVER) or isinstance(error, DBAPIError):
         text = str(said).splitlines() or [""]
         return DatabaseUnavailable(f"PostgreSQL does not answer: {type(said).__name__}: {text[0]}")
     return None
@@ -89,7 +95,7 @@ def _said(error: BaseException) -> BaseException:
         error = error.orig
     # SQLAlchemy's own copy of the driver's error names the original as its cause.
     for _ in range(_CAUSES_MAX):
-        if isinstance(error, _DRIVER) or error.__cause__ is None:
+        if isinstance(error, DRIVER) or error.__cause__ is None:
             break
         error = error.__cause__
     return error

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from libs.runtime.database import async_url
-from libs.runtime.database_errors import DatabaseMisconfigured, named
+from libs.runtime.database_errors import DRIVER, DatabaseMisconfigured, named
 from libs.runtime.settings import RuntimeSettings, load
 
 AfterMigrations = Callable[[Connection], None]
@@ -61,7 +61,7 @@ async def wait_for_database(url: str, limit_s: float) -> None:
                 connection = await asyncpg.connect(plain, timeout=5)
                 await connection.close()
                 return
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DRIVER as error:
                 trouble = named(error, is_connected=False)
                 if isinstance(trouble, DatabaseMisconfigured):
                     raise trouble from error

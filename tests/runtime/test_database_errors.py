@@ -4,6 +4,7 @@ import asyncio
 import time
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import pytest
 
 from libs.runtime.database import (
@@ -14,6 +15,7 @@ from libs.runtime.database import (
     RowsLocked,
     StatementOverdue,
 )
+from libs.runtime.database_errors import named
 from libs.runtime.migrate import wait_for_database
 from libs.runtime.verdicts import Verdict, verdict_of
 
@@ -158,3 +160,10 @@ async def test_a_connection_whose_work_was_cut_as_it_began_is_not_given_to_anoth
             # Refused in a subtransaction.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
     await database.close()
+
+
+def test_a_connection_that_breaks_while_the_driver_speaks_is_an_outage() -> None:
+    """The driver calls that an internal error of its own; a caller may try again."""
+    said = asyncpg.InternalClientError("another operation (2) is in progress")
+
+    assert isinstance(named(said, is_connected=True), DatabaseUnavailable)

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from libs.runtime import logs
 from libs.runtime.database import DatabaseUnavailable
-from libs.runtime.database_errors import named
+from libs.runtime.database_errors import DRIVER, named
 from libs.runtime.verdicts import is_content
 from services.status.adapters.message_store import MessageStore
 from services.status.ports import Store, StoreRefused
@@ -101,7 +101,7 @@ class LaneConnection:
             connection, self._connection = self._connection, None
             try:
                 await connection.close(timeout=_CONNECT_TIMEOUT_S)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except DRIVER:
                 connection.terminate()
 
     async def _attempt(self, work: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
@@ -148,7 +148,7 @@ class LaneConnection:
         """Return the error under the name by which the caller knows what to do."""
         if is_content(error):
             return StoreRefused(type(error).__name__)
-        if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        if isinstance(error, DRIVER):
             return named(error, is_connected=self._connection is not None) or error
         return error
 
