@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from libs.runtime.accounts import Account, Accounts
-from services.ingest.account_ports import Place, Sealed, Sealer, purpose_of
+from libs.runtime.secret_box import Sealed
+from services.ingest.account_ports import Place, Sealer, purpose_of
 from services.ingest.domain.stored_account import StoredAccount, StoredSecret
 
 # One secret, whatever it is sealed with: another value has another time.

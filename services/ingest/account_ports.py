@@ -1,23 +1,17 @@
 """What the use cases of accounts and keys ask of the world."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
+from libs.runtime.secret_box import Sealed
 from services.ingest.domain.stored_account import StoredAccount, StoredSecret
 
 Place = tuple[str, str]
 # From what is stored of an account (None: nothing), and how many the tenant has, to what is to be
 # stored (None: nothing any more). May be asked again; an exception leaves everything as it was.
 Decide = Callable[[StoredAccount | None, int], StoredAccount | None]
-
-
-class Sealed(NamedTuple):
-    """A secret as it is stored."""
-
-    seal_key_id: str
-    sealed: bytes
 
 
 class Sealer(Protocol):

@@ -11,8 +11,9 @@ from bluetick.v1 import common_pb2
 
 from libs.runtime.accounts import NAME, Limits
 from libs.runtime.rpc_errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from libs.runtime.secret_box import Sealed
 from services.ingest.account_book import AccountBook
-from services.ingest.account_ports import AccountStore, Place, Sealed, Sealer, purpose_of
+from services.ingest.account_ports import AccountStore, Place, Sealer, purpose_of
 from services.ingest.domain.stored_account import (
     LIVE_SECRETS_MAX,
     StoredAccount,

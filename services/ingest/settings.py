@@ -2,12 +2,9 @@
 
 from pydantic import Field, field_validator
 
+from libs.runtime.secret_keys import SEALING_CHARACTERS_MIN, parse_keys
 from libs.runtime.settings import RuntimeSettings
 from libs.runtime.sizes import BODY_BYTES_MAX
-from services.ingest.domain.link_token import parse_keys
-
-# Of a secret that seals others.
-SEALING_CHARACTERS_MIN = 32
 
 
 class IngestSettings(RuntimeSettings):

@@ -17,6 +17,8 @@ from libs.runtime.footing import open_broker, settle
 from libs.runtime.lifecycle import Scope
 from libs.runtime.probe_http import QuietServer, answer_probe, serve_until_closed
 from libs.runtime.rpc_server import Add, RpcServer
+from libs.runtime.secret_box import SecretBox
+from libs.runtime.secret_keys import SEALING_CHARACTERS_MIN, parse_keys
 from libs.runtime.settings import PREFIX
 from libs.runtime.sizes import EVENT_ENVELOPE_BYTES
 from services.ingest.account_book import AccountBook
@@ -34,17 +36,16 @@ from services.ingest.adapters.message_pieces import PieceLimits
 from services.ingest.adapters.replay_answers import serve_replays
 from services.ingest.adapters.request_body import BodyLimits
 from services.ingest.adapters.rpc_service import IngestRpc
-from services.ingest.adapters.secret_box import SecretBox
 from services.ingest.adapters.short_way import ShortWay
 from services.ingest.adapters.sns_certificates import SnsCertificates
 from services.ingest.adapters.turns import TurnLimits
-from services.ingest.domain.link_token import LinkKeyring, parse_keys
+from services.ingest.domain.link_token import LinkKeyring
 from services.ingest.follow_accounts import AccountFollower
 from services.ingest.log_events import LogEvent
 from services.ingest.providers.registry import check_accounts
 from services.ingest.record_callback import DoorBook, EventSink
 from services.ingest.report_doors import DoorReports
-from services.ingest.settings import SEALING_CHARACTERS_MIN, IngestSettings
+from services.ingest.settings import IngestSettings
 
 # Generated function that adds it, servicer, full name.
 Service = tuple[Add, Any, str]

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from libs.runtime.accounts import Account, Accounts
+from libs.runtime.secret_box import Sealed, SecretBox
+from libs.runtime.secret_keys import parse_keys
 from services.ingest.account_book import AccountBook
-from services.ingest.account_ports import Sealed, purpose_of
-from services.ingest.adapters.secret_box import SecretBox
-from services.ingest.domain.link_token import parse_keys
+from services.ingest.account_ports import purpose_of
 from services.ingest.domain.pace import Pace
 from services.ingest.domain.stored_account import (
     LIVE_SECRETS_MAX,

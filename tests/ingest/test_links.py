@@ -16,8 +16,9 @@ from libs.embedded.ports import free_port
 from libs.runtime.broker import Broker
 from libs.runtime.keys import ref_key
 from libs.runtime.lifecycle import Scope
+from libs.runtime.secret_keys import parse_keys
 from libs.runtime.settings import RuntimeSettings
-from services.ingest.domain.link_token import LinkKeyring, parse_keys
+from services.ingest.domain.link_token import LinkKeyring
 from services.ingest.settings import IngestSettings
 from services.ingest.wiring import build
 from tests.ingest.stored_events import stored_events

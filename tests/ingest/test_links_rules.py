@@ -1,5 +1,6 @@
 import pytest
 
+from libs.runtime.secret_keys import SecretKey, parse_keys
 from services.ingest.domain.destinations import (
     LINK_KEY_BYTES,
     URL_CHARACTERS_MAX,
@@ -8,11 +9,11 @@ from services.ingest.domain.destinations import (
     location_of,
     problem_of,
 )
-from services.ingest.domain.link_token import LinkKey, LinkKeyring, parse_keys
+from services.ingest.domain.link_token import LinkKeyring
 from services.ingest.domain.machine_clicks import click_rule
 
-OLD = LinkKey("a", b"the first secret of ours")
-NEW = LinkKey("b", b"the second secret of ours")
+OLD = SecretKey("a", b"the first secret of ours")
+NEW = SecretKey("b", b"the second secret of ours")
 KEY = bytes(range(LINK_KEY_BYTES))
 UUID = "0197b1c2-3d4e-7f50-8a6b-9c0d1e2f3a4b"
 CHROME = (
@@ -129,7 +130,7 @@ def test_tokens_outlive_the_change_of_the_signing_key() -> None:
     assert both.sign(KEY, "ref-1") != before
     assert LinkKeyring([NEW]).verify(before) is None
     # Another secret under the known name.
-    assert LinkKeyring([LinkKey("a", NEW.secret)]).verify(before) is None
+    assert LinkKeyring([SecretKey("a", NEW.secret)]).verify(before) is None
 
 
 def test_no_character_of_a_token_can_be_changed() -> None:
@@ -168,7 +169,7 @@ def test_keys_are_read_in_their_order() -> None:
     """The first one signs."""
     keys = parse_keys(f" b:{'x' * 16} , a:{'y:' * 8},")
 
-    assert keys == [LinkKey("b", b"x" * 16), LinkKey("a", b"y:" * 8)]
+    assert keys == [SecretKey("b", b"x" * 16), SecretKey("a", b"y:" * 8)]
     assert parse_keys("") == []
 
 

@@ -6,11 +6,12 @@ import pytest
 from bluetick.v1 import ingest_service_pb2 as pb
 
 from libs.runtime.database import Database
+from libs.runtime.secret_keys import parse_keys
 from libs.testkit.clock import ManualClock
 from services.ingest.adapters.link_door import LinkDoor
 from services.ingest.adapters.link_store import LinkStore
 from services.ingest.domain.destinations import Destination, link_key
-from services.ingest.domain.link_token import LinkKeyring, parse_keys
+from services.ingest.domain.link_token import LinkKeyring
 from tests.ingest.record_builders import KeptEvents
 
 KEYS = "k:a secret for tests only"

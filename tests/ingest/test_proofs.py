@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from libs.runtime.accounts import Account, Accounts, AccountsProblem
 from libs.runtime.clock import SystemClock
-from services.ingest.domain.link_token import LinkKey, LinkKeyring
+from libs.runtime.secret_keys import SecretKey
+from services.ingest.domain.link_token import LinkKeyring
 from services.ingest.domain.reading import Reading
 from services.ingest.domain.used_tokens import UsedTokens
 from services.ingest.providers.generic import Generic
@@ -277,7 +278,7 @@ def test_every_provider_says_which_names_it_knows() -> None:
 @pytest.mark.parametrize("host", ["https://hooks.example.com", "http://go.shop.example"])
 def test_a_providers_click_on_our_own_link_is_left_to_the_links_door(host: str) -> None:
     """One tap, seen by both: the door's is the act."""
-    keyring = LinkKeyring([LinkKey("a", b"0123456789abcdef")])
+    keyring = LinkKeyring([SecretKey("a", b"0123456789abcdef")])
     token = keyring.sign(b"12345678", "ref-1")
     click = {**EVENT, "eventType": "Click", "click": {
         "timestamp": ISO, "link": f"{host}/l/{token}.", "userAgent": "Mozilla/5.0"}}  # fmt: skip
@@ -299,7 +300,7 @@ def test_a_providers_click_on_our_own_link_is_left_to_the_links_door(host: str) 
 @pytest.mark.parametrize("glued", [*".,)]>!?;:'\"", "...", '."', "”", "_", "*)"])
 def test_a_link_survives_the_punctuation_behind_it(glued: str) -> None:
     """Mail and chat programs take the end of a sentence into the address."""
-    keyring = LinkKeyring([LinkKey("a", b"0123456789abcdef")])
+    keyring = LinkKeyring([SecretKey("a", b"0123456789abcdef")])
     token = keyring.sign(b"12345678", "ref-1")
 
     followed = keyring.verify(token + glued)

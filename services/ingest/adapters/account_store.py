@@ -9,7 +9,8 @@ import msgspec
 
 from libs.runtime.accounts import Limits
 from libs.runtime.database import Database, DatabaseUnavailable
-from services.ingest.account_ports import Decide, Place, Sealed
+from libs.runtime.secret_box import Sealed
+from services.ingest.account_ports import Decide, Place
 from services.ingest.domain.stored_account import StoredAccount, StoredSecret
 
 TOPIC: Final = "accounts"

@@ -17,29 +17,21 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from libs.runtime.secret_keys import SecretKey
 from services.ingest.domain.destinations import LINK_KEY_BYTES
 
 VERSION: Final = 1
 MAC_BYTES: Final = 10
 # Of a reference of 256 characters, four bytes each.
 TOKEN_CHARACTERS_MAX: Final = 1_500
-SECRET_CHARACTERS_MIN: Final = 16
 # Told apart from every other use of the same secret.
 _PURPOSE: Final = b"bluetick-link\x00"
 _IS_UUID: Final = 0x10
-_KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,15}")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
 # What mail and chat programs take into a link that ends a sentence or stands in marks. The last
 # two may also end a token, so they are taken off only where it is none with them.
 _GLUED: Final = ".,)]}>!?;:'\"*|`/\\\u2026\u2019\u201d\u201c\u00bb\u3002\uff0c\uff01\uff1f"
 _GLUED_OR_TOKEN: Final = _GLUED + "_-"
-
-
-class LinkKey(NamedTuple):
-    """One signing key."""
-
-    key_id: str
-    secret: bytes
 
 
 class Followed(NamedTuple):
@@ -49,37 +41,10 @@ class Followed(NamedTuple):
     message_ref: str
 
 
-def parse_keys(text: str, characters_min: int = SECRET_CHARACTERS_MIN) -> list[LinkKey]:
-    """Return the keys of ``id:secret,id:secret``: the first signs, all verify.
-
-    Args:
-        text: as above; spaces around a key are no part of it.
-        characters_min: of each secret.
-
-    Raises:
-        ValueError: says what is wrong, never a secret.
-    """
-    keys: list[LinkKey] = []
-    for number, part in enumerate(filter(None, (one.strip() for one in text.split(","))), 1):
-        key_id, colon, secret = part.partition(":")
-        if not colon or not _KEY_ID.fullmatch(key_id):
-            raise ValueError(
-                f'key {number}: write "id:secret", the id 1 to 15 letters, digits, "_" or "-".'
-            )
-        if len(secret) < characters_min:
-            raise ValueError(
-                f"key {key_id}: the secret has less than {characters_min} characters; lengthen it."
-            )
-        if any(key_id == known.key_id for known in keys):
-            raise ValueError(f"key {key_id}: named twice; give each key an id of its own.")
-        keys.append(LinkKey(key_id, secret.encode()))
-    return keys
-
-
 class LinkKeyring:
     """Signs with the first key and trusts all of them, so that a key can be replaced in peace."""
 
-    def __init__(self, keys: Sequence[LinkKey]) -> None:
+    def __init__(self, keys: Sequence[SecretKey]) -> None:
         """Hold ``keys``; without any, nothing is signed and nothing is trusted."""
         self._signing = keys[0] if keys else None
         self._keys = {key.key_id.encode(): key for key in keys}
@@ -128,7 +93,7 @@ class LinkKeyring:
         return Followed(body[key_end:reference_start], message_ref)
 
 
-def _mac(key: LinkKey, body: bytes) -> bytes:
+def _mac(key: SecretKey, body: bytes) -> bytes:
     return hmac.digest(key.secret, _PURPOSE + body, "sha256")[:MAC_BYTES]
 
 

@@ -2,25 +2,34 @@
 
 import os
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from services.ingest.account_ports import Sealed
-from services.ingest.domain.link_token import LinkKey
+from libs.runtime.secret_keys import SecretKey
 
 _NONCE_BYTES: Final = 12
 # Told apart from every other use of the same secret, and from another form of sealing.
 _INFO: Final = b"bluetick-account-secrets-1"
 
 
-class SecretBox:
-    """See ``account_ports.Sealer``. The first key seals, all open: a key is replaced in peace."""
+class Sealed(NamedTuple):
+    """A secret as it is stored."""
 
-    def __init__(self, keys: Sequence[LinkKey]) -> None:
+    seal_key_id: str
+    sealed: bytes
+
+
+class SecretBox:
+    """Seals a secret for one purpose; for another it does not open.
+
+    The first key seals, all open: a key is replaced in peace.
+    """
+
+    def __init__(self, keys: Sequence[SecretKey]) -> None:
         """Hold ``keys``; without any, nothing is sealed and nothing opens."""
         self._ciphers = {key.key_id: AESGCM(_derived(key.secret)) for key in keys}
         self.seal_key_id = keys[0].key_id if keys else ""
