@@ -152,9 +152,9 @@ class IngestSettings(RuntimeSettings):
 
     account_keys: str = Field(
         "",
-        description='Keys that seal the secrets of stored accounts: "id:secret,id:secret", the '
-        "secrets 32 characters or more (`openssl rand -base64 32`). The first seals, all open. "
-        "Empty: no account can be put by call.",
+        description="Keys that seal the secrets of stored accounts and webhook endpoints: "
+        '"id:secret,id:secret", the secrets 32 characters or more (`openssl rand -base64 32`). The '
+        "first seals, all open. Empty: none can be put by call.",
     )
     ingest_accounts_interval_s: float = Field(
         1.0, gt=0, le=60,

@@ -42,4 +42,19 @@ LogEvent = Literal[
     "listener.made",
     # warning. It could not be made or looked at; tried again. Fields: listener, error.
     "listener.unmade",
+    # warning. The stream had forgotten changes before an endpoint took them. Fields: tenant,
+    # endpoint.
+    "webhook.missed",
+    # warning. An endpoint answered 410 and is disabled. Fields: tenant, endpoint.
+    "webhook.gone",
+    # error. No key of BLUETICK_ACCOUNT_KEYS opens an endpoint's secret. Fields: tenant, endpoint.
+    "webhook.sealed",
+    # info. Broker or database are away; sending begins again. Fields: tenant, endpoint, error.
+    "webhook.interrupted",
+    # error. A fault of ours; sending begins again. Fields: tenant, endpoint, why.
+    "webhook.failed",
+    # warning. Nobody knows which endpoints are this replica's; tried again. Fields: error.
+    "webhooks.unleased",
+    # warning. Old dead letters could not be deleted; tried again later. Fields: error.
+    "webhooks.forgetting_failed",
 ]

@@ -32,3 +32,12 @@ WATCHES = metrics.gauge("status_watches", "Watches of changes that are open")
 CHANGES_WATCHED = metrics.counter(
     "status_changes_watched", "Changes sent to those who watch, each as often as it was sent"
 )
+WEBHOOK_ENDPOINTS = metrics.gauge(
+    "status_webhook_endpoints", "Webhook endpoints that this replica sends to"
+)
+WEBHOOKS_POSTED = metrics.counter(
+    "status_webhooks_posted", "Requests to webhook endpoints, each attempt", ("outcome",)
+)
+WEBHOOKS_DEAD = metrics.counter(
+    "status_webhooks_dead", "Changes that a webhook endpoint did not take for a day"
+)

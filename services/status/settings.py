@@ -1,7 +1,8 @@
 """Settings of status: its ports, its batches, its sweeper."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from libs.runtime.secret_keys import SEALING_CHARACTERS_MIN, parse_keys
 from libs.runtime.settings import RuntimeSettings
 
 
@@ -131,6 +132,43 @@ class StatusSettings(RuntimeSettings):
         description="Bytes of the end of CHANGES that are kept for those who watch there, all "
         "tenants together; who is further behind reads from the broker on its own.",
     )
+    account_keys: str = Field(
+        "",
+        description="Keys that seal the secrets of stored accounts and webhook endpoints: "
+        '"id:secret,id:secret", the secrets 32 characters or more (`openssl rand -base64 32`). The '
+        "first seals, all open. Empty: none can be put by call.",
+    )
+    status_webhook_is_sending: bool = Field(
+        True,
+        description="Whether this replica sends webhooks; endpoints are shared by those that do.",
+    )
+    status_webhook_is_closed_network: bool = Field(
+        False,
+        description="Webhooks may go to private addresses, by http, and to any port: only where no "
+        "tenant is a stranger.",
+    )
+    status_webhook_timeout_s: float = Field(
+        15.0,
+        gt=0,
+        le=60,
+        description="Seconds for one request of a webhook, look-up and answer included.",
+    )
+    status_webhook_concurrent_max: int = Field(
+        8, ge=1, le=64, description="Requests at once to one webhook endpoint."
+    )
+    status_webhook_waiting_max: int = Field(
+        1_000,
+        ge=1,
+        le=100_000,
+        description="Changes of one webhook endpoint that are tried again; from then on the stream "
+        "keeps what follows.",
+    )
+    status_webhook_dead_days: int = Field(
+        30,
+        ge=1,
+        le=365,
+        description="Days for which changes are kept that a webhook endpoint did not take.",
+    )
     status_sweep_interval_s: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks for changes left behind."
     )
@@ -144,3 +182,9 @@ class StatusSettings(RuntimeSettings):
     status_sweep_batches_max: int = Field(
         100, ge=1, le=1_000, description="Change batches swept in one transaction."
     )
+
+    @field_validator("account_keys")
+    @classmethod
+    def _are_sealing_keys(cls, text: str) -> str:
+        parse_keys(text, SEALING_CHARACTERS_MIN)
+        return text

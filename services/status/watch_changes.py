@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 from bluetick.v1.change_pb2 import MessageChanged, MessageChangedBatch
-from bluetick.v1.message_service_pb2 import WatchChangesRequest, WatchChangesResponse
+from bluetick.v1.message_service_pb2 import ChangeFilter, WatchChangesRequest, WatchChangesResponse
 from google.protobuf.message import DecodeError
 
 from libs.runtime import logs
@@ -145,17 +145,26 @@ def checked(request: WatchChangesRequest, *, is_whole: bool) -> Question:
         )
     if request.cursor and request.HasField("start_time"):
         raise InvalidArgument.of("start_time", "A cursor says where to begin; leave one out.")
-    for name, most in _LISTED_MAX:
-        if (count := len(getattr(request.filter, name))) > most:
-            raise InvalidArgument.of(
-                f"filter.{name}", f"At most {most} values, it has {count}; watch in several calls."
-            )
+    check_filter(request.filter)
     return Question(
         wanted=wanted(request.filter),
         changes_max=request.changes_max or CHANGES_DEFAULT,
         is_coalescing=request.is_coalescing,
         is_whole=is_whole,
     )
+
+
+def check_filter(asked: ChangeFilter) -> None:
+    """Look at a filter.
+
+    Raises:
+        InvalidArgument: one of its fields lists too many values.
+    """
+    for name, most in _LISTED_MAX:
+        if (count := len(getattr(asked, name))) > most:
+            raise InvalidArgument.of(
+                f"filter.{name}", f"At most {most} values, it has {count}; watch in several calls."
+            )
 
 
 async def watch_changes(
@@ -254,7 +263,15 @@ async def _start(feed: Feed, look: Look, request: WatchChangesRequest) -> Place:
         return _place_of(look, request.cursor)
     if not request.HasField("start_time"):
         return Place(look.last_seq + 1)
-    start_us = request.start_time.ToMicroseconds()
+    return await start_place(feed, look, request.start_time.ToMicroseconds())
+
+
+async def start_place(feed: Feed, look: Look, start_us: int) -> Place:
+    """Return the place of what was stored at a time (microseconds since 1970, UTC) or later.
+
+    Raises:
+        OutOfRange: the stream begins later.
+    """
     if look.first_seq > 1 and start_us < look.first_time_us:
         raise expired(look, "START_TIME_EXPIRED", "The stream begins later than start_time")
     return Place(await feed.seq_at(start_us))

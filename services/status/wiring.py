@@ -10,6 +10,7 @@ from bluetick.v1.event_pb2 import EventBatch
 from bluetick.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
 from bluetick.v1.message_service_pb2_grpc import add_MessageServiceServicer_to_server
 from bluetick.v1.snapshot_service_pb2_grpc import add_SnapshotServiceServicer_to_server
+from bluetick.v1.webhook_service_pb2_grpc import add_WebhookServiceServicer_to_server
 
 from libs.catalogue.standing import configure
 from libs.runtime import logs
@@ -51,6 +52,8 @@ from services.status.adapters.rpc_services import CallbackRpc, MessageRpc, Snaps
 from services.status.adapters.snapshot_rows import SnapshotRows
 from services.status.adapters.tables import metadata
 from services.status.adapters.transactions import StatusTransactions
+from services.status.adapters.webhook_rpc import WebhookRpc
+from services.status.adapters.webhook_site import open_webhooks
 from services.status.apply_events import ApplyEvents
 from services.status.domain.attribution import HOUR_US
 from services.status.domain.silence import Patience
@@ -110,7 +113,8 @@ async def build(scope: Scope, settings: StatusSettings, clock: Clock | None = No
         OptOutRows(database),
         heartbeat_s=settings.status_watch_heartbeat_s,
     )
-    port = await _serve_rpc(scope, settings, messages, callbacks, snapshots)
+    webhooks = open_webhooks(scope, settings, database, feed, clock)
+    port = await _serve_rpc(scope, settings, messages, callbacks, snapshots, webhooks)
     _sweep(scope, settings, outbox, clock)
     lanes = await _open_lanes(scope, settings, apply_events, outbox)
     checkpoints = Checkpoints(
@@ -193,6 +197,7 @@ async def _serve_rpc(
     message_rpc: MessageRpc,
     callback_rpc: CallbackRpc,
     snapshot_rpc: SnapshotRpc,
+    webhook_rpc: WebhookRpc,
 ) -> int:
     messages = message_service_pb2.DESCRIPTOR.services_by_name["MessageService"].full_name
     ingest = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
@@ -203,6 +208,7 @@ async def _serve_rpc(
             (add_MessageServiceServicer_to_server, message_rpc, messages),
             (add_IngestServiceServicer_to_server, callback_rpc, ingest),
             (add_SnapshotServiceServicer_to_server, snapshot_rpc, snapshot),
+            (add_WebhookServiceServicer_to_server, webhook_rpc, "bluetick.v1.WebhookService"),
         ],
     )
     return await server.start(settings.status_grpc_host, settings.status_grpc_port, scope)

@@ -17,7 +17,7 @@ def test_every_rpc_that_the_protos_describe_has_a_route() -> None:
     }
 
     assert set(routes()) == described
-    assert len(service_descriptors()) == 6
+    assert len(service_descriptors()) == 7
 
 
 def test_no_service_of_the_protos_is_left_out() -> None:
@@ -44,6 +44,7 @@ def test_rpcs_go_to_the_service_that_owns_them() -> None:
     assert owner[_P + "AnalyticsService/GetCampaignReport"] is Upstream.ANALYTICS
     assert owner[_P + "AdminService/CreateApiKey"] is Upstream.INGEST
     assert owner[_P + "RebuildService/Rebuild"] is Upstream.ANALYTICS
+    assert owner[_P + "WebhookService/PutEndpoint"] is Upstream.STATUS
 
 
 def test_a_reader_may_only_call_what_changes_nothing() -> None:
@@ -68,4 +69,4 @@ def test_the_health_of_each_public_service_is_that_of_its_owner() -> None:
 
     assert owners["bluetick.v1.IngestService"] is Upstream.INGEST
     assert owners["bluetick.v1.AdminService"] is Upstream.INGEST
-    assert len(owners) == 6
+    assert len(owners) == 7

@@ -16,6 +16,7 @@ from services.status.adapters.lane_connection import JANITOR_SESSION, LANE_SESSI
 from services.status.adapters.outbox_store import OutboxStore
 from services.status.lanes import Lanes
 from tests.status.machine import Bench, CollectingOutbox, a_connection, make_bench
+from tests.status.webhook_receiver import Receiver
 
 OpenLanes = Callable[..., Lanes]
 
@@ -82,3 +83,10 @@ async def feed(broker: Broker, database: Database) -> AsyncIterator[ChangeFeed]:
     )
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def receiver() -> AsyncIterator[Receiver]:
+    started = await Receiver().start()
+    yield started
+    await started.stop()

@@ -12,6 +12,7 @@ from bluetick.v1 import (
     ingest_service_pb2,
     message_service_pb2,
     rebuild_service_pb2,
+    webhook_service_pb2,
 )
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
@@ -47,6 +48,7 @@ _SERVICES = (
     (analytics_service_pb2, "AnalyticsService"),
     (admin_service_pb2, "AdminService"),
     (rebuild_service_pb2, "RebuildService"),
+    (webhook_service_pb2, "WebhookService"),
 )
 
 _OWNERS: Mapping[str, Upstream] = {
@@ -61,6 +63,8 @@ _OWNERS: Mapping[str, Upstream] = {
     # Accounts and keys are tables, and ingest is the service that works with accounts.
     "AdminService": Upstream.INGEST,
     "RebuildService": Upstream.ANALYTICS,
+    # Status has the stream of changes at hand, and tables.
+    "WebhookService": Upstream.STATUS,
 }
 
 _ROLES: Mapping[str, Role] = {
@@ -75,6 +79,7 @@ _ROLES: Mapping[str, Role] = {
     "AnalyticsService": Role.READER,
     "AdminService": Role.ADMIN,
     "RebuildService": Role.ADMIN,
+    "WebhookService": Role.ADMIN,
 }
 
 _OPERATORS = frozenset({"IngestService.ListQuarantine", "IngestService.ReplayQuarantine"})

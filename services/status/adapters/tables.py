@@ -51,6 +51,8 @@ def _key(*names: str) -> list[Column[Any]]:
         "hour": BigInteger,
         "shard": SmallInteger,
         "fact_id": Text,
+        "endpoint_id": Text,
+        "webhook_id": Text,
         "reason": Text,
         "outbox_id": Uuid,
         "due_id": Uuid,
@@ -315,6 +317,47 @@ due = Table(
     *_key("due_time_us", "tenant_id", "due_id"),
     _column("kind", SmallInteger),
     _column("message_keys", LargeBinary),  # 16 bytes each
+)
+
+# Where changes are posted to, and up to which place of CHANGES that is done. One replica works at
+# an endpoint at a time: ``lease_owner``, until ``lease_until_us`` by the database's clock.
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    *_key("tenant_id", "endpoint_id"),
+    _column("url", Text),
+    _column("description", Text),
+    _column("filter", LargeBinary),  # bluetick.v1.ChangeFilter
+    _column("disable_reason", Text),  # empty: it is not disabled
+    _column("secrets", LargeBinary),  # sealed; see ``domain.webhooks.EndpointSecret``
+    _column("create_time_us", BigInteger),
+    _column("update_time_us", BigInteger),
+    # Another one after each change by call: whoever works at the endpoint begins anew.
+    _column("revision", BigInteger),
+    _column("stream_id", BigInteger),
+    _column("seq", BigInteger),
+    _column("passed", BigInteger),
+    _column("missed_time_us", BigInteger),
+    _column("success_time_us", BigInteger),
+    _column("failure_time_us", BigInteger),
+    _column("failure", Text),
+    _column("lease_owner", Text),
+    _column("lease_until_us", BigInteger),
+)
+
+# Changes that an endpoint did not take: tried again, or given up.
+webhook_letters = Table(
+    "webhook_letters",
+    metadata,
+    *_key("tenant_id", "endpoint_id", "webhook_id"),
+    _column("body", LargeBinary),
+    _column("is_dead", Boolean),
+    _column("attempt_count", Integer),
+    _column("first_time_us", BigInteger),
+    _column("last_time_us", BigInteger),
+    _column("due_time_us", BigInteger),
+    _column("failure", Text),
+    Index(None, "tenant_id", "endpoint_id", "is_dead", "due_time_us"),
 )
 
 

@@ -375,6 +375,54 @@ def upgrade() -> None:
         schema="status",
     )
     # ### end Alembic commands ###
+    op.create_table(
+        "webhook_endpoints",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("endpoint_id", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("filter", sa.LargeBinary(), nullable=False),
+        sa.Column("disable_reason", sa.Text(), nullable=False),
+        sa.Column("secrets", sa.LargeBinary(), nullable=False),
+        sa.Column("create_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("update_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("stream_id", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("passed", sa.BigInteger(), nullable=False),
+        sa.Column("missed_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("success_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("failure_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=False),
+        sa.Column("lease_owner", sa.Text(), nullable=False),
+        sa.Column("lease_until_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "endpoint_id", name=op.f("webhook_endpoints_pkey")),
+        schema="status",
+    )
+    op.create_table(
+        "webhook_letters",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("endpoint_id", sa.Text(), nullable=False),
+        sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("is_dead", sa.Boolean(), nullable=False),
+        sa.Column("attempt_count", sa.Integer(), nullable=False),
+        sa.Column("first_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("last_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("due_time_us", sa.BigInteger(), nullable=False),
+        sa.Column("failure", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "tenant_id", "endpoint_id", "webhook_id", name=op.f("webhook_letters_pkey")
+        ),
+        schema="status",
+    )
+    op.create_index(
+        op.f("webhook_letters_by_tenant_id_endpoint_id_is_dead_due_time_us"),
+        "webhook_letters",
+        ["tenant_id", "endpoint_id", "is_dead", "due_time_us"],
+        unique=False,
+        schema="status",
+    )
     op.execute(
         """CREATE TYPE status.message_row_1 AS (
             message_key bytea,
@@ -455,6 +503,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Go back."""
+    op.drop_table("webhook_letters", schema="status")
+    op.drop_table("webhook_endpoints", schema="status")
     op.drop_table("unknown_words", schema="status")
     op.drop_table("refs", schema="status")
     op.drop_table("recipients", schema="status")
