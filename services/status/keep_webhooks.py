@@ -23,6 +23,8 @@ _log = logs.get_logger()
 LEASE_S: Final = 20.0
 # Endpoints taken at one look, so that replicas which start together share them.
 _CLAIMS_MAX: Final = 16
+# Requests at once to all endpoints that are held, more or less: each is a file that is open.
+_REQUESTS_MAX: Final = 512
 # A sender that failed begins again after so long.
 _PAUSE_S: Final = 2.0
 _FORGET_EVERY_S: Final = 60.0
@@ -99,9 +101,10 @@ class KeepWebhooks:
                 or wanted[key].revision != sender.endpoint.revision
             ]
         )
+        share = max(1, min(self._sending.concurrent_max, _REQUESTS_MAX // max(1, len(wanted))))
         for key, endpoint in wanted.items():
             if key not in self._tasks and monotonic() >= self._not_before.get(key, 0.0):
-                sender = EndpointSender(self._sending, endpoint)
+                sender = EndpointSender(self._sending, endpoint, requests_max=share)
                 task = asyncio.create_task(sender.run(), name=f"webhook_{endpoint.endpoint_id}")
                 self._tasks[key] = sender, task
         self._not_before = {key: at for key, at in self._not_before.items() if key in wanted}

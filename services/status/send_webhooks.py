@@ -45,12 +45,12 @@ _HEADERS: Final = [("content-type", "application/json"), ("user-agent", "Bluetic
 class EndpointSender:
     """Works at one endpoint as long as this replica holds it."""
 
-    def __init__(self, sending: Sending, endpoint: Endpoint) -> None:
-        """Begin where ``endpoint`` stands."""
+    def __init__(self, sending: Sending, endpoint: Endpoint, *, requests_max: int) -> None:
+        """Begin where ``endpoint`` stands, with at most ``requests_max`` at once."""
         self._sending = sending
         self.endpoint = endpoint
         self._wanted = wanted(ChangeFilter.FromString(endpoint.filter))
-        self._room = asyncio.Semaphore(sending.concurrent_max)
+        self._room = asyncio.Semaphore(requests_max)
         self._stirred = asyncio.Event()
         self._has_room = asyncio.Event()
         self._count(0)
@@ -264,17 +264,18 @@ class EndpointSender:
         await asyncio.Event().wait()
 
     def _secrets(self, now_us: int) -> list[str]:
-        """Return the secrets that sign."""
+        """Return the secrets that sign; none if one of them does not open."""
         endpoint = self.endpoint
-        opened = (
+        opened = [
             self._sending.sealer.open(
                 Sealed(one.seal_key_id, one.sealed),
                 purpose_of(endpoint.tenant_id, endpoint.endpoint_id, one.secret_id),
             )
             for one in endpoint.secrets
             if one.is_live(now_us)
-        )
-        return [secret for secret in opened if secret is not None]
+        ]
+        secrets = [secret for secret in opened if secret is not None]
+        return secrets if len(secrets) == len(opened) else []
 
 
 def _steps(chosen: Sequence[Placed]) -> Iterator[Sequence[Placed]]:

@@ -1,5 +1,6 @@
 """Requests to servers of strangers' choice: whom they go to, and what servers may do."""
 
+import asyncio
 import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -137,3 +138,20 @@ def a_certificate(folder: Path, name: str) -> tuple[Path, Path]:
         key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return cert_file, key_file
+
+
+async def test_a_connection_that_nobody_uses_is_closed(
+    clock: ManualClock, receiver: Receiver
+) -> None:
+    """Each is a file that is open, here and there."""
+    poster = WebhookPoster(clock, is_closed=True, timeout_s=2, idle_s=0.05)
+    posts = (poster.post(receiver.url(), [("webhook-id", "a")], b"{}") for _ in range(5))
+    assert {posted.failure for posted in await asyncio.gather(*posts)} == {""}
+    async with asyncio.timeout(10):
+        while receiver.open_count:
+            await asyncio.sleep(0.01)
+    assert (await poster.post(receiver.url(), [], b"{}")).status == 200
+    await poster.close()
+    async with asyncio.timeout(10):
+        while receiver.open_count:
+            await asyncio.sleep(0.01)

@@ -54,6 +54,7 @@ class Receiver:
     raw: bytes = b""  # instead of an answer
     requests: list[Request] = field(default_factory=list)
     port: int = 0
+    open_count: int = 0  # connections
     _connections: int = 0
     _tasks: set[Any] = field(default_factory=set)
     _server: Any = None
@@ -84,6 +85,7 @@ class Receiver:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
         self._connections += 1
+        self.open_count += 1
         number = self._connections
         try:
             while (request := await _read(reader, number)) is not None:
@@ -102,6 +104,7 @@ class Receiver:
         except (OSError, asyncio.CancelledError):
             pass
         finally:
+            self.open_count -= 1
             writer.close()
 
 

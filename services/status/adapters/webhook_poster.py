@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from socket import IPPROTO_TCP, SOCK_STREAM, gaierror, getaddrinfo
-from time import monotonic
 from typing import Final
 
 import h11
@@ -28,10 +27,10 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
 IDLE_S: Final = 20.0
-IDLE_MAX: Final = 8  # connections kept to one place
-PLACES_MAX: Final = 1_000
+# Connections that are kept while nobody uses them, to all places together.
+IDLE_MAX: Final = 128
 _READ_BYTES: Final = 16 * 1024
-_LOOKUPS_AT_ONCE: Final = 32
+_LOOKUPS_AT_ONCE: Final = 128
 _RETRY_AFTER_MAX_S: Final = 24 * 3600.0
 
 
@@ -46,7 +45,7 @@ class _Connection:
         self.reader = reader
         self.writer = writer
         self.state = h11.Connection(h11.CLIENT)
-        self.idle_since = 0.0
+        self.end: asyncio.TimerHandle | None = None  # while it is idle
 
     def close(self) -> None:
         self.writer.close()
@@ -63,6 +62,7 @@ class WebhookPoster:
         timeout_s: float,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
+        idle_s: float = IDLE_S,
     ) -> None:
         """Build it.
 
@@ -72,6 +72,7 @@ class WebhookPoster:
             timeout_s: for one request, look-up and answer included.
             resolve: asks the system unless given.
             tls: trusts what the system trusts unless given.
+            idle_s: for which a connection is kept that nobody uses.
         """
         self._clock = clock
         self._is_closed = is_closed
@@ -82,6 +83,8 @@ class WebhookPoster:
         self._tls = tls or ssl.create_default_context()
         self._lookups: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._idle: dict[Target, deque[_Connection]] = {}
+        self._idle_count = 0
+        self._idle_s = idle_s
 
     async def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Posted:
         """See ``Poster``."""
@@ -119,10 +122,9 @@ class WebhookPoster:
 
     async def close(self) -> None:
         """Close idle connections."""
-        for idle in self._idle.values():
-            for connection in idle:
+        for target in list(self._idle):
+            while (connection := self._kept(target)) is not None:
                 connection.close()
-        self._idle.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _exchange(
@@ -220,24 +222,35 @@ class WebhookPoster:
         return list(dict.fromkeys(str(one[4][0]) for one in found))
 
     def _kept(self, target: Target) -> _Connection | None:
-        idle = self._idle.get(target)
-        while idle:
-            connection = idle.pop()
-            if monotonic() - connection.idle_since < IDLE_S and not connection.reader.at_eof():
+        while idle := self._idle.get(target):
+            connection = idle[-1]
+            self._take(target, connection)
+            if not connection.reader.at_eof():
                 return connection
             connection.close()
         return None
 
     def _keep(self, target: Target, connection: _Connection) -> bool:
-        if target not in self._idle and len(self._idle) >= PLACES_MAX:
-            for one in self._idle.pop(next(iter(self._idle))):
-                one.close()
-        idle = self._idle.setdefault(target, deque())
-        if len(idle) >= IDLE_MAX:
+        if self._idle_count >= IDLE_MAX:
             return False
-        connection.idle_since = monotonic()
-        idle.append(connection)
+
+        def end() -> None:
+            self._take(target, connection)
+            connection.close()
+
+        connection.end = asyncio.get_running_loop().call_later(self._idle_s, end)
+        self._idle.setdefault(target, deque()).append(connection)
+        self._idle_count += 1
         return True
+
+    def _take(self, target: Target, connection: _Connection) -> None:
+        idle = self._idle[target]
+        idle.remove(connection)
+        if not idle:
+            del self._idle[target]
+        self._idle_count -= 1
+        if connection.end is not None:
+            connection.end.cancel()
 
     def _retry_after_s(self, response: h11.Response) -> float:
         """Return what the answer asks for, in seconds: https://www.rfc-editor.org/rfc/rfc9110."""
