@@ -1,4 +1,4 @@
-"""Errors for RPC callers: a stable reason with its facts, turned into gRPC in one place."""
+"""Errors for RPC callers: a stable reason with its acts, turned into gRPC in one place."""
 
 from collections.abc import Mapping, Sequence
 

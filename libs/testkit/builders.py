@@ -53,20 +53,20 @@ def a_failure(code: str = "131026", **fields: Any) -> event_pb2.Event:
     )
 
 
-def an_engagement(fact_id: str = "fact-1", **fields: Any) -> event_pb2.Engagement:
+def an_engagement(act_id: str = "act-1", **fields: Any) -> event_pb2.Engagement:
     """An act of a person, without its event."""
-    return event_pb2.Engagement(fact_id=fact_id, **fields)
+    return event_pb2.Engagement(act_id=act_id, **fields)
 
 
-def a_click(fact_id: str = "click-1", *, link_id: str = "link-1", **fields: Any) -> event_pb2.Event:
+def a_click(act_id: str = "click-1", *, link_id: str = "link-1", **fields: Any) -> event_pb2.Event:
     """A click on a link of the message."""
-    engagement = an_engagement(fact_id, link_id=link_id, url="https://example.com/")
+    engagement = an_engagement(act_id, link_id=link_id, url="https://example.com/")
     return an_event(common_pb2.EVENT_KIND_CLICKED, engagement=engagement, **fields)
 
 
-def a_reply(fact_id: str = "reply-1", *, is_tap: bool = False, **fields: Any) -> event_pb2.Event:
+def a_reply(act_id: str = "reply-1", *, is_tap: bool = False, **fields: Any) -> event_pb2.Event:
     """An answer to the message; with ``is_tap``, a tap on a button."""
-    engagement = an_engagement(fact_id, is_tap=is_tap, inbound_type="button" if is_tap else "text")
+    engagement = an_engagement(act_id, is_tap=is_tap, inbound_type="button" if is_tap else "text")
     return an_event(common_pb2.EVENT_KIND_REPLIED, engagement=engagement, **fields)
 
 

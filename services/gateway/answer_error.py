@@ -91,22 +91,22 @@ def _answer(error: RpcError, request_id: str) -> Answer:
 
 
 def _in_our_words(error: grpc.aio.AioRpcError, route: Route) -> RpcError:
-    code, facts = error.code(), {"service": str(route.upstream)}
+    code, acts = error.code(), {"service": str(route.upstream)}
     if code is grpc.StatusCode.UNAUTHENTICATED:
         # The caller's key was good; it is the gateway that the service did not recognise.
         _log.error("upstream.refused", upstream=str(route.upstream))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineExceeded("The call took longer than its deadline.", metadata=facts)
+        return DeadlineExceeded("The call took longer than its deadline.", metadata=acts)
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return Unimplemented("This call is not available yet.", metadata=facts)
+        return Unimplemented("This call is not available yet.", metadata=acts)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return LimitReached("Too much at once, or too large.", metadata=facts)
+        return LimitReached("Too much at once, or too large.", metadata=acts)
     if code in _PLAIN:
         return ServicePlain(code, error.details() or "")
     if code in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS):
-        return RpcError("An error of ours; tell us the request id.", metadata=facts)
+        return RpcError("An error of ours; tell us the request id.", metadata=acts)
     return Unavailable(
         f"The {route.upstream} service cannot be reached; try again.",
-        metadata=facts,
+        metadata=acts,
         retry_s=_RETRY_S,
     )

@@ -80,7 +80,7 @@ def _click(visit: Visit, message_ref: str, destination: Destination, rule: str) 
         receive_time_us=visit.time_us,
     )
     engagement = event.engagement
-    engagement.fact_id = uuid4().hex
+    engagement.act_id = uuid4().hex
     engagement.link_id = destination.link_id
     engagement.url = destination.url
     engagement.link_label = destination.label

@@ -102,7 +102,7 @@ def _add_engagement(
     else:
         event.message_key = ref_key(tenant_id, record.message_ref)
     engagement = event.engagement
-    engagement.fact_id = record.engagement_id
+    engagement.act_id = record.engagement_id
     engagement.link_id = record.link_id
     engagement.url = record.url
     engagement.button_id = record.button_id

@@ -24,7 +24,7 @@ from services.status.resolve_refs import resolve_refs
 from services.status.rules import Rules
 from services.status.settle_attempts import unsettled
 from services.status.settle_recipients import note_recorded, note_strays
-from services.status.tell_changes import TellChanges, repeat_all_facts
+from services.status.tell_changes import TellChanges, repeat_all_acts
 
 _log = logs.get_logger()
 
@@ -118,11 +118,11 @@ class ApplyEvents:
         told.people = await self._follow_up.people_of(store, gathered)
         batches = await note_recorded(store, gathered) if gathered.batched else set()
         await resolve_refs(store, gathered, told)
-        if told.facts or told.ref_facts:
-            for standing in await store.add_facts(told.facts, told.ref_facts):
-                told.replace_fact(*standing)
+        if told.acts or told.ref_acts:
+            for standing in await store.add_acts(told.acts, told.ref_acts):
+                told.replace_act(*standing)
         changes, unmoved = await move_messages(store, told)
-        await repeat_all_facts(store, changes)
+        await repeat_all_acts(store, changes)
         touched = await note_sends(store, told, changes, unmoved, self._window_us)
         touched.add_acts(gathered.address_acts.items())
         if gathered.batched:

@@ -79,6 +79,6 @@ async def attribute_acts(store: Store, touched: Touched, window_us: int) -> list
     told = Told()
     for move in found:
         act = move.act
-        told.move_act(act.place[0], act.fact, act.message_key, move.message_key)
+        told.move_act(act.place[0], act.act, act.message_key, move.message_key)
     changes, _ = await move_messages(store, told, is_attributing=True)
     return changes

@@ -30,7 +30,7 @@ from services.status.ports import OutboxEntry, Store, Transactions
 from services.status.rules import Rules
 from services.status.settle_attempts import settle_attempts, unsettled
 from services.status.settle_recipients import find_mixed, settle_recipients
-from services.status.tell_changes import TellChanges, repeat_all_facts
+from services.status.tell_changes import TellChanges, repeat_all_acts
 
 
 class Loose(msgspec.Struct):
@@ -124,7 +124,7 @@ class FollowUp:
         unmoved: Mapping[Key, Message],
         oldest_us: int,
     ) -> tuple[list[OutboxEntry], Loose]:
-        await repeat_all_facts(store, changes)
+        await repeat_all_acts(store, changes)
         touched = await note_sends(store, told, changes, unmoved, self._rules.reply_window_us)
         entries = await self._tell.tell(store, changes, oldest_us)
         measures.CHANGES_STORED.inc(len(changes))
@@ -165,7 +165,7 @@ class FollowUp:
                 changes, _ = await move_messages(store, told)
                 for change in changes:
                     change.is_corrected = True
-                await repeat_all_facts(store, changes)
+                await repeat_all_acts(store, changes)
                 return await self._tell.tell(store, changes, oldest_us), len(changes)
 
             told, change_count = await self._pool.run(transact)

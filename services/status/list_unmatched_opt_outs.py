@@ -23,7 +23,7 @@ class OptOutRow(msgspec.Struct, frozen=True):
 
     occur_time_us: int
     address_key: bytes
-    fact_id: str
+    act_id: str
     provider: str
     account: str
     event: bytes  # bluetick.v1.Event, as its notice keeps it
@@ -31,7 +31,7 @@ class OptOutRow(msgspec.Struct, frozen=True):
     @property
     def place(self) -> Place:
         """Where it stands in the list."""
-        return self.occur_time_us, self.address_key, self.fact_id
+        return self.occur_time_us, self.address_key, self.act_id
 
 
 class OptOutReader(Protocol):

@@ -61,15 +61,15 @@ async def _decide(
     stored = await store.read_messages(keys, is_locking=is_locking)
     # After the messages: every act that a message counts is seen, and one that is seen too early
     # has moved its message on.
-    lost = [key for key in keys if key in told.lost_facts] if told.lost_facts else []
-    facts = await store.read_facts(lost) if lost else {}
+    lost = [key for key in keys if key in told.lost_acts] if told.lost_acts else []
+    acts = await store.read_acts(lost) if lost else {}
     attributed = await store.read_attributed(keys) if is_attributing else None
     return [
         move(
             key,
             told,
             known,
-            facts.get(key, ()) if key in told.lost_facts else None,
+            acts.get(key, ()) if key in told.lost_acts else None,
             None if attributed is None else attributed.get(key, ()),
         )
         for key, known in zip(keys, stored, strict=True)

@@ -8,18 +8,18 @@ import msgspec
 from bluetick.v1.event_pb2 import DoorReport
 
 from services.status.domain.account_hours import Cell, Counts
-from services.status.domain.attribution import Act, Move, Touched
+from services.status.domain.acts import Act
+from services.status.domain.attribution import Move, PlacedAct, Touched
 from services.status.domain.changes import Change, Known
 from services.status.domain.due import Due
-from services.status.domain.facts import Fact
 from services.status.domain.gathered import (
     ActPlace,
     AddressAct,
-    FactPlace,
     Gathered,
     Key,
     Notice,
     Telling,
+    TellingPlace,
 )
 from services.status.domain.people import NamedPerson
 from services.status.domain.recipients import Recipient
@@ -30,7 +30,7 @@ ResultT = TypeVar("ResultT")
 # (tenant_id, ref_key, who claims it)
 Ref = tuple[str, bytes, Claims]
 # (message, the telling of an act that stood, the one that stands now); None: none.
-Standing = tuple[Key, Fact | None, Fact | None]
+Standing = tuple[Key, Act | None, Act | None]
 # (tenant_id, address_key, accept_time_us, message_key, where it went out)
 Send = tuple[str, bytes, int, bytes, bytes]
 
@@ -67,27 +67,27 @@ class Store(Protocol):
     async def update_refs(self, refs: Iterable[Ref]) -> None:
         """Overwrite references that are locked."""
 
-    async def park_facts(self, facts: Mapping[FactPlace, Fact]) -> None:
+    async def park_acts(self, acts: Mapping[ActPlace, Act]) -> None:
         """Keep acts told by reference, each once: the telling that stands."""
 
-    async def read_parked_facts(self, refs: Iterable[Key]) -> dict[Key, list[Fact]]:
+    async def read_parked_acts(self, refs: Iterable[Key]) -> dict[Key, list[Act]]:
         """Return all acts told by these references."""
 
-    async def add_facts(
-        self, facts: Mapping[FactPlace, Fact], ref_facts: Mapping[FactPlace, Fact]
+    async def add_acts(
+        self, acts: Mapping[ActPlace, Act], ref_acts: Mapping[ActPlace, Act]
     ) -> list[Standing]:
         """Insert acts; return those of which another telling stands now than before."""
 
-    async def take_facts(self, places: Iterable[FactPlace]) -> list[Standing]:
+    async def take_acts(self, places: Iterable[ActPlace]) -> list[Standing]:
         """Take acts told by reference from messages that lose it."""
 
-    async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+    async def read_acts(self, messages: Iterable[Key]) -> dict[Key, list[Act]]:
         """Return the acts that stand on these messages, those told by an address left out."""
 
-    async def read_all_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+    async def read_all_acts(self, messages: Iterable[Key]) -> dict[Key, list[Act]]:
         """Return the acts that stand on these messages, those told by an address included."""
 
-    async def add_address_acts(self, acts: dict[ActPlace, AddressAct]) -> None:
+    async def add_address_acts(self, acts: dict[TellingPlace, AddressAct]) -> None:
         """Insert acts told by an address, on no message yet; repeats once."""
 
     async def move_sends(self, gone: Iterable[Send], come: Iterable[Send]) -> None:
@@ -96,20 +96,20 @@ class Store(Protocol):
     async def find_touched(self, touched: Touched) -> tuple[bool, set[Key]]:
         """Return whether ``lock_acts`` would find any, and the addresses of others than it says."""
 
-    async def lock_acts(self, touched: Touched) -> list[Act]:
+    async def lock_acts(self, touched: Touched) -> list[PlacedAct]:
         """Lock acts told by a name of a person, in every way in which each was told."""
 
-    async def last_sends(self, acts: Iterable[Act], window_us: int) -> dict[FactPlace, bytes]:
+    async def last_sends(self, acts: Iterable[PlacedAct], window_us: int) -> dict[ActPlace, bytes]:
         """Return the message sent last to the person at or before each act, within the window.
 
         Sees what was committed until now: read it under the locks. By (tenant_id, address_key,
-        fact_id).
+        act_id).
         """
 
     async def move_acts(self, moves: Sequence[Move]) -> None:
         """Note on which message each act is counted from now on."""
 
-    async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+    async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Act]]:
         """Return the acts told by an address that are counted on these messages."""
 
     async def add_recorded(self, messages: Mapping[Key, bytes]) -> None:

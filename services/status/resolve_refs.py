@@ -16,12 +16,12 @@ async def resolve_refs(store: Store, gathered: Gathered, told: Told) -> None:
     (``settle_attempts``): ``told.unsettled`` says for which references.
     """
     wanted = dict.fromkeys(gathered.claims, False)
-    wanted |= {(tenant_id, ref): True for tenant_id, ref, _ in gathered.ref_facts}
+    wanted |= {(tenant_id, ref): True for tenant_id, ref, _ in gathered.ref_acts}
     if not wanted:
         return
     claims = {
-        key: claim(key[1], Claims(has_facts=has_facts), gathered.claims.get(key, ()))
-        for key, has_facts in wanted.items()
+        key: claim(key[1], Claims(has_acts=has_acts), gathered.claims.get(key, ()))
+        for key, has_acts in wanted.items()
     }
     moved: dict[Key, bytes] = {}
     if not await store.add_refs([(*key, claims[key]) for key in wanted]):
@@ -29,11 +29,11 @@ async def resolve_refs(store: Store, gathered: Gathered, told: Told) -> None:
         moved = await _claim_known(store, gathered, told, wanted, claims)
     for key, found in claims.items():
         _note(told, key, found, gathered.claims.get(key, set()))
-    if gathered.ref_facts:
-        await store.park_facts(gathered.ref_facts)
-    for (tenant_id, ref, _), fact in gathered.ref_facts.items():
+    if gathered.ref_acts:
+        await store.park_acts(gathered.ref_acts)
+    for (tenant_id, ref, _), act in gathered.ref_acts.items():
         if message_key := claims[tenant_id, ref].standing:
-            told.attribute((tenant_id, message_key), fact)
+            told.attribute((tenant_id, message_key), act)
     if moved:
         await move_parked(store, told, {key: claims[key].standing for key in moved}, moved)
 
@@ -50,7 +50,7 @@ async def _claim_known(
     moved: dict[Key, bytes] = {}
     for key, known in (await store.lock_refs(wanted)).items():
         now = claim(key[1], known, gathered.claims.get(key, ()))
-        if wanted[key] and not now.has_facts:
+        if wanted[key] and not now.has_acts:
             now = Claims(now.standing, now.others, True)
         claims[key] = now
         if known.others:
@@ -63,7 +63,7 @@ async def _claim_known(
             if known.standing:
                 # What was queued under its reference loses it to the first attempt.
                 told.superseded.add((key[0], known.standing))
-            if known.has_facts:
+            if known.has_acts:
                 moved[key] = known.standing
     if updates:
         await store.update_refs(updates)
@@ -97,12 +97,12 @@ async def move_parked(
         moved: by reference, the message that stood before; empty: none.
     """
     places = []
-    for key, facts in (await store.read_parked_facts(moved)).items():
-        for fact in facts:
-            told.attribute((key[0], standing[key]), fact)
+    for key, acts in (await store.read_parked_acts(moved)).items():
+        for act in acts:
+            told.attribute((key[0], standing[key]), act)
             if stood := moved[key]:
-                places.append((key[0], stood, fact.fact_id))
+                places.append((key[0], stood, act.act_id))
                 told.corrected.add((key[0], standing[key]))
     if places:
-        for message, before, after in await store.take_facts(places):
-            told.replace_fact(message, before, after)
+        for message, before, after in await store.take_acts(places):
+            told.replace_act(message, before, after)

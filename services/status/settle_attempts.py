@@ -54,15 +54,15 @@ async def settle_attempts(
         now = _settle(told, key, known, attempts)
         if now != known:
             updates.append((*key, now))
-            if known.has_facts:
+            if known.has_acts:
                 standing[key], moved[key] = now.standing, known.standing
     if updates:
         await store.update_refs(updates)
     if moved:
         await move_parked(store, told, standing, moved)
-    if told.ref_facts:
-        for placed in await store.add_facts({}, told.ref_facts):
-            told.replace_fact(*placed)
+    if told.ref_acts:
+        for placed in await store.add_acts({}, told.ref_acts):
+            told.replace_act(*placed)
     return (told, *await move_messages(store, told))
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Set
 from bluetick.v1.common_pb2 import CHANNEL_EMAIL
 
 from libs.runtime.message_ids import MAILERS
+from services.status.domain.acts import Act
 from services.status.domain.changes import Change
-from services.status.domain.facts import Fact
-from services.status.domain.gathered import FactPlace, Gathered, Key, Telling
+from services.status.domain.gathered import ActPlace, Gathered, Key, Telling
 from services.status.domain.merging import Told
 from services.status.domain.message import Message
 from services.status.domain.recipients import Recipient, Role, gathered_from, is_mail, target_of
@@ -80,8 +80,8 @@ async def settle_recipients(
     read = await store.read_messages(wanted)
     messages = {key: one.message for key, one in zip(wanted, read, strict=True) if one is not None}
     acting = {key for key in keys if key in messages}
-    facts = await store.read_facts(acting) if acting else {}
-    taken: set[FactPlace] = set()
+    acts = await store.read_acts(acting) if acting else {}
+    taken: set[ActPlace] = set()
     for (tenant_id, batch), recipients in found.items():
         strays = [one.message_key for one in recipients if not one.is_recorded]
         under = [messages.get((tenant_id, one.message_key)) for one in recipients]
@@ -89,15 +89,15 @@ async def settle_recipients(
         target = target_of(batch, recipients, are_mail=are_mail)
         _forward(told, (tenant_id, batch), recipients, target, messages)
         for key in strays:
-            for fact in facts.get((tenant_id, key), ()) if target and key != target else ():
-                told.attribute((tenant_id, target), fact)
-        taken |= _lost((tenant_id, batch), recipients, target, facts)
+            for act in acts.get((tenant_id, key), ()) if target and key != target else ():
+                told.attribute((tenant_id, target), act)
+        taken |= _lost((tenant_id, batch), recipients, target, acts)
     if taken:
-        for placed in await store.take_facts(taken):
-            told.replace_fact(*placed)
-    if told.ref_facts:
-        for placed in await store.add_facts({}, told.ref_facts):
-            told.replace_fact(*placed)
+        for placed in await store.take_acts(taken):
+            told.replace_act(*placed)
+    if told.ref_acts:
+        for placed in await store.add_acts({}, told.ref_acts):
+            told.replace_act(*placed)
     return (told, *await move_messages(store, told))
 
 
@@ -124,16 +124,16 @@ def _forward(
 
 
 def _lost(
-    batch: Key, recipients: Iterable[Recipient], target: bytes, facts: Mapping[Key, Iterable[Fact]]
-) -> set[FactPlace]:
+    batch: Key, recipients: Iterable[Recipient], target: bytes, acts: Mapping[Key, Iterable[Act]]
+) -> set[ActPlace]:
     """Return the acts of others that no longer count on messages under the id."""
     tenant_id = batch[0]
     losing = {one.message_key for one in recipients if one.is_recorded} | {batch[1]}
     others = [one for one in recipients if one.role != Role.RECORDED]
     return {
-        (tenant_id, key, fact.fact_id)
+        (tenant_id, key, act.act_id)
         for key in losing
         for one in others
         if one.message_key != key and (key != target or one.is_recorded)
-        for fact in facts.get((tenant_id, one.message_key), ())
+        for act in acts.get((tenant_id, one.message_key), ())
     }

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 import msgspec
-from bluetick.v1.change_pb2 import MessageFact, MessageImage
+from bluetick.v1.change_pb2 import MessageAct, MessageImage
 from bluetick.v1.snapshot_service_pb2 import (
     MessageSnapshot,
     SnapshotPlace,
@@ -14,7 +14,7 @@ from bluetick.v1.snapshot_service_pb2 import (
 
 from libs.runtime.clock import Clock
 from libs.runtime.rpc_errors import InvalidArgument
-from services.status.domain.facts import Fact, fact_bytes
+from services.status.domain.acts import Act, act_bytes
 
 PAGE_DEFAULT: Final = 1_000
 PAGE_MAX: Final = 10_000
@@ -31,7 +31,7 @@ class Shot(msgspec.Struct, frozen=True):
     place: Place
     version: int
     image: bytes  # bluetick.v1.MessageImage
-    facts: list[Fact]
+    acts: list[Act]
 
 
 class SnapshotReader(Protocol):
@@ -90,5 +90,5 @@ def _message(shot: Shot) -> MessageSnapshot:
         tenant_id=shot.place[1],
         version=shot.version,
         image=MessageImage.FromString(shot.image),
-        facts=[MessageFact.FromString(fact_bytes(fact)) for fact in shot.facts],
+        acts=[MessageAct.FromString(act_bytes(act)) for act in shot.acts],
     )

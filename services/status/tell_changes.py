@@ -10,7 +10,7 @@ from services.status.domain.account_hours import moves
 from services.status.domain.change_bytes import by_state
 from services.status.domain.changes import Change
 from services.status.domain.due import DAY_US, Due, unrecorded
-from services.status.domain.merging import repeat_facts
+from services.status.domain.merging import repeat_acts
 from services.status.domain.silence import begun_to_wait
 from services.status.domain.states import word
 from services.status.ports import OutboxEntry, Store
@@ -54,10 +54,10 @@ class TellChanges:
         return entries
 
 
-async def repeat_all_facts(store: Store, changes: Sequence[Change]) -> None:
+async def repeat_all_acts(store: Store, changes: Sequence[Change]) -> None:
     """Give the changes that need it the acts that were counted before them."""
-    wanting = [change for change in changes if change.needs_all_facts()]
+    wanting = [change for change in changes if change.needs_all_acts()]
     if wanting:
-        facts = await store.read_all_facts([change.key for change in wanting])
+        acts = await store.read_all_acts([change.key for change in wanting])
         for change in wanting:
-            repeat_facts(change, facts.get(change.key, ()))
+            repeat_acts(change, acts.get(change.key, ()))

@@ -303,14 +303,14 @@ def made_anew(look: Look) -> OutOfRange:
 
 def expired(look: Look, reason: str, what: str) -> OutOfRange:
     """Return the error for whoever asks for what is gone, with the oldest that there is."""
-    facts = {"oldest_cursor": cursor_of(look.stream_id, Place(max(look.first_seq, 1)))}
+    acts = {"oldest_cursor": cursor_of(look.stream_id, Place(max(look.first_seq, 1)))}
     if look.first_time_us:
         stored = WatchChangesResponse()
         stored.complete_until_time.FromMicroseconds(look.first_time_us)
-        facts["oldest_time"] = stored.complete_until_time.ToJsonString()
+        acts["oldest_time"] = stored.complete_until_time.ToJsonString()
     return OutOfRange(
         f"{what}: changes were missed. Read what you need anew, then go on with oldest_cursor, or "
         "without a cursor from now.",
         reason=reason,
-        metadata=facts,
+        metadata=acts,
     )

@@ -35,14 +35,14 @@ def image(state: str, **more: object) -> change_pb2.MessageImage:
     return change_pb2.MessageImage(**(values | more))  # type: ignore[arg-type]
 
 
-def fact(
-    kind: str, at_us: int, fact_id: str, *, link: str = "", is_tap: bool = False, **more: object
-) -> change_pb2.MessageFact:
-    return change_pb2.MessageFact(
+def act(
+    kind: str, at_us: int, act_id: str, *, link: str = "", is_tap: bool = False, **more: object
+) -> change_pb2.MessageAct:
+    return change_pb2.MessageAct(
         kind=common_pb2.EventKind.Value(f"EVENT_KIND_{kind}"),
         occur_time_us=at_us,
         engagement=event_pb2.Engagement(
-            fact_id=fact_id,
+            act_id=act_id,
             link_id=link,
             is_tap=is_tap,
             **more,  # type: ignore[arg-type]
@@ -56,7 +56,7 @@ class Step:
 
     image: change_pb2.MessageImage
     registration: event_pb2.Registration | None
-    facts: list[change_pb2.MessageFact] = field(default_factory=list)  # all counted so far
+    acts: list[change_pb2.MessageAct] = field(default_factory=list)  # all counted so far
     provider: str = "meta"
     account: str = "main"
 
@@ -99,22 +99,22 @@ def changes_of(
             cause=1 + version % 4,  # type: ignore[arg-type]
         )
         change.new_image.CopyFrom(step.image)
-        known: list[change_pb2.MessageFact] = []
+        known: list[change_pb2.MessageAct] = []
         is_repeating = False
         if before is not None:
             change.old_image.CopyFrom(before.image)
-            known = before.facts
+            known = before.acts
             is_repeating = _frame(before.image) != _frame(step.image)
         acts = []
-        for one in step.facts:
+        for one in step.acts:
             is_known = one in known
             if not is_known or is_repeating:
                 acts.append(_told(one, is_repeated=is_known))
-        acts += [_told(one, is_retracted=True) for one in known if one not in step.facts]
+        acts += [_told(one, is_retracted=True) for one in known if one not in step.acts]
         size = acts_a_part or max(1, len(acts))
         pieces = [acts[at : at + size] for at in range(0, len(acts), size)] or [[]]
         for part, piece in enumerate(pieces):
-            told = change_pb2.MessageChanged(part=part, part_count=len(pieces), facts=piece)
+            told = change_pb2.MessageChanged(part=part, part_count=len(pieces), acts=piece)
             told.MergeFrom(change)
             changes.append(told)
         before = step
@@ -126,8 +126,8 @@ def _frame(one: change_pb2.MessageImage) -> tuple[object, ...]:
     return scope, dict(one.attributes), one.person_key, one.is_counted
 
 
-def _told(one: change_pb2.MessageFact, **more: bool) -> change_pb2.MessageFact:
-    told = change_pb2.MessageFact(**more)  # type: ignore[arg-type]
+def _told(one: change_pb2.MessageAct, **more: bool) -> change_pb2.MessageAct:
+    told = change_pb2.MessageAct(**more)  # type: ignore[arg-type]
     told.MergeFrom(one)
     return told
 

@@ -2,7 +2,7 @@
 
 from bluetick.v1 import common_pb2
 
-from tests.analytics.building import MINUTE, T0, Step, changes_of, fact, image, person, registration
+from tests.analytics.building import MINUTE, T0, Step, act, changes_of, image, person, registration
 
 EXPECTED = {
     "targeted": 12, "sent": 10, "dropped": 2, "delivered": 7, "undelivered": 1, "pending": 2,
@@ -31,22 +31,22 @@ def _final(name: str) -> Step:
         "P5": [("c5", "L2")],
     }
     replies = {"P4": [("r1", True), ("r2", False)], "P6": [("r3", False)]}
-    facts = [fact("CLICKED", ACT, act_id, link=link) for act_id, link in clicks.get(name, [])]
-    facts += [fact("REPLIED", ACT, act_id, is_tap=tap) for act_id, tap in replies.get(name, [])]
-    acts: dict[str, int] = {}
+    acts = [act("CLICKED", ACT, act_id, link=link) for act_id, link in clicks.get(name, [])]
+    acts += [act("REPLIED", ACT, act_id, is_tap=tap) for act_id, tap in replies.get(name, [])]
+    sums: dict[str, int] = {}
     if name in clicks:
-        acts |= {"click_count": len(clicks[name]), "click_time_us": ACT}
+        sums |= {"click_count": len(clicks[name]), "click_time_us": ACT}
     if name in replies:
-        acts |= {"reply_count": len(replies[name]), "reply_time_us": ACT}
+        sums |= {"reply_count": len(replies[name]), "reply_time_us": ACT}
     if name == "P4":
-        acts |= {"tap_count": 1, "tap_time_us": ACT}
+        sums |= {"tap_count": 1, "tap_time_us": ACT}
     if name == "P3":
-        acts |= {"unsubscribe_time_us": ACT}
+        sums |= {"unsubscribe_time_us": ACT}
     if name in ("P1/a", "P2", "P3", "P4"):
-        return Step(image("READ", **(seen | acts)), who, facts)
+        return Step(image("READ", **(seen | sums)), who, acts)
     if name in ("P1/b", "P5", "P6"):
-        proof = {"evidence_time_us": ACT} if acts else {}
-        return Step(image("DELIVERED", **(reached | proof | acts)), who, facts)
+        proof = {"evidence_time_us": ACT} if sums else {}
+        return Step(image("DELIVERED", **(reached | proof | sums)), who, acts)
     if name == "P7":
         failed = {
             "undeliver_time_us": DELIVERED,

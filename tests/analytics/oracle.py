@@ -71,7 +71,7 @@ def recount(messages: Iterable[tuple[bytes, Sequence[Step]]]) -> dict[str, Rows]
             places += [("button_people", (campaign, tapped)) for tapped in one.tapped_button_ids]
         for place in places:
             members.setdefault(place, {}).setdefault(person, Counter()).update(sets)
-        for act in step.facts:
+        for act in step.acts:
             if act.kind != common_pb2.EVENT_KIND_CLICKED:
                 continue
             e = act.engagement
@@ -142,7 +142,7 @@ def _counted(step: Step) -> list[tuple[str, int, int]]:
     ]
     told = [(name, 1, time_us) for name, is_so, time_us in found if is_so]
     told += [("attempts", 1, at)] * one.attempt_count
-    for act in step.facts:
+    for act in step.acts:
         when = act.occur_time_us
         if act.kind == common_pb2.EVENT_KIND_CLICKED:
             told.append(("clicks", 1, when))

@@ -21,9 +21,9 @@ def matches(step: Step, where: message_service_pb2.MessageFilter, campaign_id: s
         "channel": common_pb2.Channel.Name(scope.channel),
         **{n: getattr(scope, n) for n in ("template", "language", "market")},
     }
-    clicks = [f.engagement for f in step.facts if f.kind == common_pb2.EVENT_KIND_CLICKED]
-    taps = [f.engagement for f in step.facts if f.engagement.is_tap]
-    acts = [f.engagement for f in step.facts]
+    clicks = [f.engagement for f in step.acts if f.kind == common_pb2.EVENT_KIND_CLICKED]
+    taps = [f.engagement for f in step.acts if f.engagement.is_tap]
+    acts = [f.engagement for f in step.acts]
     card = where.card_index
     return all((
         not where.states or state in where.states,

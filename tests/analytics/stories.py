@@ -7,7 +7,7 @@ account and every dimension may be another. Acts come, and leave again for anoth
 from bluetick.v1 import change_pb2, common_pb2
 from hypothesis import strategies as st
 
-from tests.analytics.building import MINUTE, T0, Step, changes_of, fact, image, registration
+from tests.analytics.building import MINUTE, T0, Step, act, changes_of, image, registration
 
 _STATES = ("QUEUED", "DROPPED", "ACCEPTED", "SENT", "UNDELIVERED", "DELIVERED", "READ")
 _times = st.integers(0, 300).map(lambda minute: T0 + minute * MINUTE + 7)
@@ -49,7 +49,7 @@ _acts = st.lists(
 def stories(draw: st.DrawFn) -> list[Step]:
     """Return how one message stood after each of its changes."""
     steps: list[Step] = []
-    facts: list[change_pb2.MessageFact] = []
+    acts: list[change_pb2.MessageAct] = []
     who, times = None, {field: draw(_times) for field in _FIELDS}
     door = {"provider": "meta", "account": "main"}
     for number in range(draw(st.integers(1, 5))):
@@ -57,36 +57,36 @@ def stories(draw: st.DrawFn) -> list[Step]:
             who = draw(_registrations) or who
         if draw(st.integers(0, 3)) == 0:
             door = {name: draw(st.sampled_from(["", "meta", "twilio"])) for name in door}
-        if facts and draw(st.integers(0, 3)) == 0:
+        if acts and draw(st.integers(0, 3)) == 0:
             # It turned out to belong to another message.
-            gone = draw(st.sampled_from(facts))
-            facts = [one for one in facts if one != gone]
+            gone = draw(st.sampled_from(acts))
+            acts = [one for one in acts if one != gone]
         for at, (kind, time_us, link) in enumerate(draw(_acts)):
             word = "REPLIED" if kind == "TAPPED" else kind
             is_machine = kind == "READ" or (kind == "CLICKED" and draw(st.booleans()))
-            one = fact(
+            one = act(
                 word, time_us, f"{number}.{at}", link=link, is_tap=kind == "TAPPED",
                 is_machine=is_machine, card_index=draw(st.integers(0, 1)),
                 button_id=f"tap-{link}" if kind == "TAPPED" else "",
             )  # fmt: skip
-            facts = [*facts, one]
+            acts = [*acts, one]
         # Most times stand still from one change to the next, as they do in life.
         for field in draw(st.lists(st.sampled_from(_FIELDS), max_size=2)):
             times[field] = draw(st.sampled_from([0, T0, T0 + MINUTE, T0 + 90 * MINUTE]))
         is_counted = who is not None and draw(st.integers(0, 5)) > 0
-        one = _image(draw, draw(st.sampled_from(_STATES)), is_counted, facts, times)
-        steps.append(Step(one, who, facts, **door))
+        one = _image(draw, draw(st.sampled_from(_STATES)), is_counted, acts, times)
+        steps.append(Step(one, who, acts, **door))
     return steps
 
 
 def _image(
-    draw: st.DrawFn, state: str, is_counted: bool, facts: list, times: dict[str, int]
+    draw: st.DrawFn, state: str, is_counted: bool, acts: list, times: dict[str, int]
 ) -> change_pb2.MessageImage:
-    clicked = [f for f in facts if f.kind == common_pb2.EVENT_KIND_CLICKED]
+    clicked = [f for f in acts if f.kind == common_pb2.EVENT_KIND_CLICKED]
     clicks = [f.occur_time_us for f in clicked]
     human = [f.occur_time_us for f in clicked if not f.engagement.is_machine]
-    replies = [f.occur_time_us for f in facts if f.kind == common_pb2.EVENT_KIND_REPLIED]
-    taps = [f.occur_time_us for f in facts if f.engagement.is_tap]
+    replies = [f.occur_time_us for f in acts if f.kind == common_pb2.EVENT_KIND_REPLIED]
+    taps = [f.occur_time_us for f in acts if f.engagement.is_tap]
     seen = [*clicks, *replies]
     return image(
         state,
@@ -98,7 +98,7 @@ def _image(
         evidence_time_us=min(seen) if seen else 0,
         click_count=len(clicks),
         click_time_us=min(clicks, default=0),
-        machine_read_count=sum(f.kind == common_pb2.EVENT_KIND_READ for f in facts),
+        machine_read_count=sum(f.kind == common_pb2.EVENT_KIND_READ for f in acts),
         machine_click_count=len(clicks) - len(human),
         human_click_time_us=min(human, default=0),
         reply_count=len(replies),

@@ -17,8 +17,8 @@ from tests.analytics.building import (
     MINUTE,
     T0,
     Step,
+    act,
     changes_of,
-    fact,
     image,
     registration,
 )
@@ -188,7 +188,7 @@ def test_a_failure_that_moves_to_another_provider_leaves_nothing_behind() -> Non
 
 def test_a_reply_that_moves_to_another_campaign_leaves_exactly_nothing_behind() -> None:
     """A later send told late takes the reply along: as if the first campaign never had it."""
-    reply = fact("REPLIED", T0 + 5 * MINUTE, "r1", is_tap=True)
+    reply = act("REPLIED", T0 + 5 * MINUTE, "r1", is_tap=True)
     accepted = image("ACCEPTED", accept_time_us=T0)
     answered = image(
         "DELIVERED",
@@ -215,7 +215,7 @@ def test_a_reply_that_moves_to_another_campaign_leaves_exactly_nothing_behind() 
 def test_an_act_that_comes_as_another_leaves_counts_at_its_own_time() -> None:
     """As many acts as before, and yet others: the minutes must follow."""
     who = registration("P1")
-    gone, come = fact("CLICKED", T0, "c1", link="x"), fact("CLICKED", T0 + HOUR, "c2", link="y")
+    gone, come = act("CLICKED", T0, "c1", link="x"), act("CLICKED", T0 + HOUR, "c2", link="y")
     clicked = {"state": "DELIVERED", "deliver_time_us": T0, "click_count": 1, "click_time_us": T0}
     steps = [Step(image(**clicked), who, [gone]), Step(image(**clicked), who, [come])]
 

@@ -12,9 +12,9 @@ from tests.analytics.building import (
     MINUTE,
     T0,
     Step,
+    act,
     batches_of,
     changes_of,
-    fact,
     image,
     person,
     registration,
@@ -40,21 +40,21 @@ async def ask(call: Caller, campaign_id: str = CAMPAIGN) -> pb.GetLinkActivityRe
 
 def a_delivered(name: str, *clicks: dict[str, object], campaign_id: str = CAMPAIGN) -> list[Step]:
     """A message that was delivered, and then clicked."""
-    facts = [
-        fact("CLICKED", T0 + at * MINUTE, f"{name}.{at}", **one)  # type: ignore[arg-type]
+    acts = [
+        act("CLICKED", T0 + at * MINUTE, f"{name}.{at}", **one)  # type: ignore[arg-type]
         for at, one in enumerate(clicks)
     ]
-    machine_clicks = sum(one.engagement.is_machine for one in facts)
-    human = [one.occur_time_us for one in facts if not one.engagement.is_machine]
-    acts = {
-        "click_count": len(facts),
-        "click_time_us": T0 if facts else 0,
+    machine_clicks = sum(one.engagement.is_machine for one in acts)
+    human = [one.occur_time_us for one in acts if not one.engagement.is_machine]
+    sums = {
+        "click_count": len(acts),
+        "click_time_us": T0 if acts else 0,
         "machine_click_count": machine_clicks,
         "human_click_time_us": min(human, default=0),
     }
     at = {"accept_time_us": T0, "deliver_time_us": T0}
     who = registration(name, campaign_id=campaign_id)
-    return [Step(image("DELIVERED", **at), who), Step(image("DELIVERED", **at, **acts), who, facts)]
+    return [Step(image("DELIVERED", **at), who), Step(image("DELIVERED", **at, **sums), who, acts)]
 
 
 async def fold(cells: Cells, *messages: list[Step]) -> None:
@@ -160,7 +160,7 @@ async def test_a_record_that_names_another_campaign_takes_its_clicks_along(
 ) -> None:
     """Rows of the first campaign must not keep what it no longer has."""
     first = a_delivered("P1", {"link": "L1"})[-1]
-    moved = Step(first.image, registration("P1", campaign_id="autumn"), first.facts)
+    moved = Step(first.image, registration("P1", campaign_id="autumn"), first.acts)
 
     changes = batches_of(changes_of(person("P1"), [first, moved]), 1)
     await cells.fold(changes[:1])

@@ -18,9 +18,9 @@ from tests.analytics.building import (
     CAMPAIGN,
     TENANT,
     Step,
+    act,
     batches_of,
     changes_of,
-    fact,
     image,
     registration,
 )
@@ -224,7 +224,7 @@ async def test_what_the_campaign_has_no_room_for_is_refused_or_found_as_other(ce
 
 async def test_an_act_taken_back_is_found_no_longer(cells: Cells) -> None:
     """A click that turns out to belong to another message leaves the list of its link."""
-    click = fact("CLICKED", 7, "one", link="L1", card_index=2)
+    click = act("CLICKED", 7, "one", link="L1", card_index=2)
     before = Step(image("DELIVERED", click_count=1), registration(), [click])
     after = Step(image("DELIVERED"), registration())
     first, second = changes_of(b"k" * 16, [before, after])

@@ -41,7 +41,7 @@ class Store:
             tenant_id=TENANT,
             version=len(steps),
             image=steps[-1].image,
-            facts=steps[-1].facts,
+            acts=steps[-1].acts,
         )
 
     async def pages(self, tenant_id: str, after_key: bytes) -> AsyncIterator[Page]:
@@ -216,7 +216,7 @@ async def test_what_is_folded_after_a_switch_goes_to_what_is_shown(cells: Cells)
             tenant_id=TENANT,
             version=change.version,
             image=change.new_image,
-            facts=change.facts,
+            acts=change.acts,
         )
         store.messages[change.message_key] = told
     await run(cells, store)

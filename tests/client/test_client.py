@@ -257,9 +257,9 @@ async def test_changes_that_were_missed_are_told_with_the_oldest_there_are(
     connect: Callable[..., Client], script: Script
 ) -> None:
     """Never a gap without a word; and a refusal is no outage to wait out."""
-    facts = {"oldest_cursor": "old", "oldest_time": "2026-11-01T00:00:00Z"}
+    acts = {"oldest_cursor": "old", "oldest_time": "2026-11-01T00:00:00Z"}
     script.steps = [
-        OutOfRange("gone", reason="CURSOR_EXPIRED", metadata=facts),
+        OutOfRange("gone", reason="CURSOR_EXPIRED", metadata=acts),
         PermissionDenied("no"),
     ]
     client = connect()
@@ -270,7 +270,7 @@ async def test_changes_that_were_missed_are_told_with_the_oldest_there_are(
         await anext(aiter(client.changes(cursor="x")))
 
     assert missed.value.reason == "CURSOR_EXPIRED"
-    assert (missed.value.oldest_cursor, missed.value.oldest_time) == tuple(facts.values())
+    assert (missed.value.oldest_cursor, missed.value.oldest_time) == tuple(acts.values())
     assert refused.value.reason == "ROLE_TOO_SMALL"
 
 

@@ -60,9 +60,9 @@ async def _open(channel: grpc.aio.Channel, key: str = "reader-key-of-demo") -> A
 
 
 def _told(failure: Failure) -> tuple[grpc.StatusCode, str, str, str]:
-    facts = failure.info.metadata
+    acts = failure.info.metadata
     assert failure.retry_s is not None
-    return failure.code, failure.reason, facts["limit"], facts["setting"]
+    return failure.code, failure.reason, acts["limit"], acts["setting"]
 
 
 async def test_a_tenant_whose_streams_are_used_up_is_told_the_limit_and_nobody_else_is(

@@ -144,7 +144,7 @@ async def test_the_query_is_the_request_and_a_client_that_comes_again_says_where
 async def test_a_refusal_is_a_status_with_the_reason_that_grpc_would_give(
     web: httpx.AsyncClient, query: str, headers: dict, code: int, reason: str
 ) -> None:
-    """The same facts, in JSON."""
+    """The same acts, in JSON."""
     answer = await web.get("/v1/changes", params=query, headers=headers)
 
     assert (answer.status_code, answer.json()["reason"]) == (code, reason)

@@ -79,7 +79,7 @@ def test_a_click_told_twice_is_one() -> None:
     """Brevo gives its events no id."""
     first, again = (OPEN.event(told("click", link="https://x.test")) for _ in range(2))
 
-    assert first.engagement.fact_id == again.engagement.fact_id != ""
+    assert first.engagement.act_id == again.engagement.act_id != ""
 
 
 def test_a_batch_is_read_item_by_item() -> None:

@@ -84,14 +84,14 @@ def test_no_word_means_both() -> None:
 
 
 def test_the_consent_is_of_the_same_moment_person_and_message_as_the_reply() -> None:
-    """Its fact is the inbound message's, so a retry counts once; the tap is counted once, too."""
+    """Its act is the inbound message's, so a retry counts once; the tap is counted once, too."""
     reply = Event(address="+1", message_key=b"k" * 16, occur_time_us=7, provider_word="text")
-    reply.engagement.fact_id = "in-1"
+    reply.engagement.act_id = "in-1"
     reply.engagement.is_tap = True
 
     event = consent_event_of(reply, EVENT_KIND_RESUBSCRIBED, "in-1")
 
-    assert (event.kind, event.engagement.fact_id) == (EVENT_KIND_RESUBSCRIBED, "in-1/start")
+    assert (event.kind, event.engagement.act_id) == (EVENT_KIND_RESUBSCRIBED, "in-1/start")
     assert (event.address, event.message_key, event.occur_time_us) == ("+1", b"k" * 16, 7)
     assert not event.engagement.is_tap
     assert reply.engagement.is_tap

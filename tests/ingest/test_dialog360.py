@@ -87,7 +87,7 @@ def test_a_reply_names_the_message_that_it_answers() -> None:
     event = OPEN.event(envelope(change(messages=[inbound("text", context={"id": "wamid.1"})])))
 
     assert (event.kind, event.provider_message_id) == (pb.EVENT_KIND_REPLIED, "wamid.1")
-    assert event.engagement.fact_id == "wamid.IN1"
+    assert event.engagement.act_id == "wamid.IN1"
 
 
 @pytest.mark.parametrize("value", ["chosen-by-the-operator", "the-next-one"])

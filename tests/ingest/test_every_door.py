@@ -72,6 +72,6 @@ def test_a_byte_order_mark_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_repeat_is_the_same_events(name: str) -> None:
-    """Providers tell again whatever they got no answer to; each fact has one identity."""
+    """Providers tell again whatever they got no answer to; each act has one identity."""
     for body in bodies_of(SOURCES[name]):
         assert told(SOURCES[name], body) == told(SOURCES[name], body)

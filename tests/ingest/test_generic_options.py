@@ -90,7 +90,7 @@ def test_a_status_table_may_say_each_of_our_words(word: str, kind: int) -> None:
     consent = (
         pb.EVENT_KIND_UNSUBSCRIBED, pb.EVENT_KIND_RESUBSCRIBED, pb.EVENT_KIND_COMPLAINED
     )  # fmt: skip
-    assert bool(event.engagement.fact_id) == (kind in consent)
+    assert bool(event.engagement.act_id) == (kind in consent)
 
 
 def test_a_preset_can_be_bent_field_by_field() -> None:

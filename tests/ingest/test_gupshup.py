@@ -158,9 +158,9 @@ def test_choices_of_a_person_count_once_however_often_they_are_told(word: str, k
     first, again = OPEN.event(body), OPEN.event(body)
 
     assert (first.kind, first.address) == (kind, f"+{PHONE}")
-    assert first.engagement.fact_id == again.engagement.fact_id
+    assert first.engagement.act_id == again.engagement.act_id
     is_choice = kind in (pb.EVENT_KIND_RESUBSCRIBED, pb.EVENT_KIND_UNSUBSCRIBED)
-    assert bool(first.engagement.fact_id) == is_choice
+    assert bool(first.engagement.act_id) == is_choice
 
 
 def reply(word: str, inner: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def test_an_inbound_message_answers_the_one_in_its_context(word: str, is_tap: bo
 
     assert (event.kind, event.provider_message_id) == (pb.EVENT_KIND_REPLIED, GUPSHUP_ID)
     # A reaction is known by whose it is to what: changed, it is still the same.
-    assert (event.engagement.fact_id == "IN1") == (word != "reaction")
+    assert (event.engagement.act_id == "IN1") == (word != "reaction")
     assert event.engagement.inbound_type == word
     assert event.engagement.is_tap == is_tap
     assert (event.address, event.occur_time_us) == (f"+{PHONE}", AT_US + 5_000)
@@ -205,7 +205,7 @@ def test_a_text_of_stop_is_an_opt_out_beside_the_reply() -> None:
     answered, left = OPEN.events(reply("text", {"text": " Stop "}))
 
     assert answered.kind == pb.EVENT_KIND_REPLIED
-    assert (left.kind, left.engagement.fact_id) == (pb.EVENT_KIND_UNSUBSCRIBED, "IN1/stop")
+    assert (left.kind, left.engagement.act_id) == (pb.EVENT_KIND_UNSUBSCRIBED, "IN1/stop")
     assert len(OPEN.events(reply("text", {"text": "please stop by tomorrow"}))) == 1
     assert len(OPEN.events(reply("text", {"text": "Stop. Thank you"}))) == 2
 

@@ -220,7 +220,7 @@ def test_an_inbound_message_answers_what_it_is_paired_with(
     event = OPEN.event(results(item))
 
     assert (event.kind, event.provider_message_id) == (pb.EVENT_KIND_REPLIED, answered_id)
-    assert (event.address, event.engagement.fact_id) == ("+491700000001", "in-1")
+    assert (event.address, event.engagement.act_id) == ("+491700000001", "in-1")
     assert (bool(event.message_key), event.occur_time_us) == (bool(answered_id), AT_US)
 
 
@@ -256,7 +256,7 @@ def test_stop_is_an_opt_out_beside_the_reply(item: dict[str, Any]) -> None:
     answered, left = OPEN.events(results(item))
 
     assert (answered.kind, left.kind) == (pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED)
-    assert left.engagement.fact_id == "in-1/stop"
+    assert left.engagement.act_id == "in-1/stop"
 
 
 def preference(word: str) -> dict[str, Any]:
@@ -280,7 +280,7 @@ def test_a_marketing_choice_is_the_persons_and_not_the_businesss(word: str, kind
 
     assert (event.kind, event.address) == (kind, "+491700000001")
     assert (event.occur_time_us, event.message_key) == (AT_US, b"")
-    assert event.engagement.fact_id == again.engagement.fact_id
+    assert event.engagement.act_id == again.engagement.act_id
 
 
 def tracking(word: str, **fields: Any) -> dict[str, Any]:
@@ -307,7 +307,7 @@ def test_each_word_of_email_tracking_has_its_meaning(word: str, kind: int) -> No
     assert (event.kind, event.provider_message_id) == (kind, "12")
     assert (event.address, event.occur_time_us) == ("ann@example.net", AT_US)
     acts = (pb.EVENT_KIND_CLICKED, pb.EVENT_KIND_COMPLAINED, pb.EVENT_KIND_UNSUBSCRIBED)
-    assert bool(event.engagement.fact_id) == (kind in acts)
+    assert bool(event.engagement.act_id) == (kind in acts)
 
 
 def test_a_click_without_an_event_id_counts_once() -> None:
@@ -317,7 +317,7 @@ def test_a_click_without_an_event_id_counts_once() -> None:
     first, again = OPEN.event(body), OPEN.event(body)
     other = OPEN.event({**body, "url": "https://example.com/b"})
 
-    assert first.engagement.fact_id == again.engagement.fact_id != other.engagement.fact_id
+    assert first.engagement.act_id == again.engagement.act_id != other.engagement.act_id
     assert first.engagement.url == "https://example.com/a"
 
 

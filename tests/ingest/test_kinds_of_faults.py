@@ -259,7 +259,7 @@ def test_an_inbound_message_names_its_person_and_our_number(source: str) -> None
     assert (reply.kind, reply.address) == (pb.EVENT_KIND_REPLIED, f"+{PERSON}")
     assert is_ours(reply.own_address)
     assert not reply.message_key
-    assert reply.engagement.fact_id
+    assert reply.engagement.act_id
     assert reply.occur_time_us == AT_US or reply.is_time_untold
 
 
@@ -271,7 +271,7 @@ def test_an_opt_out_with_a_little_more_text_counts_in_every_source(source: str, 
 
     assert (reply.kind, left.kind) == (pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED)
     assert left.address == reply.address
-    assert left.engagement.fact_id == f"{reply.engagement.fact_id}/stop"
+    assert left.engagement.act_id == f"{reply.engagement.act_id}/stop"
 
 
 @inbound_everywhere
@@ -332,7 +332,7 @@ def test_a_notice_that_somebody_left_is_an_opt_out(options: dict[str, str]) -> N
     (event,) = events(Generic(), form(phoneNumber="+254711000001", senderId="SHOP"), **options)
 
     assert (event.kind, event.address) == (pb.EVENT_KIND_UNSUBSCRIBED, "+254711000001")
-    assert event.engagement.fact_id
+    assert event.engagement.act_id
 
 
 def test_the_keyword_that_a_provider_names_is_taken_off() -> None:
@@ -464,7 +464,7 @@ def test_a_reaction_is_one_act_of_a_person_on_a_message(source: str) -> None:
 
     acts = [event.engagement for event in told]
     assert {event.kind for event in told} == {pb.EVENT_KIND_REPLIED}
-    assert len({act.fact_id for act in acts}) == 1
+    assert len({act.act_id for act in acts}) == 1
     assert [act.is_withdrawn for act in acts] == [False, False, True]
     assert all(act.is_replaceable for act in acts)
 
@@ -520,7 +520,7 @@ def test_a_click_told_under_two_ids_is_one_act(source: str) -> None:
 
     assert first.kind == again.kind == pb.EVENT_KIND_CLICKED
     assert first.message_key == again.message_key
-    assert first.engagement.fact_id == again.engagement.fact_id != other.engagement.fact_id
+    assert first.engagement.act_id == again.engagement.act_id != other.engagement.act_id
 
 
 # ---- soft labels and final codes
@@ -622,13 +622,13 @@ def test_parts_of_one_long_inbound_message_are_one_reply() -> None:
                   "text": f"part {n}", "concat": "true", "concat__ref": reference,
                   "concat__total": "2", "concat__part": str(n),
                   "message__timestamp": "2026-08-05 03:19:00", **other}  # fmt: skip
-        return events(Vonage(), form(**fields))[0].engagement.fact_id
+        return events(Vonage(), form(**fields))[0].engagement.act_id
 
     def short(n: int) -> str:
         body = {"message_id": f"m{n}", "source_addr": PERSON, "destination_addr": OURS,
                 "short_message": f"part {n}", "sar_msg_ref_num": 9,
                 "sar_total_segments": 2}  # fmt: skip
-        return events(Generic(), body, preset="smpp")[0].engagement.fact_id
+        return events(Generic(), body, preset="smpp")[0].engagement.act_id
 
     assert part(1) == part(2)
     assert part(1) != part(1, reference="8")
@@ -648,13 +648,13 @@ def test_parts_of_an_inbound_sms_are_one_reply_by_their_header(
         if source == "sinch":
             told: Any = {"type": "mo_binary", "id": f"m{number}", "from": PERSON, "to": OURS,
                          "body": "cGFydA==", "udh": header, "received_at": ISO}  # fmt: skip
-            return events(Sinch(), told)[0].engagement.fact_id
+            return events(Sinch(), told)[0].engagement.act_id
         names = {"kannel": ("id", "sender", "to", "text"),
                  "smpp": ("message_id", "source_addr", "destination_addr", "short_message"),
                  "clickatell": ("messageId", "fromNumber", "toNumber", "text")}[source]  # fmt: skip
         values = (f"m{number}", PERSON, OURS, f"part {number}")
         told = {**dict(zip(names, values, strict=True)), "udh": header}
-        return events(Generic(), told, preset=source)[0].engagement.fact_id
+        return events(Generic(), told, preset=source)[0].engagement.act_id
 
     assert part(1) == part(2) != part(1, reference=8)
 

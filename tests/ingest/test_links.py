@@ -140,7 +140,7 @@ async def test_a_click_is_on_disk_before_the_person_is_sent_on(
     assert (act.link_id, act.url, act.link_label, act.card_index) == ("sale", SHOP, "Sale", 2)
     assert act.is_external_button
     assert not act.is_machine
-    assert act.fact_id
+    assert act.act_id
 
 
 async def test_every_click_is_an_act_of_its_own(ingest: Ingest, broker: Broker) -> None:
@@ -151,7 +151,7 @@ async def test_every_click_is_an_act_of_its_own(ingest: Ingest, broker: Broker) 
         assert (await ingest.http.get(path)).status_code == 302
 
     clicks = await _clicks(broker)
-    assert len({event.engagement.fact_id for event in clicks}) == 3
+    assert len({event.engagement.act_id for event in clicks}) == 3
     assert not any(event.engagement.is_external_button for event in clicks)
 
 

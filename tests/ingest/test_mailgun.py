@@ -242,8 +242,8 @@ def test_a_repeat_is_the_same_act_whatever_its_token() -> None:
     (again,) = events(Mailgun(), dump(told, signature=signature(token="another")))
     (tomorrow,) = events(Mailgun(), dump({**told, "timestamp": NOW_S + 86_000}))
 
-    assert first.engagement.fact_id == again.engagement.fact_id
-    assert first.engagement.fact_id != tomorrow.engagement.fact_id
+    assert first.engagement.act_id == again.engagement.act_id
+    assert first.engagement.act_id != tomorrow.engagement.act_id
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_an_answer_finds_its_message_and_may_be_an_opt_out() -> None:
 
     assert reply.kind == pb.EVENT_KIND_REPLIED
     assert (reply.provider_message_id, reply.address) == (MESSAGE_ID, JANE)
-    assert reply.engagement.fact_id == "in-1@example.net"
+    assert reply.engagement.act_id == "in-1@example.net"
     assert opt_out.kind == pb.EVENT_KIND_UNSUBSCRIBED
     assert opt_out.provider_message_id == MESSAGE_ID
 
@@ -337,7 +337,7 @@ def test_a_stored_email_is_an_answer() -> None:
     event = one("stored", message={"headers": headers})
 
     assert (event.kind, event.provider_message_id) == (pb.EVENT_KIND_REPLIED, MESSAGE_ID)
-    assert (event.address, event.engagement.fact_id) == (JANE, "in-2")
+    assert (event.address, event.engagement.act_id) == (JANE, "in-2")
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def test_an_inbound_sms_may_come_unsigned_and_its_stop_counts(name: str) -> None
 
     assert (reply.kind, opt_out.kind) == (pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED)
     assert reply.address == opt_out.address == f"+{PHONE}"
-    assert opt_out.engagement.fact_id == "in-1/stop"
+    assert opt_out.engagement.act_id == "in-1/stop"
     assert reply.occur_time_us == AT_US
 
 

@@ -83,11 +83,11 @@ def test_no_word_of_the_table_is_untested() -> None:
 @pytest.mark.parametrize("word", ["clicked", "spam_complaint", "list_unsubscribe"])
 def test_an_act_told_twice_is_one_act(word: str) -> None:
     """MessageBird gives it no id; its message and time must do."""
-    first, again = (events(post(sent(word)))[0].engagement.fact_id for _ in range(2))
+    first, again = (events(post(sent(word)))[0].engagement.act_id for _ in range(2))
     later = events(post(sent(word, updatedDatetime="2026-08-05T03:19:30Z")))[0]
 
     assert first == again != ""
-    assert later.engagement.fact_id != first
+    assert later.engagement.act_id != first
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_received_message_is_a_reply_of_the_contact() -> None:
     assert bare.address == f"+{PHONE}"
     assert not bare.message_key
     assert named.message_key == message_key("demo", "messagebird", ID)
-    assert bare.engagement.fact_id == "in-1"
+    assert bare.engagement.act_id == "in-1"
     assert bare.occur_time_us == AT_US
 
 

@@ -30,4 +30,4 @@ def test_a_stop_word_is_a_reply_and_an_opt_out(message: dict[str, Any], kind: in
     for event in consents:
         assert event.address == f"+{PHONE}"
         assert event.message_key == reply.message_key
-        assert event.engagement.fact_id.startswith(reply.engagement.fact_id + "/st")
+        assert event.engagement.act_id.startswith(reply.engagement.act_id + "/st")

@@ -39,7 +39,7 @@ def test_whatever_answers_our_message_is_a_reply_to_it(word: str) -> None:
     assert found.provider_message_id == WAMID
     assert found.message_key == message_key("demo", "meta", WAMID)
     # A reaction is known by whose it is to what: changed, it is still the same.
-    assert (found.engagement.fact_id == "wamid.IN1") == (word != "reaction")
+    assert (found.engagement.act_id == "wamid.IN1") == (word != "reaction")
     assert found.engagement.inbound_type == word
     assert found.address == "+" + PHONE
     assert found.occur_time_us == AT * 1_000_000
@@ -192,7 +192,7 @@ def test_one_poisonous_message_leaves_its_neighbours_alone(broken: Any, reason: 
     """One broken item must not cost the others."""
     reading = read(_of(inbound(id="wamid.A"), broken, inbound(id="wamid.B")))
 
-    assert [one.engagement.fact_id for one in reading.batch.events] == ["wamid.A", "wamid.B"]
+    assert [one.engagement.act_id for one in reading.batch.events] == ["wamid.A", "wamid.B"]
     assert [part.reason for part in reading.batch.quarantined] == [reason]
 
 

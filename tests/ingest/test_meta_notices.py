@@ -43,14 +43,14 @@ def test_a_choice_about_marketing_belongs_to_a_person_and_to_no_message(
     assert found.occur_time_us == AT * 1_000_000
 
 
-def test_the_same_choice_told_twice_is_one_fact_and_a_later_one_another() -> None:
+def test_the_same_choice_told_twice_is_one_act_and_a_later_one_another() -> None:
     """Meta gives these no id, and repeats them."""
-    first = event(_preference("stop")).engagement.fact_id
+    first = event(_preference("stop")).engagement.act_id
 
-    assert event(_preference("stop")).engagement.fact_id == first
-    assert event(_preference("stop", timestamp=AT + 1)).engagement.fact_id != first
-    assert event(_preference("resume")).engagement.fact_id != first
-    assert event(_preference("stop", wa_id="14155550102")).engagement.fact_id != first
+    assert event(_preference("stop")).engagement.act_id == first
+    assert event(_preference("stop", timestamp=AT + 1)).engagement.act_id != first
+    assert event(_preference("resume")).engagement.act_id != first
+    assert event(_preference("stop", wa_id="14155550102")).engagement.act_id != first
 
 
 def test_a_choice_of_a_person_without_a_number_has_their_user_id() -> None:
@@ -80,7 +80,7 @@ def test_a_click_without_a_message_is_a_click() -> None:
 
     assert found.kind == pb.EVENT_KIND_CLICKED
     assert found.message_key == b""
-    assert found.engagement.fact_id
+    assert found.engagement.act_id
     assert "click_component=cta" in found.detail
 
 

@@ -206,7 +206,7 @@ def test_a_person_who_stopped_marketing_is_unsubscribed_by_the_failure() -> None
     assert failed.kind == pb.EVENT_KIND_UNDELIVERED
     assert opt_out.kind == pb.EVENT_KIND_UNSUBSCRIBED
     assert opt_out.engagement.by_failure
-    assert opt_out.engagement.fact_id
+    assert opt_out.engagement.act_id
     assert opt_out.message_key == failed.message_key
     assert opt_out.address == failed.address
     assert opt_out.provider_code == ""

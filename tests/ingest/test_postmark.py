@@ -181,7 +181,7 @@ def test_a_suppression_is_an_opt_out_only_if_the_person_left(
 
     assert event.kind == kind
     if kind == pb.EVENT_KIND_UNSUBSCRIBED:
-        assert event.engagement.fact_id
+        assert event.engagement.act_id
         assert event.detail == "Recipient"
 
 
@@ -200,7 +200,7 @@ def test_a_complaint_told_twice_is_one() -> None:
     second = one("SubscriptionChange", Recipient=JANE, ChangedAt="2026-08-05T03:19:30Z",
                  SuppressSending=True, SuppressionReason="SpamComplaint")  # fmt: skip
 
-    assert first.engagement.fact_id == second.engagement.fact_id == "complaint"
+    assert first.engagement.act_id == second.engagement.act_id == "complaint"
 
 
 def test_clicks_differ_by_link_and_time() -> None:
@@ -211,8 +211,8 @@ def test_clicks_differ_by_link_and_time() -> None:
     later = one("Click", **{**told, "ReceivedAt": "2026-08-05T03:19:01Z"})
 
     assert first.engagement.url == "https://x.test/a"
-    assert first.engagement.fact_id == again.engagement.fact_id
-    ids = {event.engagement.fact_id for event in (first, other, later)}
+    assert first.engagement.act_id == again.engagement.act_id
+    ids = {event.engagement.act_id for event in (first, other, later)}
     assert len(ids) == 3
 
 
@@ -224,7 +224,7 @@ def test_an_open_is_a_read_and_a_second_open_another_event() -> None:
     assert (first.kind, first.detail) == (pb.EVENT_KIND_READ, "pixel")
     assert not first.HasField("engagement")
     assert machine.engagement.is_machine
-    assert machine.engagement.fact_id
+    assert machine.engagement.act_id
 
 
 def test_the_reference_is_metadata() -> None:
@@ -254,7 +254,7 @@ def test_an_answer_finds_its_message(fields: dict[str, Any]) -> None:
 
     assert (reply.kind, reply.address) == (pb.EVENT_KIND_REPLIED, JANE)
     assert reply.provider_message_id == MESSAGE_ID
-    assert reply.engagement.fact_id == "in-1"
+    assert reply.engagement.act_id == "in-1"
     assert (reply.occur_time_us, reply.is_time_clamped) == (NOW_US - 60_000_000, False)
 
 

@@ -41,7 +41,7 @@ async def test_a_click_carries_its_link() -> None:
     said = event.engagement
     assert event.kind == pb.EVENT_KIND_CLICKED
     assert event.occur_time_us == AT.seconds * 1_000_000
-    assert (said.fact_id, said.link_id, said.url) == ("act-1", "L1", "https://example.com/")
+    assert (said.act_id, said.link_id, said.url) == ("act-1", "L1", "https://example.com/")
     assert (said.card_index, said.is_machine) == (2, True)
     assert said.machine_rule
     assert not said.is_tap

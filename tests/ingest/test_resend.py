@@ -133,7 +133,7 @@ def test_a_click_is_the_same_however_often_it_is_told() -> None:
     other = one("email.clicked", click={**click, "link": "https://x.test/b"})
 
     assert first.engagement.url == "https://x.test/a"
-    assert first.engagement.fact_id == again.engagement.fact_id != other.engagement.fact_id
+    assert first.engagement.act_id == again.engagement.act_id != other.engagement.act_id
 
 
 def test_an_inbound_email_answers_the_message_of_its_header() -> None:
@@ -148,7 +148,7 @@ def test_an_inbound_email_answers_the_message_of_its_header() -> None:
 
     assert (reply.kind, left.kind) == (pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED)
     assert reply.message_key == one().message_key
-    assert (reply.own_address, reply.engagement.fact_id) == (
+    assert (reply.own_address, reply.engagement.act_id) == (
         "desk@reply.example", "in-1@mail.example",
     )  # fmt: skip
 

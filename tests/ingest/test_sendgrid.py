@@ -218,7 +218,7 @@ def test_a_machine_open_is_flagged_and_kept() -> None:
     assert machine.kind == person.kind == pb.EVENT_KIND_READ
     assert machine.engagement.is_machine
     assert machine.engagement.machine_rule == "sg_machine_open/1"
-    assert machine.engagement.fact_id
+    assert machine.engagement.act_id
     assert not person.HasField("engagement")
 
 
@@ -241,13 +241,13 @@ def test_a_click_of_a_program_is_flagged(agent: str, rule: str) -> None:
     assert (event.engagement.is_machine, event.engagement.machine_rule) == (bool(rule), rule)
 
 
-def test_the_same_event_twice_is_the_same_fact() -> None:
+def test_the_same_event_twice_is_the_same_act() -> None:
     """Twice in one body and again in a retry: one click."""
     first, second = events(SendGrid(), dump(item("click"), item("click")))
     again = one("click", sg_event_id="another id of the same event")
 
     assert first == second == again
-    assert first.engagement.fact_id != one("click", url="https://x.test").engagement.fact_id
+    assert first.engagement.act_id != one("click", url="https://x.test").engagement.act_id
 
 
 def test_an_opt_out_names_its_list() -> None:
@@ -255,7 +255,7 @@ def test_an_opt_out_names_its_list() -> None:
     assert one("group_unsubscribe", asm_group_id=42).detail == "asm_group_id=42"
 
 
-@pytest.mark.parametrize("category", ["cat facts", ["a", "b"], None, 5])
+@pytest.mark.parametrize("category", ["cat acts", ["a", "b"], None, 5])
 def test_a_category_of_any_type_is_no_matter(category: Any) -> None:
     """It is text or a list."""
     assert one(category=category).kind == pb.EVENT_KIND_DELIVERED

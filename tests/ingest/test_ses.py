@@ -339,7 +339,7 @@ def test_a_click_has_its_link_and_the_same_id_each_time() -> None:
     other = one("Click", {**part, "timestamp": SENT})
 
     assert (first.engagement.url, first.engagement.link_id) == ("https://x.test/a", "hero")
-    assert first.engagement.fact_id == again.engagement.fact_id != other.engagement.fact_id
+    assert first.engagement.act_id == again.engagement.act_id != other.engagement.act_id
 
 
 def test_the_reference_is_a_tag() -> None:
@@ -396,7 +396,7 @@ def test_a_choice_of_topics_is_to_leave_or_to_come_back(
     found = told("Subscription", {"oldTopicPreferences": old, "newTopicPreferences": new})
 
     assert [event.kind for event in found] == kinds
-    assert all(event.engagement.fact_id or kind == pb.EVENT_KIND_INFO
+    assert all(event.engagement.act_id or kind == pb.EVENT_KIND_INFO
                for event, kind in zip(found, kinds, strict=True))  # fmt: skip
 
 
@@ -411,7 +411,7 @@ def test_an_answer_by_email_finds_its_message() -> None:
 
     assert reply.kind == pb.EVENT_KIND_REPLIED
     assert reply.provider_message_id == f"{MESSAGE_ID}/{JANE}"
-    assert reply.engagement.fact_id == "in-1"
+    assert reply.engagement.act_id == "in-1"
     assert opt_out.kind == pb.EVENT_KIND_UNSUBSCRIBED
 
 

@@ -16,7 +16,7 @@ def test_a_choice_is_a_tap_on_the_message_that_offered_it() -> None:
     assert event.kind == pb.EVENT_KIND_REPLIED
     assert event.message_key == message_key("demo", "sinch", ID)
     assert event.engagement.is_tap
-    assert (event.engagement.button_id, event.engagement.fact_id) == ("YES", "01IN")
+    assert (event.engagement.button_id, event.engagement.act_id) == ("YES", "01IN")
 
 
 def test_a_text_answers_the_message_it_quotes_or_the_address() -> None:
@@ -57,9 +57,9 @@ def test_only_a_success_changes_consent(name: str, status: str, kind: int) -> No
 
     assert event.kind == kind
     assert event.address == f"+{PHONE}"
-    assert event.engagement.fact_id == again.engagement.fact_id
+    assert event.engagement.act_id == again.engagement.act_id
     is_choice = kind in (pb.EVENT_KIND_UNSUBSCRIBED, pb.EVENT_KIND_RESUBSCRIBED)
-    assert bool(event.engagement.fact_id) == is_choice
+    assert bool(event.engagement.act_id) == is_choice
 
 
 def test_a_reaction_is_a_reply_until_it_is_taken_back() -> None:

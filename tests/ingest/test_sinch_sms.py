@@ -126,7 +126,7 @@ def test_an_inbound_sms_is_a_reply_and_stop_an_opt_out() -> None:
 
     assert (reply.kind, opt_out.kind) == (pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED)
     assert reply.address == f"+{PHONE}"
-    assert reply.engagement.fact_id == "01IN"
+    assert reply.engagement.act_id == "01IN"
     assert reply.occur_time_us == AT_US
 
 

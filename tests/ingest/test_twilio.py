@@ -192,7 +192,7 @@ def test_a_message_to_one_who_left_is_an_opt_out_too() -> None:
     assert failure.kind == pb.EVENT_KIND_DROPPED
     assert opt_out.kind == pb.EVENT_KIND_UNSUBSCRIBED
     assert opt_out.engagement.by_failure
-    assert opt_out.engagement.fact_id == f"{SID}/opt-out"
+    assert opt_out.engagement.act_id == f"{SID}/opt-out"
     assert opt_out.message_key == failure.message_key
     assert not opt_out.provider_code
 

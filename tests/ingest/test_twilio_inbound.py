@@ -15,7 +15,7 @@ def test_an_inbound_message_is_a_reply_to_the_address_or_to_the_message_it_names
     assert bare.kind == named.kind == pb.EVENT_KIND_REPLIED
     assert not bare.message_key
     assert named.message_key == message_key("demo", "twilio", SID)
-    assert bare.engagement.fact_id == named.engagement.fact_id == INBOUND
+    assert bare.engagement.act_id == named.engagement.act_id == INBOUND
 
 
 def test_an_answer_to_a_message_of_ones_own_answers_none_of_ours() -> None:
@@ -67,5 +67,5 @@ def test_a_stop_word_is_a_reply_and_an_opt_out(fields: dict[str, str], kind: int
     assert reply.kind == pb.EVENT_KIND_REPLIED
     assert [event.kind for event in consents] == ([kind] if kind else [])
     for event in consents:
-        assert event.engagement.fact_id.startswith(f"{INBOUND}/st")
+        assert event.engagement.act_id.startswith(f"{INBOUND}/st")
         assert event.address == "+14155550101"

@@ -188,7 +188,7 @@ def test_a_reply_is_of_the_message_in_its_context_whatever_the_context_status(
 
     assert event.kind == pb.EVENT_KIND_REPLIED
     assert event.message_key == message_key("demo", "vonage", UUID)
-    assert event.engagement.fact_id == INBOUND
+    assert event.engagement.act_id == INBOUND
     assert event.address == "+447700900123"
 
 
@@ -242,7 +242,7 @@ def test_a_stop_word_is_a_reply_and_an_opt_out() -> None:
         reply, opt_out = events(inbound(**fields))
         assert reply.kind == pb.EVENT_KIND_REPLIED
         assert opt_out.kind == pb.EVENT_KIND_UNSUBSCRIBED
-        assert opt_out.engagement.fact_id == f"{INBOUND}/stop"
+        assert opt_out.engagement.act_id == f"{INBOUND}/stop"
 
 
 def test_a_missing_or_wrong_time_is_the_time_of_receipt_and_marked() -> None:

@@ -120,7 +120,7 @@ def test_an_inbound_sms_is_a_reply_and_stop_an_opt_out() -> None:
 
     assert (reply.kind, opt_out.kind) == (pb.EVENT_KIND_REPLIED, pb.EVENT_KIND_UNSUBSCRIBED)
     assert not reply.message_key
-    assert reply.engagement.fact_id == ID
+    assert reply.engagement.act_id == ID
 
 
 def _signed(fields: dict[str, Any], method: str, secret: str) -> dict[str, Any]:

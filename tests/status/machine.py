@@ -111,11 +111,13 @@ class Bench:
                 if one.message.record is not None
             ),
             "history": sorted(told + spilled),
-            "facts": await self.rows("SELECT * FROM status.facts ORDER BY 1, 2, 3"),
+            "acts": await self.rows("SELECT * FROM status.acts ORDER BY 1, 2, 3"),
             "refs": await self.rows("SELECT * FROM status.refs ORDER BY 1, 2"),
-            "parked": await self.rows("SELECT * FROM status.parked_facts ORDER BY 1, 2, 3"),
+            "parked": await self.rows("SELECT * FROM status.parked_acts ORDER BY 1, 2, 3"),
             "sends": await self.rows("SELECT * FROM status.address_sends ORDER BY 1, 2, 3, 4"),
-            "acts": await self.rows("SELECT * FROM status.address_acts ORDER BY 1, 2, 3, 4"),
+            "address_acts": await self.rows(
+                "SELECT * FROM status.address_acts ORDER BY 1, 2, 3, 4"
+            ),
             "notices": await self.rows("SELECT * FROM status.notices ORDER BY 1, 2"),
         }
 

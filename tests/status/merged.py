@@ -3,8 +3,8 @@
 from bluetick.v1.event_pb2 import Event
 
 from libs.testkit import builders
+from services.status.domain.acts import Act, add_act, recount, standing
 from services.status.domain.advancing import advance
-from services.status.domain.facts import Fact, add_act, recount, standing
 from services.status.domain.gather import gather
 from services.status.domain.message import Message
 
@@ -16,19 +16,19 @@ def merged(*events: Event) -> Message:
     for tellings in gathered.told.values():
         for telling in tellings:
             advance(message, telling)
-    for fact in gathered.facts.values():
-        add_act(message, fact)
+    for act in gathered.acts.values():
+        add_act(message, act)
     return message
 
 
 def merged_one_by_one(*events: Event) -> Message:
     """Merge one event after the other, counting anew each time."""
-    message, known = Message(), dict[str, Fact]()
+    message, known = Message(), dict[str, Act]()
     for event in events:
         gathered = gather([builders.a_batch(event)])
         for tellings in gathered.told.values():
             advance(message, tellings[0])
-        for fact in gathered.facts.values():
-            known[fact.fact_id] = standing(known.get(fact.fact_id), fact)
+        for act in gathered.acts.values():
+            known[act.act_id] = standing(known.get(act.act_id), act)
         recount(message, known.values())
     return message

@@ -13,8 +13,8 @@ from bluetick.v1.change_pb2 import MessageImage
 from bluetick.v1.event_pb2 import Event
 
 from libs.testkit import builders
+from services.status.domain.acts import Act, act_of, add_act
 from services.status.domain.attributed import attribute
-from services.status.domain.facts import Fact, add_act, fact_of
 from services.status.domain.image import image
 from services.status.domain.message import Message
 from services.status.domain.outcomes import has_failed
@@ -71,9 +71,9 @@ def _journey(chance: Random, ref: str, person: str, count: int) -> list[Message]
         # A reference with one attempt is never compared.
         message.attempt_count = 0 if count < 2 else count if message is standing else 1
     for number in range(chance.choice((0, 0, 1, 2))):
-        add_act(standing, _fact(_act(chance, f"by-ref-{number}")))
+        add_act(standing, _told(_act(chance, f"by-ref-{number}")))
     if standing.accept_time_us and not has_failed(standing) and chance.random() < 0.3:
-        attribute(standing, [_fact(_act(chance, "by-address"))])
+        attribute(standing, [_told(_act(chance, "by-address"))])
     return [*attempts.values(), *at_once]
 
 
@@ -153,6 +153,6 @@ def _act(chance: Random, name: str) -> Event:
     return builders.an_event(kind, engagement=engagement, occur_time_us=at)
 
 
-def _fact(event: Event) -> Fact:
+def _told(event: Event) -> Act:
     told = event.engagement
-    return fact_of(told.fact_id, event.kind, event.occur_time_us, told, told.SerializeToString())
+    return act_of(told.act_id, event.kind, event.occur_time_us, told, told.SerializeToString())

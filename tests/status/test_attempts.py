@@ -66,9 +66,9 @@ class Attempt(NamedTuple):
         return builders.an_event(kind, occur_time_us=time_us, **self.of)
 
 
-def a_click_by_ref(ref: str, fact_id: str, time_us: int) -> Event:
+def a_click_by_ref(ref: str, act_id: str, time_us: int) -> Event:
     return builders.a_click(
-        fact_id,
+        act_id,
         provider="",
         account="",
         provider_message_id="",
@@ -139,7 +139,7 @@ def truth(events: Iterable[Event]) -> Truth:
             else:
                 queued.add(event.message_ref)
         elif event.message_ref:
-            clicks[event.message_ref].add(event.engagement.fact_id)
+            clicks[event.message_ref].add(event.engagement.act_id)
         else:
             reach[event.message_key] = max(reach[event.message_key], REACH[event.kind])
     standing = {ref: ref_key(builders.TENANT, ref) for ref in queued}

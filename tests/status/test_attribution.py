@@ -19,8 +19,8 @@ from libs.testkit import builders
 from libs.testkit.clock import ManualClock
 from services.status.adapters.message_store import MessageStore
 from services.status.adapters.readers import MessageRows
-from services.status.domain.attribution import HOUR_US, Act
-from services.status.domain.facts import Fact
+from services.status.domain.acts import Act
+from services.status.domain.attribution import HOUR_US, PlacedAct
 from services.status.domain.origins import may_answer, origin
 from services.status.ports import OutboxEntry
 from tests.status.machine import (
@@ -53,7 +53,7 @@ def a_send(name: str, at_us: int, *, address: str = PHONES[0], campaign: str = "
 
 
 def an_act(
-    fact_id: str,
+    act_id: str,
     at_us: int,
     *,
     address: str = PHONES[0],
@@ -67,7 +67,7 @@ def an_act(
         message_key=b"",
         address=address,
         occur_time_us=at_us,
-        engagement=builders.an_engagement(fact_id, **engagement),
+        engagement=builders.an_engagement(act_id, **engagement),
     )
 
 
@@ -150,10 +150,10 @@ async def test_a_late_record_moves_the_reply_as_signed_changes(bench: Bench) -> 
     assert (lost.old_image.tap_count, lost.new_image.tap_count) == (1, 0)
     assert lost.old_image.state == words.MESSAGE_STATE_DELIVERED
     assert lost.new_image.state == words.MESSAGE_STATE_ACCEPTED
-    assert [(f.engagement.fact_id, f.is_retracted) for f in lost.facts] == [("r1", True)]
-    gained = bench.outbox.changes[-1] if moved[key_of("Y")].facts else moved[key_of("Y")]
+    assert [(f.engagement.act_id, f.is_retracted) for f in lost.acts] == [("r1", True)]
+    gained = bench.outbox.changes[-1] if moved[key_of("Y")].acts else moved[key_of("Y")]
     assert gained.new_image.reply_count == 1
-    assert [(f.engagement.fact_id, f.is_retracted) for f in gained.facts] == [("r1", False)]
+    assert [(f.engagement.act_id, f.is_retracted) for f in gained.acts] == [("r1", False)]
 
 
 async def test_a_person_is_found_under_every_way_of_writing_the_address(bench: Bench) -> None:
@@ -214,7 +214,7 @@ async def test_a_corrected_address_takes_its_replies_along(bench: Bench) -> None
     await bench.apply(a_send("X", T, address=PHONES[0]))
 
     assert await bench.rows(
-        "SELECT fact_id FROM status.address_acts WHERE message_key = $1", key_of("X")
+        "SELECT act_id FROM status.address_acts WHERE message_key = $1", key_of("X")
     ) == [("r2",)]
     await _assert_sums_are_the_recount(bench, bench.outbox.changes)
 
@@ -354,7 +354,7 @@ async def test_any_order_and_split_gives_one_attribution(
     events = a_chat(seed)
     await bench.apply(*events)
     expected = await bench.snapshot()
-    assert any(row[-1] for row in expected["acts"])
+    assert any(row[-1] for row in expected["address_acts"])
     await empty(database)
     chance = random.Random(seed)
     told = shuffled(events + chance.sample(events, len(events) // 3), seed)
@@ -398,20 +398,20 @@ async def _assert_sums_are_the_recount(bench: Bench, changes: Sequence[MessageCh
     for _, seen in (await bench.images()).values():
         recount.update(contribution(seen))
     assert sum_of_deltas(changes) == recount
-    _assert_facts_are_the_acts_counted(changes)
+    _assert_acts_are_the_acts_counted(changes)
 
 
-def _assert_facts_are_the_acts_counted(changes: Sequence[MessageChanged]) -> None:
+def _assert_acts_are_the_acts_counted(changes: Sequence[MessageChanged]) -> None:
     """What came minus what was taken back is what the newest image of each message counts."""
     told: dict[bytes, dict[str, int]] = {}
     newest: dict[bytes, MessageChanged] = {}
     for change in sorted(changes, key=lambda c: c.version):
         newest[change.message_key] = change
         acts = told.setdefault(change.message_key, {})
-        for fact in change.facts:
-            if fact.kind == words.EVENT_KIND_REPLIED and not fact.is_repeated:
-                fact_id = fact.engagement.fact_id
-                acts[fact_id] = acts.get(fact_id, 0) + (-1 if fact.is_retracted else 1)
+        for act in change.acts:
+            if act.kind == words.EVENT_KIND_REPLIED and not act.is_repeated:
+                act_id = act.engagement.act_id
+                acts[act_id] = acts.get(act_id, 0) + (-1 if act.is_retracted else 1)
     for key, change in newest.items():
         assert set(told[key].values()) <= {0, 1}
         assert sum(told[key].values()) == change.new_image.reply_count
@@ -431,9 +431,9 @@ async def test_the_store_finds_the_last_send_that_an_act_may_answer(bench: Bench
     address = b"a" * 16
     sends = [(builders.TENANT, address, T + n, bytes([n]) * 16, o) for n, o in enumerate(ORIGINS)]
     told = [
-        Act(
+        PlacedAct(
             (builders.TENANT, address, name, b"f" * 16),
-            Fact(name, words.EVENT_KIND_REPLIED, T + 100, b"", False, False, False),
+            Act(name, words.EVENT_KIND_REPLIED, T + 100, b"", False, False, False),
             b"",
             came_in,
         )

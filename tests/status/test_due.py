@@ -33,7 +33,7 @@ async def test_unrecorded_messages_are_removed_after_their_time_and_no_others(
     assert (image.provider_message_id, image.click_count) == ("wamid.ours", 1)
     # The click's own telling stays readable under the reference.
     assert len(await bench.known()) == 2
-    assert len((await bench.snapshot())["facts"]) == 1
+    assert len((await bench.snapshot())["acts"]) == 1
     assert await bench.rows("SELECT count(*) FROM status.due") == [(0,)]
 
 

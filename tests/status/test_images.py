@@ -45,7 +45,7 @@ async def test_each_image_has_the_provider_that_it_had(bench: Bench) -> None:
     change = bench.outbox.changes[-1]
     assert (change.old_image.scope.account, change.new_image.scope.account) == ("b", "a")
     # Acts follow the message from the old account to the new one.
-    assert [fact.is_repeated for fact in change.facts] == [True]
+    assert [act.is_repeated for act in change.acts] == [True]
 
 
 @pytest.mark.parametrize(
@@ -103,5 +103,5 @@ async def test_a_change_with_many_acts_comes_in_parts_and_loses_none(bench: Benc
     assert [part.part for part in parts] == list(range(len(parts)))
     assert {part.part_count for part in parts} == {len(parts)}
     assert len({part.new_image.SerializeToString(deterministic=True) for part in parts}) == 1
-    told = [fact.engagement.fact_id for part in parts for fact in part.facts]
+    told = [act.engagement.act_id for part in parts for act in part.acts]
     assert sorted(told) == [f"click-{n:05}" for n in range(3_000)]

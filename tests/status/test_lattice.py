@@ -236,7 +236,7 @@ def test_a_withdrawn_reaction_is_history_only() -> None:
 
     gathered = gather([builders.a_batch(reaction)])
 
-    assert (len(gathered.facts), len(gathered.told)) == (0, 1)
+    assert (len(gathered.acts), len(gathered.told)) == (0, 1)
     assert state_of(merged(reaction)) == words.MESSAGE_STATE_UNSPECIFIED
 
 

@@ -35,7 +35,7 @@ def the(word: str, at: int) -> Event:
     }
     event = builders.an_event(kinds[word], occur_time_us=T + at)
     if "ed by" in word or word in ("clicked", "opened"):
-        event.engagement.fact_id = f"{word}.{at}"
+        event.engagement.act_id = f"{word}.{at}"
         event.engagement.is_machine = word.endswith("machine")
     return _of_ses(event)
 

@@ -138,4 +138,4 @@ async def test_a_change_larger_than_a_broker_message_is_split_and_nothing_of_it_
     assert all(batch.ByteSize() < 1_000_000 for _, _, batch in found)
     parts = [c for _, _, batch in found for c in batch.changes if c.version == 2]
     assert sorted(part.part for part in parts) == list(range(parts[0].part_count))
-    assert sum(len(part.facts) for part in parts) == 6_000
+    assert sum(len(part.acts) for part in parts) == 6_000

@@ -170,8 +170,8 @@ async def test_acts_counted_before_are_told_again_under_the_joined_person(bench:
 
     await bench.apply(a_join(PHONE, BSUID))
 
-    facts = [fact for change in bench.outbox.changes[before:] for fact in change.facts]
-    assert [fact.is_repeated for fact in facts] == [True]
+    acts = [act for change in bench.outbox.changes[before:] for act in change.acts]
+    assert [act.is_repeated for act in acts] == [True]
 
 
 async def test_the_senders_own_word_on_who_is_one_person_stands(bench: Bench) -> None:

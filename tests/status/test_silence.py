@@ -134,7 +134,7 @@ async def test_who_waits_again_is_noted_again(bench: Bench, database: Database) 
 async def test_a_bulk_of_old_messages_is_noted_in_few_rows_and_told_after_its_reports(
     bench: Bench, database: Database
 ) -> None:
-    """What is told of long after the fact has reports that are told just behind it."""
+    """What is told of long after the act has reports that are told just behind it."""
     old = [a_send(f"M{n}", T - 90 * DAY_US + n * 13 * 60_000_000) for n in range(100)]
     await bench.apply(*old)
     assert (await bench.rows("SELECT count(*) FROM status.due")) == [(1,)]

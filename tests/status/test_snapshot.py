@@ -61,7 +61,7 @@ async def test_the_stream_is_what_the_changes_told_last(
         (key, *last[key]) for key in sorted(last)
     ]
     for message in found:
-        clicks = [f for f in message.facts if f.kind == 7]
+        clicks = [f for f in message.acts if f.kind == 7]
         assert len(clicks) == message.image.click_count
 
 

@@ -28,10 +28,10 @@ KEY = message_key(builders.TENANT, builders.PROVIDER, builders.PROVIDER_MESSAGE_
 REF_KEY = ref_key(builders.TENANT, "ref-1")
 
 
-def a_click_by_ref(fact_id: str = "click-1", ref: str = "ref-1", **fields: int) -> Event:
+def a_click_by_ref(act_id: str = "click-1", ref: str = "ref-1", **fields: int) -> Event:
     """A click that the sender's own system saw, told by its own reference."""
     return builders.a_click(
-        fact_id,
+        act_id,
         provider="",
         account="",
         provider_message_id="",
@@ -167,7 +167,7 @@ async def test_callbacks_before_the_record_count_from_the_record_on(bench: Bench
     assert not first.new_image.is_counted
     assert (second.old_image.is_counted, second.new_image.is_counted) == (False, True)
     # Whoever counts people and links must hear again which acts these are.
-    assert [(f.engagement.fact_id, f.is_repeated) for f in second.facts] == [("click-1", True)]
+    assert [(f.engagement.act_id, f.is_repeated) for f in second.acts] == [("click-1", True)]
 
 
 async def test_a_corrected_record_tells_both_registrations_and_all_acts(bench: Bench) -> None:
@@ -181,7 +181,7 @@ async def test_a_corrected_record_tells_both_registrations_and_all_acts(bench: B
     change = bench.outbox.changes[-1]
     assert change.new_image.scope.campaign_id == "early"
     assert change.old_image.scope.campaign_id == "late"
-    assert {(f.engagement.fact_id, f.is_repeated) for f in change.facts} == {
+    assert {(f.engagement.act_id, f.is_repeated) for f in change.acts} == {
         ("click-1", True),
         ("click-2", False),
     }

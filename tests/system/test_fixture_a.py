@@ -131,7 +131,7 @@ async def test_each_message_tells_its_state_failure_and_history(outside: Outside
     assert "+49" not in read.address
 
 
-async def test_a_failure_followed_by_a_delivery_keeps_both_facts(outside: Outside) -> None:
+async def test_a_failure_followed_by_a_delivery_keeps_both_acts(outside: Outside) -> None:
     """A failed report does not prove that nobody saw the message."""
     fixture = FixtureA("fixture-a-recovered")
     fixture.callbacks.append(

@@ -6,7 +6,7 @@ The plain ones, which most are, take a shorter way; see plain_changes.py.
 from operator import attrgetter
 from typing import Any
 
-from bluetick.v1.change_pb2 import MessageFact
+from bluetick.v1.change_pb2 import MessageAct
 
 from services.analytics.domain.families.family import Counted
 from services.analytics.domain.frames import Seen, person_of
@@ -95,7 +95,7 @@ class AnyChanges:
                 self._move(self._plan(old_key, new_key), now, old, new, change)
         elif change.part == 0:
             self._move_between(was, now, old_key, new_key, change)
-        if change.facts:
+        if change.acts:
             self._add_acts(was, now, old, new, change)
 
     def add_message(self, tenant_id: str, message: Any, cause: int) -> None:
@@ -119,8 +119,8 @@ class AnyChanges:
         now.listed.move(image, message.message_key, +1)
         seen = Seen(image, now.frame, person)
         self._count(plan, None, None, now, seen)
-        for data in message.facts:
-            self._add_act(now, seen, MessageFact.FromString(data), +1, message.message_key)
+        for data in message.acts:
+            self._add_act(now, seen, MessageAct.FromString(data), +1, message.message_key)
 
     def _plan(self, old: _ShapeKey | None, new: _ShapeKey | None) -> Plan:
         plan = self._plans.get((old, new))
@@ -224,15 +224,15 @@ class AnyChanges:
     ) -> None:
         """Place acts, each at its own time; take back those that left."""
         before, after = _seen(was, old, change), _seen(now, new, change)
-        for data in change.facts:
-            act = MessageFact.FromString(data)
+        for data in change.acts:
+            act = MessageAct.FromString(data)
             if (act.is_repeated or act.is_retracted) and was is not None and before is not None:
                 self._add_act(was, before, act, -1, change.message_key)
             if not act.is_retracted and now is not None and after is not None:
                 self._add_act(now, after, act, +1, change.message_key)
 
     def _add_act(
-        self, place: Place, seen: Seen, act: MessageFact, sign: int, message_key: bytes
+        self, place: Place, seen: Seen, act: MessageAct, sign: int, message_key: bytes
     ) -> None:
         place.listed.act(act, message_key, sign)
         minute = act.occur_time_us // MINUTE_US

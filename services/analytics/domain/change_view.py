@@ -40,7 +40,7 @@ _FIELDS = {
     _IMAGE: (change_pb2.MessageImage.DESCRIPTOR, IMAGE_FIELDS),
     _CHANGE: (
         change_pb2.MessageChanged.DESCRIPTOR,
-        ("message_key", "version", "old_image", "new_image", "facts", "cause", "part"),
+        ("message_key", "version", "old_image", "new_image", "acts", "cause", "part"),
     ),
     _BATCH: (
         change_pb2.MessageChangedBatch.DESCRIPTOR,
@@ -49,7 +49,7 @@ _FIELDS = {
     _PLAIN_IMAGE: (change_pb2.MessageImage.DESCRIPTOR, IMAGE_FIELDS),
     _PLAIN_CHANGE: (
         change_pb2.MessageChanged.DESCRIPTOR,
-        ("message_key", "version", "old_image", "new_image", "facts", "cause"),
+        ("message_key", "version", "old_image", "new_image", "acts", "cause"),
     ),
     _PLAIN_BATCH: (
         change_pb2.MessageChangedBatch.DESCRIPTOR,
@@ -57,7 +57,7 @@ _FIELDS = {
     ),
     _SNAPSHOT: (
         snapshot_service_pb2.MessageSnapshot.DESCRIPTOR,
-        ("message_key", "tenant_id", "version", "image", "facts"),
+        ("message_key", "tenant_id", "version", "image", "acts"),
     ),
     _PAGE: (
         snapshot_service_pb2.StreamSnapshotResponse.DESCRIPTOR,
@@ -68,7 +68,7 @@ _FIELDS = {
 # entry stands for all, and none is the empty text.
 _ASKED_IF_EMPTY = {name: frozenset({"reached_goals"}) for name in _FIELDS}
 # A part of a change has acts, too.
-_ASKED_IF_EMPTY[_PLAIN_CHANGE] = frozenset({"facts"})
+_ASKED_IF_EMPTY[_PLAIN_CHANGE] = frozenset({"acts"})
 # Messages that are read as messages; the others stay bytes.
 _SEEN_INSIDE = {
     ("changes", "MessageChanged"): _CHANGE,

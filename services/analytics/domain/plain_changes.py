@@ -17,7 +17,7 @@ from services.analytics.domain.shape import Shape
 from services.analytics.domain.tally import Tally
 from services.analytics.domain.times import MINUTE_US
 
-_read_change = attrgetter("message_key", "old_image", "new_image", "cause", "facts")
+_read_change = attrgetter("message_key", "old_image", "new_image", "cause", "acts")
 _read_image = attrgetter(
     "is_counted", "state", "evidence_time_us", "attempt_count", "scope", "person_key",
     "contact_id",

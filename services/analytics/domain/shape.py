@@ -145,7 +145,7 @@ TIME_OF: dict[Moment, ReadTime] = {
 }
 
 
-def acts_of(act: change_pb2.MessageFact) -> tuple[int, ...]:
+def acts_of(act: change_pb2.MessageAct) -> tuple[int, ...]:
     """Return the counters (index in STORED) that one act adds 1 to."""
     is_tap = act.engagement.is_tap
     found = []

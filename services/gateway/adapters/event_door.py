@@ -124,7 +124,7 @@ async def _tell(call: Any, send: Any) -> None:
             await call.code()
             answer = WatchChangesResponse()
     except grpc.aio.AioRpcError as error:
-        await _refuse(send, _CODES.get(error.code(), _OURS), _facts(error))
+        await _refuse(send, _CODES.get(error.code(), _OURS), _acts(error))
         return
     headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -134,7 +134,7 @@ async def _tell(call: Any, send: Any) -> None:
             answer = await call.read()
     except grpc.aio.AioRpcError as error:
         # It began well, so its end is an event; clients of this format come again by themselves.
-        await _send_part(send, _event("end", msgspec.json.encode(_facts(error)).decode()))
+        await _send_part(send, _event("end", msgspec.json.encode(_acts(error)).decode()))
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -160,26 +160,26 @@ async def _send_part(send: Any, text: str) -> None:
     await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
 
 
-async def _refuse(send: Any, status: int, facts: Mapping[str, Any]) -> None:
-    body = msgspec.json.encode(facts)
+async def _refuse(send: Any, status: int, acts: Mapping[str, Any]) -> None:
+    body = msgspec.json.encode(acts)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
     ]
-    if (retry_s := facts.get("retry_s")) is not None:
+    if (retry_s := acts.get("retry_s")) is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(retry_s))))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _facts(error: grpc.aio.AioRpcError) -> dict[str, Any]:
+def _acts(error: grpc.aio.AioRpcError) -> dict[str, Any]:
     """Return reason, text and details, as the gRPC answer has them."""
-    facts: dict[str, Any] = {"reason": error.code().name, "message": error.details() or ""}
+    acts: dict[str, Any] = {"reason": error.code().name, "message": error.details() or ""}
     status = rpc_status.from_call(error)
     for detail in status.details if status is not None else ():
         info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
         if detail.Unpack(info):
-            facts |= {"reason": info.reason, "metadata": dict(info.metadata)}
+            acts |= {"reason": info.reason, "metadata": dict(info.metadata)}
         elif detail.Unpack(retry):
-            facts["retry_s"] = retry.retry_delay.ToTimedelta().total_seconds()
-    return facts
+            acts["retry_s"] = retry.retry_delay.ToTimedelta().total_seconds()
+    return acts

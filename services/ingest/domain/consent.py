@@ -143,14 +143,14 @@ def _begins_with_stop(folded: str) -> bool:
 def consent_event_of(reply: Event, kind: int, inbound_id: str) -> Event:
     """Return the consent event of ``kind`` that the inbound message ``reply`` is besides a reply.
 
-    It is of the same moment, person and message; its fact is the inbound message's, plus a suffix.
+    It is of the same moment, person and message; its act is the inbound message's, plus a suffix.
     """
     event = Event()
     event.CopyFrom(reply)
     event.kind = kind  # type: ignore[assignment]
     engagement = event.engagement
     suffix = "stop" if kind == EVENT_KIND_UNSUBSCRIBED else "start"
-    engagement.fact_id = f"{inbound_id}/{suffix}"
+    engagement.act_id = f"{inbound_id}/{suffix}"
     # The tap itself is counted by the reply.
     engagement.is_tap = False
     # Whatever it answers, it is a choice.

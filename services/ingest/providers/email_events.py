@@ -17,7 +17,7 @@ from bluetick.v1.event_pb2 import Event
 from libs.runtime.accounts import Account
 from libs.runtime.keys import ref_key
 from libs.runtime.message_ids import bare_id, bare_mailbox
-from services.ingest.domain.fact_ids import COMPLAINT, act_id
+from services.ingest.domain.act_ids import COMPLAINT, act_id
 from services.ingest.domain.fields import (
     IDENTITY_CHARACTERS_MAX,
     WORD_CHARACTERS_MAX,
@@ -128,7 +128,7 @@ def set_open(event: Event, time_us: int | None, agent: str, rule: str = "") -> N
     event.detail = "pixel"
     rule = rule or machine_rule(agent)
     if rule:
-        event.engagement.fact_id = act_id("open", event.address, time_us, "", agent)
+        event.engagement.act_id = act_id("open", event.address, time_us, "", agent)
         event.engagement.is_machine = True
         event.engagement.machine_rule = rule
 
@@ -136,7 +136,7 @@ def set_open(event: Event, time_us: int | None, agent: str, rule: str = "") -> N
 def set_click(event: Event, time_us: int | None, url: str, agent: str, rule: str = "") -> None:
     """Note what was clicked, and whether a machine did it."""
     engagement = event.engagement
-    engagement.fact_id = act_id("click", event.address, time_us, url, agent)
+    engagement.act_id = act_id("click", event.address, time_us, url, agent)
     engagement.url = url[:URL_CHARACTERS_MAX]
     rule = rule or machine_rule(agent)
     if rule:
@@ -153,9 +153,9 @@ def set_choice(event: Event, time_us: int | None, about: str = "") -> None:
         about: the list that was left, where it is one.
     """
     if event.kind == EVENT_KIND_COMPLAINED:
-        event.engagement.fact_id = COMPLAINT
+        event.engagement.act_id = COMPLAINT
     else:
-        event.engagement.fact_id = act_id(_CHOICES[event.kind], event.address, time_us, about)
+        event.engagement.act_id = act_id(_CHOICES[event.kind], event.address, time_us, about)
 
 
 def check_signed_time(timestamp: str, callback: Callback) -> Authentic | Refused:

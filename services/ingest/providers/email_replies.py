@@ -8,7 +8,7 @@ from typing import Any, Final
 from bluetick.v1.common_pb2 import CHANNEL_EMAIL
 
 from libs.runtime.message_ids import bare_mailbox
-from services.ingest.domain.fact_ids import act_id
+from services.ingest.domain.act_ids import act_id
 from services.ingest.domain.fields import IDENTITY_CHARACTERS_MAX, Unreadable
 from services.ingest.domain.times import SECOND_US
 from services.ingest.providers.email_events import EmailEvents

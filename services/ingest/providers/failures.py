@@ -74,7 +74,7 @@ def add_opt_out_by_failure(reading: Reading, failure: Event) -> None:
     """Add the opt-out that ``failure`` tells of: the person had left before."""
     opt_out = reading.add_beside(failure)
     opt_out.kind = EVENT_KIND_UNSUBSCRIBED
-    opt_out.engagement.fact_id = f"{failure.provider_message_id}/opt-out"
+    opt_out.engagement.act_id = f"{failure.provider_message_id}/opt-out"
     opt_out.engagement.by_failure = True
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from bluetick.v1.common_pb2 import CHANNEL_SMS
 
+from services.ingest.domain.act_ids import parts_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import parts_id
 from services.ingest.domain.fields import IDENTITY_CHARACTERS_MAX, Unreadable
 from services.ingest.domain.long_messages import shared_by_parts
 from services.ingest.domain.reading import Reading

@@ -13,8 +13,8 @@ from bluetick.v1.common_pb2 import (
 )
 from bluetick.v1.event_pb2 import Event
 
+from services.ingest.domain.act_ids import act_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import IDENTITY_CHARACTERS_MAX, WORD_CHARACTERS_MAX, Unreadable
 from services.ingest.domain.reading import Reading
 from services.ingest.providers.bodies import add_unknown, read_list
@@ -89,7 +89,7 @@ def _add_leave(reading: Reading, dialect: Dialect, body: Any) -> None:
     event.address = from_digits(text_at(body, body, ((dialect.leaver,),)))
     event.own_address = text_at(body, body, ((dialect.left,),))
     event.provider_word = "opt-out"
-    event.engagement.fact_id = act_id("opt-out", event.address, None, event.own_address)
+    event.engagement.act_id = act_id("opt-out", event.address, None, event.own_address)
 
 
 def _add_other(
@@ -185,7 +185,7 @@ class _Receipts:
                 known_as=status, vocabulary=dialect.vocabulary,
             )  # fmt: skip
         elif kind in _CONSENT:
-            event.engagement.fact_id = act_id(status, recipient, time_us if is_told else None)
+            event.engagement.act_id = act_id(status, recipient, time_us if is_told else None)
 
     def _set_part(self, event: Event, item: dict[str, Any], message_id: str) -> None:
         part = self._identity(item, self._dialect.part)

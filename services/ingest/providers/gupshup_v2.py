@@ -27,8 +27,8 @@ from bluetick.v1.common_pb2 import (
 )
 from bluetick.v1.event_pb2 import Event
 
+from services.ingest.domain.act_ids import act_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import (
     Unreadable,
     first_text,
@@ -172,7 +172,7 @@ def _add_choice(
         event.raw = body
     elif kind != EVENT_KIND_INFO:
         # Gupshup gives these no id; the same choice told twice must count once.
-        event.engagement.fact_id = act_id("user-event", person, time_us, choice)
+        event.engagement.act_id = act_id("user-event", person, time_us, choice)
 
 
 def _add_inbound(

@@ -10,8 +10,8 @@ from bluetick.v1.common_pb2 import (
 )
 from bluetick.v1.event_pb2 import Event
 
+from services.ingest.domain.act_ids import reaction_id
 from services.ingest.domain.consent import consent_event_of, consent_of, keywords_of
-from services.ingest.domain.fact_ids import reaction_id
 from services.ingest.domain.fields import TITLE_CHARACTERS_MAX, WORD_CHARACTERS_MAX
 from services.ingest.domain.reading import Reading
 
@@ -95,11 +95,11 @@ def _add_act(event: Event, inbound: Inbound) -> None:
     engagement = event.engagement
     engagement.inbound_type = inbound.content_type[:WORD_CHARACTERS_MAX]
     if inbound.is_reaction and inbound.answered_id:
-        engagement.fact_id = reaction_id(inbound.answered_id, inbound.person)
+        engagement.act_id = reaction_id(inbound.answered_id, inbound.person)
         engagement.is_replaceable = True
         engagement.is_withdrawn = inbound.is_withdrawn
         return
-    engagement.fact_id = inbound.inbound_id
+    engagement.act_id = inbound.inbound_id
     engagement.is_withdrawn = inbound.is_withdrawn
     if inbound.is_tap:
         engagement.is_tap = True

@@ -28,8 +28,8 @@ from bluetick.v1.event_pb2 import Event
 
 from libs.runtime.accounts import Account
 from libs.runtime.message_ids import bare_mailbox
+from services.ingest.domain.act_ids import COMPLAINT, act_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import COMPLAINT, act_id
 from services.ingest.domain.fields import (
     Unreadable,
     first_text,
@@ -163,9 +163,9 @@ def _add_act(event: Event, fields: dict[str, Any], time_us: int | None) -> None:
     engagement = event.engagement
     url = text(fields, "url")
     if event.kind == EVENT_KIND_COMPLAINED:
-        engagement.fact_id = COMPLAINT
+        engagement.act_id = COMPLAINT
     else:
-        engagement.fact_id = act_id(ACTS[event.kind], event.address, time_us, url, agent)
+        engagement.act_id = act_id(ACTS[event.kind], event.address, time_us, url, agent)
     engagement.url = url if len(url) <= URL_CHARACTERS_MAX else ""
     if rule:
         engagement.is_machine = True
@@ -188,4 +188,4 @@ def _add_preference(reading: Reading, fields: dict[str, Any], body: bytes) -> No
         event.raw = body
     else:
         event.detail = "marketing_messages"
-        event.engagement.fact_id = act_id("preference", person, iso_us(created), choice)
+        event.engagement.act_id = act_id("preference", person, iso_us(created), choice)

@@ -32,8 +32,8 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_UNDELIVERED,
 )
 
+from services.ingest.domain.act_ids import act_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import (
     first_text,
     list_at,
@@ -198,7 +198,7 @@ def _add_interaction(
     event.channel = channel  # type: ignore[assignment]
     if message_id and kind == EVENT_KIND_CLICKED:
         url = first_text(object_at(payload, "metadata"), "url") or text(payload, "url")
-        event.engagement.fact_id = act_id("click", event.address, time_us, url)
+        event.engagement.act_id = act_id("click", event.address, time_us, url)
         event.engagement.url = url[:2_048]
 
 

@@ -25,8 +25,8 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_UNSUBSCRIBED,
 )
 
+from services.ingest.domain.act_ids import act_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import (
     Unreadable,
     first_text,
@@ -116,7 +116,7 @@ def _add_sent(
     )
     event.channel = _channel(message)  # type: ignore[assignment]
     if kind in ACTS:
-        event.engagement.fact_id = act_id(status, event.address, time_us)
+        event.engagement.act_id = act_id(status, event.address, time_us)
     if kind in STAGE_BY_KIND:
         error = object_at(message, "error")
         codes = [word(error, "code")]

@@ -11,8 +11,8 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_UNSUBSCRIBED,
 )
 
+from services.ingest.domain.act_ids import act_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import act_id
 from services.ingest.domain.fields import WORD_CHARACTERS_MAX, object_at, text
 from services.ingest.domain.reading import DETAIL_CHARACTERS_MAX, Reading
 from services.ingest.domain.times import seconds_us
@@ -82,7 +82,7 @@ def add_preference(
         event.raw = raw
     else:
         # Meta gives these no id; the same choice told twice must count once.
-        event.engagement.fact_id = act_id("preference", person, time_us, word)
+        event.engagement.act_id = act_id("preference", person, time_us, word)
     return ""
 
 
@@ -103,7 +103,7 @@ def add_action(reading: Reading, action: dict[str, Any], raw: bytes) -> str:
         event.raw = raw
     elif kind == EVENT_KIND_CLICKED:
         click_id = text(data, "click_id")
-        event.engagement.fact_id = act_id(word, "", time_us, click_id)
+        event.engagement.act_id = act_id(word, "", time_us, click_id)
         event.engagement.link_id = text(data, "product_id")[:WORD_CHARACTERS_MAX]
     return ""
 

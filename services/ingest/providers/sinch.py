@@ -26,7 +26,7 @@ from bluetick.v1.event_pb2 import Event
 
 from libs.catalogue.failures import lookup
 from libs.runtime.accounts import Account
-from services.ingest.domain.fact_ids import act_id
+from services.ingest.domain.act_ids import act_id
 from services.ingest.domain.fields import (
     Unreadable,
     needed_id,
@@ -247,7 +247,7 @@ def _add_consent(
     event.detail = text(notice, "error_details", "description") or word(notice, "channel")
     if kind in (EVENT_KIND_UNSUBSCRIBED, EVENT_KIND_RESUBSCRIBED):
         # Sinch gives these no id; the same choice told twice must count once.
-        event.engagement.fact_id = act_id(status, event.address, time_us, contact_id)
+        event.engagement.act_id = act_id(status, event.address, time_us, contact_id)
 
 
 def _add_notice(

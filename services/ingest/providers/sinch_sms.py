@@ -22,8 +22,8 @@ from bluetick.v1.common_pb2 import (
 )
 from bluetick.v1.event_pb2 import Event
 
+from services.ingest.domain.act_ids import parts_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import parts_id
 from services.ingest.domain.fields import (
     IDENTITY_CHARACTERS_MAX,
     Unreadable,

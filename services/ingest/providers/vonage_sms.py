@@ -21,8 +21,8 @@ from bluetick.v1.common_pb2 import (
 )
 
 from libs.runtime.accounts import Account
+from services.ingest.domain.act_ids import parts_id
 from services.ingest.domain.addresses import from_digits
-from services.ingest.domain.fact_ids import parts_id
 from services.ingest.domain.fields import (
     Unreadable,
     needed_id,

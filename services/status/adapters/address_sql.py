@@ -66,20 +66,20 @@ _WHO = "unnest($1::text[], $2::bytea[], $7::bytea[]) AS k(tenant_id, address_key
 LOCK_ADDRESS_ACTS = f"""
 WITH who AS (SELECT * FROM {_WHO}),
 found AS (
-    SELECT k.tenant_id, k.person, t.fact_id
+    SELECT k.tenant_id, k.person, t.act_id
     FROM who AS k {_BY_ADDRESS} WHERE t.occur_time_us BETWEEN $3 AND $4
     UNION
-    SELECT w.tenant_id, w.person, t.fact_id
+    SELECT w.tenant_id, w.person, t.act_id
     FROM {_ACTED} {_BY_MESSAGE}
     JOIN who AS w ON w.tenant_id = t.tenant_id AND w.address_key = t.address_key
 )
-SELECT a.tenant_id, a.address_key, a.fact_id, a.fingerprint, a.act, a.message_key, a.origin,
+SELECT a.tenant_id, a.address_key, a.act_id, a.fingerprint, a.act, a.message_key, a.origin,
        w.person
 FROM found AS k
 JOIN who AS w ON w.tenant_id = k.tenant_id AND w.person = k.person
 JOIN {tables.address_acts.fullname} AS a
-  ON a.tenant_id = w.tenant_id AND a.address_key = w.address_key AND a.fact_id = k.fact_id
-ORDER BY a.tenant_id, a.address_key, a.fact_id, a.fingerprint
+  ON a.tenant_id = w.tenant_id AND a.address_key = w.address_key AND a.act_id = k.act_id
+ORDER BY a.tenant_id, a.address_key, a.act_id, a.fingerprint
 FOR UPDATE OF a
 """
 
@@ -102,9 +102,9 @@ _MAY_ANSWER = f"""{_agree(_CHANNEL_AT, CHANNEL_BYTES)} AND {_agree(_OWN_AT, PART
 
 # The greater key where two were accepted in one microsecond: any fixed choice will do.
 LAST_SENDS = f"""
-SELECT k.tenant_id, k.address_key, k.fact_id, s.message_key
+SELECT k.tenant_id, k.address_key, k.act_id, s.message_key
 FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bigint[], $5::bytea[])
-  AS k(tenant_id, address_key, fact_id, occur_time_us, origin)
+  AS k(tenant_id, address_key, act_id, occur_time_us, origin)
 CROSS JOIN LATERAL (
     SELECT s.message_key
     FROM (
@@ -128,7 +128,7 @@ MOVE_ADDRESS_ACTS = f"""
 UPDATE {tables.address_acts.fullname} AS a
 SET message_key = u.message_key
 FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bytea[], $5::bytea[])
-  AS u(tenant_id, address_key, fact_id, fingerprint, message_key)
+  AS u(tenant_id, address_key, act_id, fingerprint, message_key)
 WHERE a.tenant_id = u.tenant_id AND a.address_key = u.address_key
-  AND a.fact_id = u.fact_id AND a.fingerprint = u.fingerprint
+  AND a.act_id = u.act_id AND a.fingerprint = u.fingerprint
 """

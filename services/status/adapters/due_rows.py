@@ -63,8 +63,8 @@ WITH gone AS (
 recipients AS (
   DELETE FROM {tables.recipients.fullname} AS s USING gone
   WHERE s.message_key = gone.message_key AND s.tenant_id = gone.tenant_id AND s.role = 0),
-facts AS (
-  DELETE FROM {tables.facts.fullname} AS f USING gone
+acts AS (
+  DELETE FROM {tables.acts.fullname} AS f USING gone
   WHERE f.message_key = gone.message_key AND f.tenant_id = gone.tenant_id),
 history AS (
   DELETE FROM {tables.history.fullname} AS h USING gone

@@ -5,14 +5,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bluetick.v1.change_pb2 import MessageFact, MessageImage
+from bluetick.v1.change_pb2 import MessageAct, MessageImage
 from bluetick.v1.common_pb2 import EVENT_KIND_CLICKED
 
 from libs.runtime.database import Database
 from services.status.adapters import tables
 from services.status.adapters.message_store import MessageStore
 from services.status.adapters.statements import look_up
-from services.status.domain.facts import fact_bytes
+from services.status.domain.acts import act_bytes
 from services.status.domain.packing import unpack_record
 from services.status.domain.wire import VARINT, tag
 from services.status.export_messages import Exported
@@ -39,10 +39,10 @@ class ExportRows:
         async with self._database.transaction() as connection:
             rows = await connection.fetch(_READ, [tenant_id] * len(wanted), wanted)
             clicked = [(tenant_id, key) for key, image, _, _ in rows if _CLICKS in image]
-            facts = await MessageStore(connection).read_all_facts(clicked) if clicked else {}
+            known = await MessageStore(connection).read_all_acts(clicked) if clicked else {}
         links: dict[bytes, list[str]] = {}
-        for (_, key), acts in facts.items():
-            told = [MessageFact.FromString(fact_bytes(a)) for a in acts if not a.is_withdrawn]
+        for (_, key), acts in known.items():
+            told = [MessageAct.FromString(act_bytes(a)) for a in acts if not a.is_withdrawn]
             clicks = (one.engagement for one in told if one.kind == EVENT_KIND_CLICKED)
             links[key] = sorted({one.link_id or one.url for one in clicks} - {""})
         return {

@@ -79,7 +79,7 @@ LONE_OPT_OUT = f"""
 a.message_key IS NULL AND substr(a.act, 10, 2) = '\\x000d'::bytea
   AND NOT EXISTS (
     SELECT FROM {tables.address_acts.fullname} AS b
-    WHERE b.address_key = a.address_key AND b.tenant_id = a.tenant_id AND b.fact_id = a.fact_id
+    WHERE b.address_key = a.address_key AND b.tenant_id = a.tenant_id AND b.act_id = a.act_id
       AND b.message_key IS NOT NULL)
   AND NOT EXISTS (
     SELECT FROM {tables.names.fullname} AS own
@@ -88,10 +88,10 @@ a.message_key IS NULL AND substr(a.act, 10, 2) = '\\x000d'::bytea
     JOIN {tables.address_acts.fullname} AS b
       ON b.address_key = other.address_key AND b.tenant_id = other.tenant_id
     WHERE own.address_key = a.address_key AND own.tenant_id = a.tenant_id
-      AND b.fact_id = a.fact_id AND b.message_key IS NOT NULL)
+      AND b.act_id = a.act_id AND b.message_key IS NOT NULL)
 """
 COUNT_LONE_OPT_OUTS = f"""
-SELECT n.provider, n.account, count(DISTINCT (a.address_key, a.fact_id))
+SELECT n.provider, n.account, count(DISTINCT (a.address_key, a.act_id))
 FROM {tables.address_acts.fullname} AS a
 JOIN {tables.notices.fullname} AS n ON n.tenant_id = a.tenant_id AND n.fingerprint = a.fingerprint
 WHERE a.tenant_id = $1 AND ($2::text = '' OR n.provider = $2) AND ($3::text = '' OR n.account = $3)
@@ -101,18 +101,18 @@ GROUP BY n.provider, n.account
 
 # Of several tellings the earliest, as it stands.
 LIST_LONE_OPT_OUTS = f"""
-SELECT a.occur_time_us, a.address_key, a.fact_id, n.provider, n.account, n.event
+SELECT a.occur_time_us, a.address_key, a.act_id, n.provider, n.account, n.event
 FROM {tables.address_acts.fullname} AS a
 JOIN {tables.notices.fullname} AS n ON n.tenant_id = a.tenant_id AND n.fingerprint = a.fingerprint
 WHERE a.tenant_id = $1 AND ($2::text = '' OR n.provider = $2) AND ($3::text = '' OR n.account = $3)
   AND {LONE_OPT_OUT}
   AND ($4::bigint IS NULL
-       OR (a.occur_time_us, a.address_key, a.fact_id) < ($4, $5::bytea, $6::text))
+       OR (a.occur_time_us, a.address_key, a.act_id) < ($4, $5::bytea, $6::text))
   AND NOT EXISTS (
     SELECT FROM {tables.address_acts.fullname} AS b
-    WHERE b.address_key = a.address_key AND b.tenant_id = a.tenant_id AND b.fact_id = a.fact_id
+    WHERE b.address_key = a.address_key AND b.tenant_id = a.tenant_id AND b.act_id = a.act_id
       AND (b.occur_time_us, b.fingerprint) < (a.occur_time_us, a.fingerprint))
-ORDER BY a.occur_time_us DESC, a.address_key DESC, a.fact_id DESC
+ORDER BY a.occur_time_us DESC, a.address_key DESC, a.act_id DESC
 LIMIT $7
 """
 

@@ -1,6 +1,6 @@
 """The set-based half of the transaction: every method is one statement for a whole batch.
 
-Tables are locked in one order (names, address acts, recipients, refs, facts, messages, the rest)
+Tables are locked in one order (names, address acts, recipients, refs, acts, messages, the rest)
 and rows by key, in every transaction, so that replicas wait for one another and never deadlock.
 """
 
@@ -10,10 +10,10 @@ from typing import Any
 from services.status.adapters import address_sql, message_sql, people_sql, sql
 from services.status.adapters.kept_store import columns_of, key_columns
 from services.status.adapters.people_store import PeopleStore
-from services.status.domain.attribution import Act, Move, Touched
+from services.status.domain.acts import Act, stored_act
+from services.status.domain.attribution import Move, PlacedAct, Touched
 from services.status.domain.changes import Change, Known
-from services.status.domain.facts import Fact, stored_fact
-from services.status.domain.gathered import ActPlace, AddressAct, FactPlace, Key
+from services.status.domain.gathered import ActPlace, AddressAct, Key, TellingPlace
 from services.status.domain.packing import pack, pack_record, unpack
 from services.status.domain.refs import Claims
 from services.status.ports import Ref, Send, Standing
@@ -58,57 +58,57 @@ class MessageStore(PeopleStore):
 
     # -- acts --------------------------------------------------------------------------------------
 
-    async def park_facts(self, facts: Mapping[FactPlace, Fact]) -> None:
+    async def park_acts(self, acts: Mapping[ActPlace, Act]) -> None:
         """Keep acts told by reference; of each the telling that stands."""
-        rows = sorted((key, tenant, n, fact.told) for (tenant, key, n), fact in facts.items())
-        await self._connection.execute(sql.PARK_FACTS, *columns_of(rows))
+        rows = sorted((key, tenant, n, act.told) for (tenant, key, n), act in acts.items())
+        await self._connection.execute(sql.PARK_ACTS, *columns_of(rows))
 
-    async def read_parked_facts(self, refs: Iterable[Key]) -> dict[Key, list[Fact]]:
+    async def read_parked_acts(self, refs: Iterable[Key]) -> dict[Key, list[Act]]:
         """Return all acts told by these references."""
-        return _facts(await self._connection.fetch(sql.READ_PARKED_FACTS, *columns_of(refs)))
+        return _acts(await self._connection.fetch(sql.READ_PARKED_ACTS, *columns_of(refs)))
 
-    async def add_facts(
-        self, facts: Mapping[FactPlace, Fact], ref_facts: Mapping[FactPlace, Fact]
+    async def add_acts(
+        self, acts: Mapping[ActPlace, Act], ref_acts: Mapping[ActPlace, Act]
     ) -> list[Standing]:
         """Insert acts; return those of which another telling stands now than before."""
         rows = []
-        for place in {*facts, *ref_facts}:
-            tenant_id, key, fact_id = place
-            own, by_ref = facts.get(place), ref_facts.get(place)
+        for place in {*acts, *ref_acts}:
+            tenant_id, key, act_id = place
+            own, by_ref = acts.get(place), ref_acts.get(place)
             rows.append(
                 (
-                    *(key, tenant_id, fact_id),
+                    *(key, tenant_id, act_id),
                     own.told if own is not None else None,
                     by_ref.told if by_ref is not None else None,
                 )
             )
         rows.sort(key=lambda row: row[:3])
-        found = await self._connection.fetch(sql.ADD_FACTS, *columns_of(rows))
+        found = await self._connection.fetch(sql.ADD_ACTS, *columns_of(rows))
         return [_standing(row) for row in found if row[3] != row[4]]
 
-    async def take_facts(self, places: Iterable[FactPlace]) -> list[Standing]:
+    async def take_acts(self, places: Iterable[ActPlace]) -> list[Standing]:
         """Take acts told by reference from messages that lose it; return what stood and stands."""
-        rows = sorted((key, tenant_id, fact_id) for tenant_id, key, fact_id in places)
-        found = await self._connection.fetch(sql.LOCK_REF_FACTS, *columns_of(rows))
+        rows = sorted((key, tenant_id, act_id) for tenant_id, key, act_id in places)
+        found = await self._connection.fetch(sql.LOCK_REF_ACTS, *columns_of(rows))
         if found:
-            await self._connection.execute(sql.TAKE_REF_FACTS, [row[5] for row in found])
+            await self._connection.execute(sql.TAKE_REF_ACTS, [row[5] for row in found])
         return [_standing(row) for row in found if row[3] != row[4]]
 
-    async def read_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+    async def read_acts(self, messages: Iterable[Key]) -> dict[Key, list[Act]]:
         """Return the acts that stand on these messages, those told by an address left out."""
-        return _facts(await self._connection.fetch(sql.READ_FACTS, *key_columns(messages)))
+        return _acts(await self._connection.fetch(sql.READ_ACTS, *key_columns(messages)))
 
-    async def read_all_facts(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+    async def read_all_acts(self, messages: Iterable[Key]) -> dict[Key, list[Act]]:
         """Return the acts that stand on these messages, those told by an address included."""
-        return _facts(await self._connection.fetch(sql.READ_ALL_FACTS, *key_columns(messages)))
+        return _acts(await self._connection.fetch(sql.READ_ALL_ACTS, *key_columns(messages)))
 
     # -- acts told by an address -------------------------------------------------------------------
 
-    async def add_address_acts(self, acts: dict[ActPlace, AddressAct]) -> None:
+    async def add_address_acts(self, acts: dict[TellingPlace, AddressAct]) -> None:
         """Insert acts told by an address, on no message yet."""
         rows = [
-            (key, tenant_id, fact_id, mark, fact.occur_time_us, fact.told, None, came_in)
-            for (tenant_id, key, fact_id, mark), (fact, came_in) in acts.items()
+            (key, tenant_id, act_id, mark, act.occur_time_us, act.told, None, came_in)
+            for (tenant_id, key, act_id, mark), (act, came_in) in acts.items()
         ]
         rows.sort(key=lambda row: row[:4])
         await self._connection.execute(address_sql.ADD_ADDRESS_ACTS, *columns_of(rows))
@@ -134,7 +134,7 @@ class MessageStore(PeopleStore):
         rows = await self._connection.fetch(address_sql.FIND_STRANGERS, *columns_of(people))
         return has_acts, {people[row[0] - 1][:2] for row in rows}
 
-    async def lock_acts(self, touched: Touched) -> list[Act]:
+    async def lock_acts(self, touched: Touched) -> list[PlacedAct]:
         """Lock acts, sorted by place; those that appear meanwhile are somebody else's to move."""
         messages = key_columns(touched.messages)
         who = await self._connection.fetch(
@@ -148,17 +148,17 @@ class MessageStore(PeopleStore):
             *(tenants, addresses, touched.from_us, touched.to_us, *messages, people),
         )
         return [
-            Act(tuple(row[:4]), stored_fact(row[2], row[4]), row[5] or b"", row[6], row[7])
+            PlacedAct(tuple(row[:4]), stored_act(row[2], row[4]), row[5] or b"", row[6], row[7])
             for row in rows
         ]
 
     async def last_sends(
-        self, acts: Iterable[Act], window_us: int
+        self, acts: Iterable[PlacedAct], window_us: int
     ) -> dict[tuple[str, bytes, str], bytes]:
         """Look the send before each act up."""
         rows = await self._connection.fetch(
             address_sql.LAST_SENDS,
-            *columns_of((*act.place[:3], act.fact.occur_time_us, act.origin) for act in acts),
+            *columns_of((*act.place[:3], act.act.occur_time_us, act.origin) for act in acts),
             window_us,
         )
         return {(row[0], row[1], row[2]): row[3] for row in rows}
@@ -168,10 +168,10 @@ class MessageStore(PeopleStore):
         rows = ((*move.act.place, move.message_key or None) for move in moves)
         await self._connection.execute(address_sql.MOVE_ADDRESS_ACTS, *columns_of(rows))
 
-    async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Fact]]:
+    async def read_attributed(self, messages: Iterable[Key]) -> dict[Key, list[Act]]:
         """Return the acts told by an address that are counted on these messages."""
-        rows = await self._connection.fetch(sql.READ_ATTRIBUTED_FACTS, *key_columns(messages))
-        return _facts(rows)
+        rows = await self._connection.fetch(sql.READ_ATTRIBUTED_ACTS, *key_columns(messages))
+        return _acts(rows)
 
     # -- messages ----------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class MessageStore(PeopleStore):
 
 def _ref_row(ref: Ref) -> tuple[bytes, str, bytes, bytes, bool]:
     tenant_id, key, claims = ref
-    return (key, tenant_id, claims.standing, claims.others, claims.has_facts)
+    return (key, tenant_id, claims.standing, claims.others, claims.has_acts)
 
 
 def _count(done: str) -> int:
@@ -250,16 +250,16 @@ def _count(done: str) -> int:
 
 
 def _standing(row: Any) -> Standing:
-    tenant_id, key, fact_id, before, after = row[:5]
+    tenant_id, key, act_id, before, after = row[:5]
     return (
         (tenant_id, key),
-        stored_fact(fact_id, before) if before is not None else None,
-        stored_fact(fact_id, after) if after is not None else None,
+        stored_act(act_id, before) if before is not None else None,
+        stored_act(act_id, after) if after is not None else None,
     )
 
 
-def _facts(rows: Iterable[Any]) -> dict[Key, list[Fact]]:
-    found: dict[Key, list[Fact]] = {}
-    for tenant_id, key, fact_id, told in rows:
-        found.setdefault((tenant_id, key), []).append(stored_fact(fact_id, told))
+def _acts(rows: Iterable[Any]) -> dict[Key, list[Act]]:
+    found: dict[Key, list[Act]] = {}
+    for tenant_id, key, act_id, told in rows:
+        found.setdefault((tenant_id, key), []).append(stored_act(act_id, told))
     return found

@@ -40,13 +40,13 @@ class SnapshotRows:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             rows = await connection.fetch(_READ, *after, tenant_id, campaign_id, scanned)
             found = [row for row in rows if row[3] is not None][:limit]
-            facts = await MessageStore(connection).read_all_facts(
+            known = await MessageStore(connection).read_all_acts(
                 [(row[1], row[0]) for row in found]
             )
         shots = []
         for key, tenant, version, image in found:
-            acts = [fact for fact in facts.get((tenant, key), ()) if not fact.is_withdrawn]
-            acts.sort(key=lambda fact: (fact.occur_time_us, fact.fact_id))
+            acts = [act for act in known.get((tenant, key), ()) if not act.is_withdrawn]
+            acts.sort(key=lambda act: (act.occur_time_us, act.act_id))
             shots.append(Shot((key, tenant), version, image, acts))
         if len(found) == limit:
             return shots, shots[-1].place

@@ -18,39 +18,39 @@ ADD_REFS = f"{insert_rows(tables.refs)} {conflict(tables.refs)} DO NOTHING"
 _REFS = "unnest($1::text[], $2::bytea[]) AS k(tenant_id, ref_key)"
 # Keys come sorted, so rows are locked in one order everywhere.
 LOCK_REFS = f"""
-SELECT k.tenant_id, k.ref_key, t.message_key, t.others, t.has_facts
+SELECT k.tenant_id, k.ref_key, t.message_key, t.others, t.has_acts
 FROM {_REFS} {look_up(tables.refs, "t.*", "ref_key", "tenant_id", locking="FOR UPDATE")}
 """
 
 UPDATE_REFS = f"""
 {insert_rows(tables.refs, "r")}
 {conflict(tables.refs)} DO UPDATE
-SET message_key = excluded.message_key, others = excluded.others, has_facts = excluded.has_facts
+SET message_key = excluded.message_key, others = excluded.others, has_acts = excluded.has_acts
 """
 
 # Of each act, told of the message and told by reference, the smaller telling stays. Returned is
 # what changed, with what stood before.
-ADD_FACTS = f"""
-{insert(tables.facts)}
-{conflict(tables.facts)} DO UPDATE
+ADD_ACTS = f"""
+{insert(tables.acts)}
+{conflict(tables.acts)} DO UPDATE
 SET act = least(t.act, excluded.act), act_by_ref = least(t.act_by_ref, excluded.act_by_ref)
 WHERE least(t.act, excluded.act) IS DISTINCT FROM t.act
    OR least(t.act_by_ref, excluded.act_by_ref) IS DISTINCT FROM t.act_by_ref
-RETURNING t.tenant_id, t.message_key, t.fact_id,
+RETURNING t.tenant_id, t.message_key, t.act_id,
           least(old.act, old.act_by_ref), least(new.act, new.act_by_ref)
 """
 
 # Acts told by references, of messages that lose them: what stands with them, and without.
-LOCK_REF_FACTS = f"""
-SELECT k.tenant_id, k.message_key, k.fact_id, least(t.act, t.act_by_ref), t.act, t.at
-FROM unnest($1::bytea[], $2::text[], $3::text[]) AS k(message_key, tenant_id, fact_id)
+LOCK_REF_ACTS = f"""
+SELECT k.tenant_id, k.message_key, k.act_id, least(t.act, t.act_by_ref), t.act, t.at
+FROM unnest($1::bytea[], $2::text[], $3::text[]) AS k(message_key, tenant_id, act_id)
 {
     look_up(
-        tables.facts,
+        tables.acts,
         "t.ctid AS at, t.act, t.act_by_ref",
         "message_key",
         "tenant_id",
-        "fact_id",
+        "act_id",
         locking="FOR UPDATE",
     )
 }
@@ -58,35 +58,35 @@ WHERE t.act_by_ref IS NOT NULL
 """
 
 # A statement of its own: the one that locks does not see the rows that it waited for.
-TAKE_REF_FACTS = f"""
+TAKE_REF_ACTS = f"""
 WITH gone AS (
-  DELETE FROM {tables.facts.fullname} WHERE ctid = ANY($1::tid[]) AND act IS NULL)
-UPDATE {tables.facts.fullname} SET act_by_ref = NULL
+  DELETE FROM {tables.acts.fullname} WHERE ctid = ANY($1::tid[]) AND act IS NULL)
+UPDATE {tables.acts.fullname} SET act_by_ref = NULL
 WHERE ctid = ANY($1::tid[]) AND act IS NOT NULL
 """
 
-PARK_FACTS = f"""
-{insert(tables.parked_facts)}
-{conflict(tables.parked_facts)} DO UPDATE SET act = excluded.act WHERE excluded.act < t.act
+PARK_ACTS = f"""
+{insert(tables.parked_acts)}
+{conflict(tables.parked_acts)} DO UPDATE SET act = excluded.act WHERE excluded.act < t.act
 """
 
 _MESSAGES = "unnest($1::text[], $2::bytea[]) AS k(tenant_id, message_key)"
 
-READ_FACTS = f"""
-SELECT k.tenant_id, k.message_key, t.fact_id, least(t.act, t.act_by_ref)
-FROM {_MESSAGES} {look_up(tables.facts, "t.*", "message_key", "tenant_id")}
+READ_ACTS = f"""
+SELECT k.tenant_id, k.message_key, t.act_id, least(t.act, t.act_by_ref)
+FROM {_MESSAGES} {look_up(tables.acts, "t.*", "message_key", "tenant_id")}
 """
 
-READ_ATTRIBUTED_FACTS = f"""
-SELECT k.tenant_id, k.message_key, t.fact_id, t.act
+READ_ATTRIBUTED_ACTS = f"""
+SELECT k.tenant_id, k.message_key, t.act_id, t.act
 FROM {_MESSAGES} {look_up(tables.address_acts, "t.*", "message_key", "tenant_id")}
 """
 
-READ_ALL_FACTS = f"{READ_FACTS} UNION ALL {READ_ATTRIBUTED_FACTS}"
+READ_ALL_ACTS = f"{READ_ACTS} UNION ALL {READ_ATTRIBUTED_ACTS}"
 
-READ_PARKED_FACTS = f"""
-SELECT k.tenant_id, k.ref_key, t.fact_id, t.act
-FROM {_REFS} {look_up(tables.parked_facts, "t.*", "ref_key", "tenant_id")}
+READ_PARKED_ACTS = f"""
+SELECT k.tenant_id, k.ref_key, t.act_id, t.act
+FROM {_REFS} {look_up(tables.parked_acts, "t.*", "ref_key", "tenant_id")}
 """
 
 # Of a repeat the first receipt is kept; most repeats are later ones and write nothing.
@@ -121,7 +121,7 @@ ADD_RECEIPTS = (
 )
 
 READ_CLAIMS = f"""
-SELECT message_key, others, has_facts
+SELECT message_key, others, has_acts
 FROM {tables.refs.fullname} WHERE tenant_id = $1 AND ref_key = $2
 """
 

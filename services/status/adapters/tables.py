@@ -50,7 +50,7 @@ def _key(*names: str) -> list[Column[Any]]:
         "account": Text,
         "hour": BigInteger,
         "shard": SmallInteger,
-        "fact_id": Text,
+        "act_id": Text,
         "endpoint_id": Text,
         "webhook_id": Text,
         "reason": Text,
@@ -106,7 +106,7 @@ refs = Table(
     *_key("ref_key", "tenant_id"),
     _column("message_key", LargeBinary),
     _column("others", LargeBinary),
-    _column("has_facts", Boolean),
+    _column("has_acts", Boolean),
 )
 
 # Messages under one id of a provider's that may have several: of mail, and of groups.
@@ -120,11 +120,11 @@ recipients = Table(
 
 # Acts counted on messages, each once. What was told of the message itself and what was told by a
 # reference is kept apart, since the reference may move on to another message; of the two, the
-# smaller stands (``domain.facts.Fact.told``).
-facts = Table(
-    "facts",
+# smaller stands (``domain.acts.Act.told``).
+acts = Table(
+    "acts",
     metadata,
-    *_key("message_key", "tenant_id", "fact_id"),
+    *_key("message_key", "tenant_id", "act_id"),
     Column("act", LargeBinary),
     Column("act_by_ref", LargeBinary),
     CheckConstraint("act IS NOT NULL OR act_by_ref IS NOT NULL", name="an_act_was_told"),
@@ -132,10 +132,10 @@ facts = Table(
 
 # Acts told by reference: parked here until a message stands for it, and kept, since another may
 # come to stand for it.
-parked_facts = Table(
-    "parked_facts",
+parked_acts = Table(
+    "parked_acts",
     metadata,
-    *_key("ref_key", "tenant_id", "fact_id"),
+    *_key("ref_key", "tenant_id", "act_id"),
     _column("act", LargeBinary),
 )
 
@@ -167,7 +167,7 @@ joined_tenants = Table("joined_tenants", metadata, *_key("tenant_id"))
 address_acts = Table(
     "address_acts",
     metadata,
-    *_key("address_key", "tenant_id", "fact_id", "fingerprint"),
+    *_key("address_key", "tenant_id", "act_id", "fingerprint"),
     _column("occur_time_us", BigInteger),
     _column("act", LargeBinary),
     # Null and not empty: a value that most rows share would mislead the planner.

@@ -13,7 +13,7 @@ from bluetick.v1.common_pb2 import (
 from bluetick.v1.event_pb2 import Engagement, Event
 
 from libs.catalogue.failures import is_passing, reason_after_hand_over
-from services.status.domain.facts import FACT_KINDS
+from services.status.domain.acts import ACT_KINDS
 from services.status.domain.gathered import Telling
 from services.status.domain.merge_rules import clean, earliest, fail, first_name, price, register
 from services.status.domain.message import (
@@ -28,7 +28,7 @@ from services.status.domain.message import (
 from services.status.domain.parts import END_KINDS, PART_KINDS, tell_part
 
 # Consent given again says nothing about this message.
-_PROVING: Final = FACT_KINDS - {EVENT_KIND_RESUBSCRIBED}
+_PROVING: Final = ACT_KINDS - {EVENT_KIND_RESUBSCRIBED}
 # What a failure's code tells of the person -> where its time stands.
 _REFUSALS: Final[dict[int, str]] = {
     FAILURE_TOPIC_OPT_OUT: "opt_out_refusal_time_us",

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from services.status.domain.facts import Fact, add_act
+from services.status.domain.acts import Act, add_act
 from services.status.domain.merge_rules import TAPPED_BUTTONS_MAX, earliest, join
 from services.status.domain.message import Message
 
@@ -49,7 +49,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Sums)
 
 
-def attribute(message: Message, acts: Iterable[Fact]) -> None:
+def attribute(message: Message, acts: Iterable[Act]) -> None:
     """Set what ``acts``, all that belong to the message by its address, add to it."""
     sums = Message()
     for act in acts:

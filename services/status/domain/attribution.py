@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from services.status.domain.acts import Act
 from services.status.domain.addresses import address_key
-from services.status.domain.facts import Fact
-from services.status.domain.gathered import ActPlace, AddressAct, Key
+from services.status.domain.gathered import AddressAct, Key, TellingPlace
 from services.status.domain.message import Message
 from services.status.domain.origins import origin
 from services.status.domain.outcomes import has_failed
@@ -22,15 +22,15 @@ from services.status.domain.recipients import with_forwarded
 HOUR_US = 3_600_000_000
 # (address_key, accept_time_us, where it went out; empty: nobody can answer it)
 Sent = tuple[bytes, int, bytes]
-# (tenant_id, person, fact_id): one act, by whichever names and however often it was told.
+# (tenant_id, person, act_id): one act, by whichever names and however often it was told.
 _Whose = tuple[str, bytes, str]
 
 
-class Act(msgspec.Struct, frozen=True, gc=False):
+class PlacedAct(msgspec.Struct, frozen=True, gc=False):
     """One way in which an act was told by an address, and the message it is counted on now."""
 
-    place: ActPlace
-    fact: Fact
+    place: TellingPlace
+    act: Act
     message_key: bytes  # empty: on none
     origin: bytes = b""  # where it came in, see ``domain.origins``
     person: bytes = b""  # who did it, where more than one name is known; empty: the address
@@ -38,14 +38,14 @@ class Act(msgspec.Struct, frozen=True, gc=False):
     @property
     def whose(self) -> _Whose:
         """What the act is one of, in every way of telling."""
-        tenant_id, address, fact_id, _ = self.place
-        return tenant_id, self.person or address, fact_id
+        tenant_id, address, act_id, _ = self.place
+        return tenant_id, self.person or address, act_id
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):
     """An act that leaves ``act.message_key`` for another message; either may be empty."""
 
-    act: Act
+    act: PlacedAct
     message_key: bytes
 
 
@@ -91,10 +91,10 @@ class Touched(msgspec.Struct):
         if send is not None and record is not None and not record.contact_id:
             self.people.add((key[0], send[0], message.joined_person or record.person_key))
 
-    def add_acts(self, acts: Iterable[tuple[ActPlace, AddressAct]]) -> None:
+    def add_acts(self, acts: Iterable[tuple[TellingPlace, AddressAct]]) -> None:
         """Add acts that were just told."""
-        for place, (fact, _) in acts:
-            self.add(place[:2], fact.occur_time_us, fact.occur_time_us)
+        for place, (act, _) in acts:
+            self.add(place[:2], act.occur_time_us, act.occur_time_us)
 
 
 def send_of(tenant_id: str, message: Message) -> Sent | None:
@@ -121,13 +121,13 @@ def sent_from(message: Message) -> bytes:
     return origin(record.channel, message.provider, message.account, record.sender)
 
 
-def standing_acts(acts: Iterable[Act]) -> dict[_Whose, Act]:
+def standing_acts(acts: Iterable[PlacedAct]) -> dict[_Whose, PlacedAct]:
     """Return of each act the way of telling that counts: the earliest, in any order of arrival.
 
     A provider that gives no time tells the same act with another time at each retry; and it may
     call the person by another name.
     """
-    standing: dict[_Whose, Act] = {}
+    standing: dict[_Whose, PlacedAct] = {}
     for act in acts:
         known = standing.get(act.whose)
         if known is None or _order(act) < _order(known):
@@ -135,7 +135,9 @@ def standing_acts(acts: Iterable[Act]) -> dict[_Whose, Act]:
     return standing
 
 
-def moves(acts: Iterable[Act], last_sends: Mapping[tuple[str, bytes, str], bytes]) -> list[Move]:
+def moves(
+    acts: Iterable[PlacedAct], last_sends: Mapping[tuple[str, bytes, str], bytes]
+) -> list[Move]:
     """Return which acts leave their message for another, sorted by place.
 
     Args:
@@ -153,5 +155,5 @@ def moves(acts: Iterable[Act], last_sends: Mapping[tuple[str, bytes, str], bytes
     return sorted(found, key=lambda move: move.act.place)
 
 
-def _order(act: Act) -> tuple[int, bytes, bytes]:
-    return (act.fact.occur_time_us, act.place[3], act.place[1])
+def _order(act: PlacedAct) -> tuple[int, bytes, bytes]:
+    return (act.act.occur_time_us, act.place[3], act.place[1])

@@ -207,7 +207,7 @@ def _lateness(vitals: Vitals) -> Iterator[Finding]:
         yield Finding(
             "CALLBACKS_LATE",
             FINDING_SEVERITY_WARNING,
-            f"Half of the callbacks come more than {lag_us / 60_000_000:,.0f} min after the fact.",
+            f"Half of the callbacks come more than {lag_us / 60_000_000:,.0f} min after the act.",
             "If the door answers 503 or slowly (metric bluetick_ingest_callbacks_total), add "
             "replicas of ingest; else the provider retries or is behind: see its status page.",
         )

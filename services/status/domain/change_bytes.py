@@ -8,13 +8,13 @@ import msgspec
 from bluetick.v1.change_pb2 import ChangeCause, MessageChanged, MessageChangedBatch
 from bluetick.v1.common_pb2 import MessageState
 
+from services.status.domain.acts import Act, act_bytes
 from services.status.domain.changes import Change, cause_of, moved_by
-from services.status.domain.facts import Fact, fact_bytes
 from services.status.domain.flaws import KEY_BYTES
 from services.status.domain.wire import field_bytes, tag, varint
 
 # Bytes of acts in one part of a change; keeps a part far below what the broker takes.
-PART_FACT_BYTES_MAX: Final = 256 * 1024
+PART_ACT_BYTES_MAX: Final = 256 * 1024
 _VARINT: Final = 0
 # With its length: 16 bytes, see domain.flaws.
 _KEY: Final = tag(MessageChanged.MESSAGE_KEY_FIELD_NUMBER) + bytes((KEY_BYTES,))
@@ -24,7 +24,7 @@ _OWN_ID: Final = tag(MessageChanged.PROVIDER_MESSAGE_ID_FIELD_NUMBER)
 _OLD_IMAGE: Final = tag(MessageChanged.OLD_IMAGE_FIELD_NUMBER)
 _NEW_IMAGE: Final = tag(MessageChanged.NEW_IMAGE_FIELD_NUMBER)
 _MOVED_BY: Final = tag(MessageChanged.MOVED_BY_FIELD_NUMBER)
-_FACTS: Final = MessageChanged.FACTS_FIELD_NUMBER
+_ACTS: Final = MessageChanged.ACTS_FIELD_NUMBER
 _TIME: Final = tag(MessageChanged.CHANGE_TIME_US_FIELD_NUMBER, _VARINT)
 _CAUSE: Final = tag(MessageChanged.CAUSE_FIELD_NUMBER, _VARINT)
 _STATE_MOVED: Final = tag(MessageChanged.IS_STATE_MOVED_FIELD_NUMBER, _VARINT) + b"\x01"
@@ -92,9 +92,9 @@ def change_parts(change: Change, change_time: bytes) -> list[bytes]:
 
     ``change_time`` is that field, serialized.
     """
-    facts = change.new_facts or change.retracted_facts or change.repeated_facts
+    acts = change.new_acts or change.retracted_acts or change.repeated_acts
     whole = _head(change, change_time)
-    if not facts:
+    if not acts:
         return [whole]
     pieces = _pieces(change)
     if len(pieces) == 1:
@@ -109,10 +109,10 @@ def _head(change: Change, change_time: bytes) -> bytes:
     record = new.record
     ref = (record.message_ref if record is not None else new.message_ref).encode()
     own_id = new.provider_message_id.encode()
-    facts = change.new_facts
-    if change.retracted_facts:
-        facts = [*facts, *change.retracted_facts]
-    kinds = moved_by(old, new, change.told, facts)
+    acts = change.new_acts
+    if change.retracted_acts:
+        acts = [*acts, *change.retracted_acts]
+    kinds = moved_by(old, new, change.told, acts)
     image, dimensions = change.image, change.dimensions
     cause = _CAUSES[cause_of(change)]
     is_state_moved = change.state != (known.state if known is not None else 0)
@@ -145,24 +145,24 @@ def _names(tenant_id: str, provider: str, account: str) -> bytes:
 def _pieces(change: Change) -> list[bytes]:
     """Return the acts that the change tells, serialized, cut where a part is full."""
     pieces: list[list[bytes]] = [[]]
-    room = PART_FACT_BYTES_MAX
-    for part in _facts(change):
+    room = PART_ACT_BYTES_MAX
+    for part in _acts(change):
         if len(part) > room and pieces[-1]:
             pieces.append([])
-            room = PART_FACT_BYTES_MAX
+            room = PART_ACT_BYTES_MAX
         pieces[-1].append(part)
         room -= len(part)
     return [b"".join(piece) for piece in pieces]
 
 
-def _facts(change: Change) -> Iterator[bytes]:
-    for fact in sorted(change.new_facts, key=_in_time):
-        yield field_bytes(_FACTS, fact_bytes(fact))
-    for fact in sorted(change.retracted_facts, key=_in_time):
-        yield field_bytes(_FACTS, fact_bytes(fact, is_retracted=True))
-    for fact in sorted(change.repeated_facts, key=_in_time):
-        yield field_bytes(_FACTS, fact_bytes(fact, is_repeated=True))
+def _acts(change: Change) -> Iterator[bytes]:
+    for act in sorted(change.new_acts, key=_in_time):
+        yield field_bytes(_ACTS, act_bytes(act))
+    for act in sorted(change.retracted_acts, key=_in_time):
+        yield field_bytes(_ACTS, act_bytes(act, is_retracted=True))
+    for act in sorted(change.repeated_acts, key=_in_time):
+        yield field_bytes(_ACTS, act_bytes(act, is_repeated=True))
 
 
-def _in_time(fact: Fact) -> tuple[int, str]:
-    return (fact.occur_time_us, fact.fact_id)
+def _in_time(act: Act) -> tuple[int, str]:
+    return (act.occur_time_us, act.act_id)

@@ -13,8 +13,8 @@ from bluetick.v1.change_pb2 import (
 )
 from bluetick.v1.common_pb2 import EVENT_KIND_PRICED
 
+from services.status.domain.acts import Act
 from services.status.domain.dimensions import dimension_bytes, same_dimensions
-from services.status.domain.facts import Fact
 from services.status.domain.fields import Merge
 from services.status.domain.gathered import Key, Telling
 from services.status.domain.image import moving_image
@@ -55,11 +55,11 @@ class Change(msgspec.Struct, gc=False):
     new: Message
     # The message before; None: nothing was told of it.
     old: Message | None = None
-    new_facts: Sequence[Fact] = ()
+    new_acts: Sequence[Act] = ()
     # Acts counted before, told again because their dimensions or the counting changed.
-    repeated_facts: Sequence[Fact] = ()
+    repeated_acts: Sequence[Act] = ()
     # Acts counted before that no longer stand, or belong to another message.
-    retracted_facts: Sequence[Fact] = ()
+    retracted_acts: Sequence[Act] = ()
     # Reports for which the row has no room.
     spilled: Sequence[Telling] = ()
     history: bytes = b""
@@ -91,7 +91,7 @@ class Change(msgspec.Struct, gc=False):
         elif known is not None:
             self.image, self.state = known.image, known.state
 
-    def needs_all_facts(self) -> bool:
+    def needs_all_acts(self) -> bool:
         """Return whether the change must tell acts that were counted before.
 
         Counts of people and links fold single acts; when the dimensions of those acts change, or
@@ -106,7 +106,7 @@ class Change(msgspec.Struct, gc=False):
 
 
 def moved_by(
-    old: Message | None, new: Message, told: Iterable[int], facts: Iterable[Fact] = ()
+    old: Message | None, new: Message, told: Iterable[int], acts: Iterable[Act] = ()
 ) -> bytes:
     """Return the kinds of the events that moved the message, each once, ascending.
 
@@ -114,7 +114,7 @@ def moved_by(
         old: the message before; None: nothing was known.
         new: the message after.
         told: kinds of what was told of it; others cannot have moved it.
-        facts: the acts that came or went.
+        acts: the acts that came or went.
     """
     before = _NOTHING if old is None else old
     kinds = set()
@@ -130,8 +130,8 @@ def moved_by(
     if new.pricing_time_us != before.pricing_time_us:
         # A price rides on reports of any kind.
         kinds.add(EVENT_KIND_PRICED)
-    for fact in facts:
-        kinds.add(fact.kind)
+    for act in acts:
+        kinds.add(act.kind)
     if new.record is not before.record and new.record is not None and new.record != before.record:
         kinds.add(new.record.kind)
     # The kinds of a packed repeated field: each is below 128, so one byte.
@@ -141,7 +141,7 @@ def moved_by(
 def cause_of(change: Change) -> ChangeCause.ValueType:
     """Return why the message moved; of several causes, the one that explains most."""
     old, new = change.old, change.new
-    if change.is_corrected or change.retracted_facts:
+    if change.is_corrected or change.retracted_acts:
         return CHANGE_CAUSE_CORRECTION
     if new.is_superseded != (old is not None and old.is_superseded):
         return CHANGE_CAUSE_CORRECTION

@@ -17,13 +17,13 @@ KEY_BYTES: Final = 16
 # Names: tenants, accounts, ids, references, codes, addresses.
 NAME_BYTES_MAX: Final = 4_096
 # It is part of a unique key.
-FACT_ID_BYTES_MAX: Final = 1_024
+ACT_ID_BYTES_MAX: Final = 1_024
 # Enums of ours are stored in two bytes.
 REASON_MAX: Final = 32_767
 # Sub-messages that a change carries.
 PART_BYTES_MAX: Final = {"pricing": 4_096, "engagement": 65_536, "registration": 65_536}
 # An event that is shorter than this passes no limit of its parts.
-SMALL_BYTES: Final = FACT_ID_BYTES_MAX
+SMALL_BYTES: Final = ACT_ID_BYTES_MAX
 
 # The body is then no callback, but the event that ingest made of it.
 REFUSED: Final = "EVENT_REFUSED_BY_STORE"
@@ -43,8 +43,8 @@ def find_flaw(event: Event) -> str:
     for name, limit in PART_BYTES_MAX.items():
         if event.HasField(name) and (size := getattr(event, name).ByteSize()) > limit:  # type: ignore[arg-type]
             return f"{name} has {size:,} bytes, the limit is {limit:,}."
-    if (size := len(event.engagement.fact_id.encode())) > FACT_ID_BYTES_MAX:
-        return f"engagement.fact_id has {size:,} bytes, the limit is {FACT_ID_BYTES_MAX:,}."
+    if (size := len(event.engagement.act_id.encode())) > ACT_ID_BYTES_MAX:
+        return f"engagement.act_id has {size:,} bytes, the limit is {ACT_ID_BYTES_MAX:,}."
     for field, _, value in _texts(event):
         if _NUL in value:
             return f"{field} holds a NUL."

@@ -15,18 +15,18 @@ from bluetick.v1.common_pb2 import (
 from bluetick.v1.event_pb2 import Event, EventBatch, Quarantined
 
 from libs.runtime.keys import ref_key
-from services.status.domain.addresses import address_key
-from services.status.domain.facts import (
-    FACT_KINDS,
+from services.status.domain.acts import (
+    ACT_KINDS,
     MAYBE_ACTS,
-    Fact,
-    fact_of,
+    Act,
+    act_of,
     is_act,
     standing,
 )
+from services.status.domain.addresses import address_key
 from services.status.domain.flaws import KEY_BYTES, REASON_MAX, SMALL_BYTES, find_flaw, refused
 from services.status.domain.gathered import (
-    FactPlace,
+    ActPlace,
     Gathered,
     Key,
     Notice,
@@ -124,9 +124,9 @@ def _gather_events(gathered: Gathered, events: Iterable[Event]) -> None:
                 # The act belongs to whichever message stands for the reference.
                 is_told = None
                 at = (tenant_id, ref_key(tenant_id, ref))
-                _gather_fact(gathered.ref_facts, at, event, time_us, stored)
+                _gather_act(gathered.ref_acts, at, event, time_us, stored)
             else:
-                _gather_fact(gathered.facts, (tenant_id, message_key), event, time_us, stored)
+                _gather_act(gathered.acts, (tenant_id, message_key), event, time_us, stored)
         elif kind == EVENT_KIND_UNKNOWN:
             # Two messages may have been told the same of.
             place = message_key + fingerprint(stored)
@@ -189,18 +189,18 @@ def _restored(
     return whole
 
 
-def _gather_fact(
-    facts: dict[FactPlace, Fact], key: Key, event: Event, time_us: int, stored: bytes
+def _gather_act(
+    acts: dict[ActPlace, Act], key: Key, event: Event, time_us: int, stored: bytes
 ) -> None:
     engagement = event.engagement
     if engagement.is_withdrawn and not engagement.is_replaceable:
         return
     # Without an id of its own the whole report is the identity.
-    fact_id = engagement.fact_id or fingerprint(stored).hex()
+    act_id = engagement.act_id or fingerprint(stored).hex()
     told = engagement.SerializeToString(deterministic=True)
-    place = (*key, fact_id)
-    fact = fact_of(fact_id, event.kind, time_us, engagement, told)
-    facts[place] = standing(facts.get(place), fact)
+    place = (*key, act_id)
+    act = act_of(act_id, event.kind, time_us, engagement, told)
+    acts[place] = standing(acts.get(place), act)
 
 
 def _record_of(event: Event, kind: int, time_us: int) -> Record:
@@ -239,14 +239,14 @@ def _gather_notice(
         )
     engagement = event.engagement
     is_answer = not engagement.is_withdrawn and not engagement.answers_nothing
-    if kind not in FACT_KINDS or not is_answer or own_id or ref:
+    if kind not in ACT_KINDS or not is_answer or own_id or ref:
         return
     if at := address_key(tenant_id, event.address):
-        fact_id = engagement.fact_id or place[1].hex()
+        act_id = engagement.act_id or place[1].hex()
         told = engagement.SerializeToString(deterministic=True)
-        fact = fact_of(fact_id, kind, time_us, engagement, told)
+        act = act_of(act_id, kind, time_us, engagement, told)
         came_in = origin(event.channel, event.provider, event.account, event.own_address)
-        gathered.address_acts[tenant_id, at, fact_id, place[1]] = (fact, came_in)
+        gathered.address_acts[tenant_id, at, act_id, place[1]] = (act, came_in)
 
 
 def _gather_quarantined(gathered: Gathered, quarantined: Quarantined) -> None:

@@ -6,18 +6,18 @@ from typing import Final
 import msgspec
 from bluetick.v1.event_pb2 import DoorReport, Event, Quarantined
 
-from services.status.domain.facts import Fact
+from services.status.domain.acts import Act
 from services.status.domain.message import Record
 from services.status.domain.people import Join
 
 # (tenant_id, 16 bytes): a message or a reference.
 Key = tuple[str, bytes]
-# (tenant_id, message_key or ref_key, fact_id)
-FactPlace = tuple[str, bytes, str]
-# (tenant_id, address_key, fact_id, fingerprint): one way in which an act was told by an address.
-ActPlace = tuple[str, bytes, str, bytes]
+# (tenant_id, message_key or ref_key, act_id)
+ActPlace = tuple[str, bytes, str]
+# (tenant_id, address_key, act_id, fingerprint): one way in which an act was told by an address.
+TellingPlace = tuple[str, bytes, str, bytes]
 # An act, and where it came in; see ``domain.origins``.
-AddressAct = tuple[Fact, bytes]
+AddressAct = tuple[Act, bytes]
 # (kind, time, what history keeps, receive time, provider_message_id, message_ref, the event, the
 # sender's record). The event has lost the fields that stand here beside it; None: it only goes into
 # the history.
@@ -51,8 +51,8 @@ class Gathered(msgspec.Struct):
 
     told: dict[Key, list[Telling]] = {}
     # Of each act the telling that stands among those in the batch.
-    facts: dict[FactPlace, Fact] = {}
-    ref_facts: dict[FactPlace, Fact] = {}
+    acts: dict[ActPlace, Act] = {}
+    ref_acts: dict[ActPlace, Act] = {}
     # Reference -> messages whose records name it.
     claims: dict[Key, set[bytes]] = {}
     notices: dict[tuple[str, bytes], Notice] = {}
@@ -61,7 +61,7 @@ class Gathered(msgspec.Struct):
     # Names that are one person's.
     joins: set[Join] = set()
     # Acts that name no message.
-    address_acts: dict[ActPlace, AddressAct] = {}
+    address_acts: dict[TellingPlace, AddressAct] = {}
     # (tenant_id, place, event, receive time): words of messages that have no meaning here.
     unknown: list[tuple[str, bytes, bytes, int]] = []
     # (tenant_id, quarantine_key) -> content, and the times at which it was received.

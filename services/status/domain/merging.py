@@ -8,12 +8,12 @@ import msgspec
 from bluetick.v1.common_pb2 import EVENT_KIND_ACCEPTED
 
 from services.status.domain import history
+from services.status.domain.acts import Act, add_act, recount, standing
 from services.status.domain.addresses import address_key
 from services.status.domain.advancing import advance
 from services.status.domain.attributed import attribute
 from services.status.domain.changes import LATE_AFTER_US, Change, Known
-from services.status.domain.facts import Fact, add_act, recount, standing
-from services.status.domain.gathered import FactPlace, Gathered, Key, Telling
+from services.status.domain.gathered import ActPlace, Gathered, Key, Telling
 from services.status.domain.message import Message
 from services.status.domain.refs import Contest, Settled, own_ref
 
@@ -37,15 +37,15 @@ class Told(msgspec.Struct):
     # What comparing the attempts made of them.
     settled: dict[Key, Settled] = {}
     # Acts told of a message itself, and by a reference that it stands for.
-    facts: dict[FactPlace, Fact] = {}
-    ref_facts: dict[FactPlace, Fact] = {}
+    acts: dict[ActPlace, Act] = {}
+    ref_acts: dict[ActPlace, Act] = {}
     # Of those acts, what stands now and did not before, and the reverse; known once the store has
     # taken them.
-    new_facts: dict[Key, list[Fact]] = {}
-    lost_facts: dict[Key, list[Fact]] = {}
+    new_acts: dict[Key, list[Act]] = {}
+    lost_acts: dict[Key, list[Act]] = {}
     # Acts told by an address that come to a message, or leave it.
-    gained: dict[Key, list[Fact]] = {}
-    left: dict[Key, list[Fact]] = {}
+    gained: dict[Key, list[Act]] = {}
+    left: dict[Key, list[Act]] = {}
     # Messages to which acts come from another one.
     corrected: set[Key] = set()
     # What was told under recipients that nobody recorded, by the message that it counts for; and of
@@ -60,7 +60,7 @@ class Told(msgspec.Struct):
         """Return the messages that anything is told of, sorted by key."""
         others = (
             *(self.superseded, self.contested, self.settled),
-            *(self.new_facts, self.lost_facts, self.gained, self.left),
+            *(self.new_acts, self.lost_acts, self.gained, self.left),
             *(self.named, self.forwarded, self.strays),
         )
         if not any(others):
@@ -68,31 +68,31 @@ class Told(msgspec.Struct):
         # By tenant, too: of equal keys a set has no order.
         return sorted({*self.tellings, *(k for keys in others for k in keys)}, key=_KEY_AND_TENANT)
 
-    def attribute(self, key: Key, fact: Fact) -> None:
+    def attribute(self, key: Key, act: Act) -> None:
         """Say that an act told by reference belongs to this message."""
-        place = (*key, fact.fact_id)
-        self.ref_facts[place] = standing(self.ref_facts.get(place), fact)
+        place = (*key, act.act_id)
+        self.ref_acts[place] = standing(self.ref_acts.get(place), act)
 
-    def move_act(self, tenant_id: str, fact: Fact, from_key: bytes, to_key: bytes) -> None:
+    def move_act(self, tenant_id: str, act: Act, from_key: bytes, to_key: bytes) -> None:
         """Say that an act told by an address leaves one message for another; empty: for none."""
         if from_key:
-            self.left.setdefault((tenant_id, from_key), []).append(fact)
+            self.left.setdefault((tenant_id, from_key), []).append(act)
         if to_key:
-            self.gained.setdefault((tenant_id, to_key), []).append(fact)
+            self.gained.setdefault((tenant_id, to_key), []).append(act)
             if from_key:
                 self.corrected.add((tenant_id, to_key))
 
-    def replace_fact(self, key: Key, before: Fact | None, after: Fact | None) -> None:
+    def replace_act(self, key: Key, before: Act | None, after: Act | None) -> None:
         """Say that of an act another telling stands than before; None: none."""
         if before is not None and not before.is_withdrawn:
-            if before in (new := self.new_facts.get(key, [])):
+            if before in (new := self.new_acts.get(key, [])):
                 # It came and goes within the transaction; nobody was told of it.
                 new.remove(before)
-                self.lost_facts.setdefault(key, [])
+                self.lost_acts.setdefault(key, [])
             else:
-                self.lost_facts.setdefault(key, []).append(before)
+                self.lost_acts.setdefault(key, []).append(before)
         if after is not None and not after.is_withdrawn:
-            self.new_facts.setdefault(key, []).append(after)
+            self.new_acts.setdefault(key, []).append(after)
 
     def may_move_send(self, key: Key, message: Message) -> bool:
         """Return whether what was told can change where and when ``message`` was sent."""
@@ -109,15 +109,15 @@ class Told(msgspec.Struct):
 
 def told_by(gathered: Gathered) -> Told:
     """Return what a batch tells before references are resolved; leaves the batch unchanged."""
-    return Told(gathered.told, facts=gathered.facts)
+    return Told(gathered.told, acts=gathered.acts)
 
 
 def move(
     key: Key,
     told: Told,
     known: Known | None,
-    all_facts: Iterable[Fact] | None = None,
-    attributed: Iterable[Fact] | None = None,
+    all_acts: Iterable[Act] | None = None,
+    attributed: Iterable[Act] | None = None,
 ) -> Change:
     """Return what becomes of one message; ``Change.is_written`` says whether it has to be stored.
 
@@ -125,7 +125,7 @@ def move(
         key: tenant and message.
         told: what the transaction says; not changed.
         known: the message as stored; not changed.
-        all_facts: all acts that stand on the message, needed where one was lost; None: as told.
+        all_acts: all acts that stand on the message, needed where one was lost; None: as told.
         attributed: all acts that belong to the message by its address; None: as they were.
     """
     stored = known.message if known is not None else _NOTHING
@@ -143,14 +143,14 @@ def move(
         _name(new, key[0], told.people)
     if attributed is not None:
         attribute(new, attributed)
-        change.new_facts = told.gained.get(key, ())
-        change.retracted_facts = told.left.get(key, ())
+        change.new_acts = told.gained.get(key, ())
+        change.retracted_acts = told.left.get(key, ())
         change.is_corrected = key in told.corrected
         change.is_moved = True
     else:
-        if told.new_facts or told.lost_facts:
-            _act(change, told, all_facts)
-        change.is_moved = bool(change.new_facts or change.retracted_facts) or (
+        if told.new_acts or told.lost_acts:
+            _act(change, told, all_acts)
+        change.is_moved = bool(change.new_acts or change.retracted_acts) or (
             new != stored and (change.old is not None or _says_something(new))
         )
     change.is_written = change.is_moved or known is None or change.history is not known.history
@@ -200,15 +200,15 @@ def _name(new: Message, tenant_id: str, people: Mapping[Key, bytes]) -> None:
         new.joined_person = person
 
 
-def _act(change: Change, told: Told, all_facts: Iterable[Fact] | None) -> None:
-    change.new_facts = told.new_facts.get(change.key, ())
-    change.retracted_facts = told.lost_facts.get(change.key, ())
+def _act(change: Change, told: Told, all_acts: Iterable[Act] | None) -> None:
+    change.new_acts = told.new_acts.get(change.key, ())
+    change.retracted_acts = told.lost_acts.get(change.key, ())
     change.is_corrected = change.key in told.corrected
-    if all_facts is not None:
-        recount(change.new, all_facts)
+    if all_acts is not None:
+        recount(change.new, all_acts)
     else:
-        for fact in change.new_facts:
-            add_act(change.new, fact)
+        for act in change.new_acts:
+            add_act(change.new, act)
 
 
 def _says_something(message: Message) -> bool:
@@ -220,9 +220,9 @@ def _says_something(message: Message) -> bool:
     return bare != _NOTHING
 
 
-def repeat_facts(change: Change, all_facts: Iterable[Fact]) -> None:
+def repeat_acts(change: Change, all_acts: Iterable[Act]) -> None:
     """Give ``change`` the acts that were counted before it."""
-    new = {fact.fact_id for fact in change.new_facts}
-    change.repeated_facts = [
-        fact for fact in all_facts if fact.fact_id not in new and not fact.is_withdrawn
+    new = {act.act_id for act in change.new_acts}
+    change.repeated_acts = [
+        act for act in all_acts if act.act_id not in new and not act.is_withdrawn
     ]

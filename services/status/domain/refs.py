@@ -30,7 +30,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
 
     standing: bytes = b""  # key of the message that stands for it; empty: none
     others: bytes = b""  # keys of the attempts that do not, sorted, one behind the other
-    has_facts: bool = False  # acts are parked for it
+    has_acts: bool = False  # acts are parked for it
 
     def attempts(self, ref: bytes) -> list[bytes]:
         """Return the keys of its attempts, sorted; ``ref`` is its own key."""
@@ -62,7 +62,7 @@ def claim(ref: bytes, known: Claims, claimants: Collection[bytes]) -> Claims:
     if not known.standing and not known.others and len(claimants) == 1:
         # Nearly always.
         (first,) = claimants
-        return Claims(first, b"", known.has_facts)
+        return Claims(first, b"", known.has_acts)
     attempts = {*known.attempts(ref), *claimants}
     is_queued = ref in attempts or known.standing == ref
     attempts.discard(ref)
@@ -79,7 +79,7 @@ def claim(ref: bytes, known: Claims, claimants: Collection[bytes]) -> Claims:
 def hand_over(known: Claims, standing: bytes, attempts: Iterable[bytes]) -> Claims:
     """Return the reference with another message that stands for it."""
     others = b"".join(sorted(set(attempts) - {standing}))
-    return Claims(standing, others, known.has_facts)
+    return Claims(standing, others, known.has_acts)
 
 
 def own_ref(tenant_id: str, message: Message) -> bytes:

@@ -1,4 +1,4 @@
-"""What a call ends with when it fails: a stable reason and its facts, read from the rich status."""
+"""What a call ends with when it fails: a stable reason and its acts, read from the rich status."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -27,7 +27,7 @@ class CallFailed(grpc.aio.AioRpcError):
         self.reason: str = found.reason
         """Stable word for the cause (``CURSOR_EXPIRED``); empty: no service of ours answered."""
         self.metadata: Mapping[str, str] = found.metadata
-        """Facts to the reason."""
+        """Acts to the reason."""
         self.retry_s: float | None = found.retry_s
         """When to try again, seconds; None: not said."""
         self.fields: Mapping[str, str] = found.fields

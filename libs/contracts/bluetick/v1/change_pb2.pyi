@@ -432,7 +432,7 @@ class MessageImage(_message.Message):
 Global___MessageImage: _TypeAlias = MessageImage  # noqa: Y015
 
 @_typing.final
-class MessageFact(_message.Message):
+class MessageAct(_message.Message):
     """One act of a person, counted from this change on unless it says otherwise."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -473,7 +473,7 @@ class MessageFact(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___MessageFact: _TypeAlias = MessageFact  # noqa: Y015
+Global___MessageAct: _TypeAlias = MessageAct  # noqa: Y015
 
 @_typing.final
 class MessageChanged(_message.Message):
@@ -491,7 +491,7 @@ class MessageChanged(_message.Message):
     OLD_IMAGE_FIELD_NUMBER: _builtins.int
     NEW_IMAGE_FIELD_NUMBER: _builtins.int
     MOVED_BY_FIELD_NUMBER: _builtins.int
-    FACTS_FIELD_NUMBER: _builtins.int
+    ACTS_FIELD_NUMBER: _builtins.int
     CHANGE_TIME_US_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     IS_STATE_MOVED_FIELD_NUMBER: _builtins.int
@@ -537,7 +537,7 @@ class MessageChanged(_message.Message):
         """Kinds of the events that moved it, each once, ascending."""
 
     @_builtins.property
-    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessageFact]:
+    def acts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MessageAct]:
         """Acts that this change counts, repeats or takes back."""
 
     def __init__(
@@ -553,7 +553,7 @@ class MessageChanged(_message.Message):
         old_image: Global___MessageImage | None = ...,
         new_image: Global___MessageImage | None = ...,
         moved_by: _abc.Iterable[_common_pb2.EventKind.ValueType] | None = ...,
-        facts: _abc.Iterable[Global___MessageFact] | None = ...,
+        acts: _abc.Iterable[Global___MessageAct] | None = ...,
         change_time_us: _builtins.int = ...,
         cause: Global___ChangeCause.ValueType = ...,
         is_state_moved: _builtins.bool = ...,
@@ -562,7 +562,7 @@ class MessageChanged(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["new_image", b"new_image", "old_image", b"old_image"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cause", b"cause", "change_time_us", b"change_time_us", "facts", b"facts", "is_state_moved", b"is_state_moved", "message_key", b"message_key", "message_ref", b"message_ref", "moved_by", b"moved_by", "new_image", b"new_image", "old_image", b"old_image", "part", b"part", "part_count", b"part_count", "provider", b"provider", "provider_message_id", b"provider_message_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "acts", b"acts", "cause", b"cause", "change_time_us", b"change_time_us", "is_state_moved", b"is_state_moved", "message_key", b"message_key", "message_ref", b"message_ref", "moved_by", b"moved_by", "new_image", b"new_image", "old_image", b"old_image", "part", b"part", "part_count", b"part_count", "provider", b"provider", "provider_message_id", b"provider_message_id", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -96,7 +96,7 @@ class Engagement(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    FACT_ID_FIELD_NUMBER: _builtins.int
+    ACT_ID_FIELD_NUMBER: _builtins.int
     LINK_ID_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     BUTTON_ID_FIELD_NUMBER: _builtins.int
@@ -112,7 +112,7 @@ class Engagement(_message.Message):
     LINK_LABEL_FIELD_NUMBER: _builtins.int
     IS_REPLACEABLE_FIELD_NUMBER: _builtins.int
     ANSWERS_NOTHING_FIELD_NUMBER: _builtins.int
-    fact_id: _builtins.str
+    act_id: _builtins.str
     """Identity of the act, unique per message; the same act told twice has the same id."""
     link_id: _builtins.str
     """Link that was clicked: the sender's link id, else empty."""
@@ -141,7 +141,7 @@ class Engagement(_message.Message):
     link_label: _builtins.str
     """The sender's name of the link for reports, else empty."""
     is_replaceable: _builtins.bool
-    """A choice that a person may make again (a reaction): of several acts with this `fact_id` the
+    """A choice that a person may make again (a reaction): of several acts with this `act_id` the
     last to happen counts, and if that one is withdrawn, none does.
     """
     answers_nothing: _builtins.str
@@ -151,7 +151,7 @@ class Engagement(_message.Message):
     def __init__(
         self,
         *,
-        fact_id: _builtins.str = ...,
+        act_id: _builtins.str = ...,
         link_id: _builtins.str = ...,
         url: _builtins.str = ...,
         button_id: _builtins.str = ...,
@@ -170,7 +170,7 @@ class Engagement(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers_nothing", b"answers_nothing", "button_id", b"button_id", "button_title", b"button_title", "by_failure", b"by_failure", "card_index", b"card_index", "fact_id", b"fact_id", "inbound_type", b"inbound_type", "is_external_button", b"is_external_button", "is_machine", b"is_machine", "is_replaceable", b"is_replaceable", "is_tap", b"is_tap", "is_withdrawn", b"is_withdrawn", "link_id", b"link_id", "link_label", b"link_label", "machine_rule", b"machine_rule", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act_id", b"act_id", "answers_nothing", b"answers_nothing", "button_id", b"button_id", "button_title", b"button_title", "by_failure", b"by_failure", "card_index", b"card_index", "inbound_type", b"inbound_type", "is_external_button", b"is_external_button", "is_machine", b"is_machine", "is_replaceable", b"is_replaceable", "is_tap", b"is_tap", "is_withdrawn", b"is_withdrawn", "link_id", b"link_id", "link_label", b"link_label", "machine_rule", b"machine_rule", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

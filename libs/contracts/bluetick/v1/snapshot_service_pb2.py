@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from bluetick.v1 import change_pb2 as bluetick_dot_v1_dot_change__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"bluetick/v1/snapshot_service.proto\x12\x0b\x62luetick.v1\x1a\x18\x62luetick/v1/change.proto\"}\n\x15StreamSnapshotRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12)\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32\x1a.bluetick.v1.SnapshotPlace\x12\x11\n\tpage_size\x18\x04 \x01(\x05\"7\n\rSnapshotPlace\x12\x13\n\x0bmessage_key\x18\x01 \x01(\x0c\x12\x11\n\ttenant_id\x18\x02 \x01(\t\"\x9d\x01\n\x0fMessageSnapshot\x12\x13\n\x0bmessage_key\x18\x01 \x01(\x0c\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12(\n\x05image\x18\x04 \x01(\x0b\x32\x19.bluetick.v1.MessageImage\x12\'\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32\x18.bluetick.v1.MessageFact\"\x8e\x01\n\x16StreamSnapshotResponse\x12.\n\x08messages\x18\x01 \x03(\x0b\x32\x1c.bluetick.v1.MessageSnapshot\x12.\n\nnext_after\x18\x02 \x01(\x0b\x32\x1a.bluetick.v1.SnapshotPlace\x12\x14\n\x0cread_time_us\x18\x03 \x01(\x03\x32s\n\x0fSnapshotService\x12`\n\x0eStreamSnapshot\x12\".bluetick.v1.StreamSnapshotRequest\x1a#.bluetick.v1.StreamSnapshotResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"bluetick/v1/snapshot_service.proto\x12\x0b\x62luetick.v1\x1a\x18\x62luetick/v1/change.proto\"}\n\x15StreamSnapshotRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12)\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32\x1a.bluetick.v1.SnapshotPlace\x12\x11\n\tpage_size\x18\x04 \x01(\x05\"7\n\rSnapshotPlace\x12\x13\n\x0bmessage_key\x18\x01 \x01(\x0c\x12\x11\n\ttenant_id\x18\x02 \x01(\t\"\x9b\x01\n\x0fMessageSnapshot\x12\x13\n\x0bmessage_key\x18\x01 \x01(\x0c\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12(\n\x05image\x18\x04 \x01(\x0b\x32\x19.bluetick.v1.MessageImage\x12%\n\x04\x61\x63ts\x18\x05 \x03(\x0b\x32\x17.bluetick.v1.MessageAct\"\x8e\x01\n\x16StreamSnapshotResponse\x12.\n\x08messages\x18\x01 \x03(\x0b\x32\x1c.bluetick.v1.MessageSnapshot\x12.\n\nnext_after\x18\x02 \x01(\x0b\x32\x1a.bluetick.v1.SnapshotPlace\x12\x14\n\x0cread_time_us\x18\x03 \x01(\x03\x32s\n\x0fSnapshotService\x12`\n\x0eStreamSnapshot\x12\".bluetick.v1.StreamSnapshotRequest\x1a#.bluetick.v1.StreamSnapshotResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,9 +39,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SNAPSHOTPLACE']._serialized_start=204
   _globals['_SNAPSHOTPLACE']._serialized_end=259
   _globals['_MESSAGESNAPSHOT']._serialized_start=262
-  _globals['_MESSAGESNAPSHOT']._serialized_end=419
-  _globals['_STREAMSNAPSHOTRESPONSE']._serialized_start=422
-  _globals['_STREAMSNAPSHOTRESPONSE']._serialized_end=564
-  _globals['_SNAPSHOTSERVICE']._serialized_start=566
-  _globals['_SNAPSHOTSERVICE']._serialized_end=681
+  _globals['_MESSAGESNAPSHOT']._serialized_end=417
+  _globals['_STREAMSNAPSHOTRESPONSE']._serialized_start=420
+  _globals['_STREAMSNAPSHOTRESPONSE']._serialized_end=562
+  _globals['_SNAPSHOTSERVICE']._serialized_start=564
+  _globals['_SNAPSHOTSERVICE']._serialized_end=679
 # @@protoc_insertion_point(module_scope)

@@ -91,7 +91,7 @@ class MessageSnapshot(_message.Message):
     TENANT_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
-    FACTS_FIELD_NUMBER: _builtins.int
+    ACTS_FIELD_NUMBER: _builtins.int
     message_key: _builtins.bytes
     """16 bytes."""
     tenant_id: _builtins.str
@@ -103,7 +103,7 @@ class MessageSnapshot(_message.Message):
         """The message now: the new image of that change."""
 
     @_builtins.property
-    def facts(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.MessageFact]:
+    def acts(self) -> _containers.RepeatedCompositeFieldContainer[_change_pb2.MessageAct]:
         """Acts that are counted on it now."""
 
     def __init__(
@@ -113,11 +113,11 @@ class MessageSnapshot(_message.Message):
         tenant_id: _builtins.str = ...,
         version: _builtins.int = ...,
         image: _change_pb2.MessageImage | None = ...,
-        facts: _abc.Iterable[_change_pb2.MessageFact] | None = ...,
+        acts: _abc.Iterable[_change_pb2.MessageAct] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "image", b"image", "message_key", b"message_key", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "image", b"image", "message_key", b"message_key", "tenant_id", b"tenant_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,7 +23,7 @@ Key = tuple[int | str | bytes, ...]
 Sums = tuple[int, ...]
 # One word for each column of a family's ``seat``.
 Seat = tuple[str, ...]
-Act = change_pb2.MessageFact
+Act = change_pb2.MessageAct
 # Length of the hash that stands for the member of a set.
 MEMBER_BYTES = 16
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from bluetick.v1.change_pb2 import MessageFact
+from bluetick.v1.change_pb2 import MessageAct
 
 from services.analytics.domain.dimensions import storable
 from services.analytics.domain.lists import terms
@@ -158,7 +158,7 @@ class Listed:
                 if image.contact_id:
                     self.contacts[key, storable(image.contact_id)] += sign
 
-    def act(self, act: MessageFact, key: bytes, sign: int) -> None:
+    def act(self, act: MessageAct, key: bytes, sign: int) -> None:
         """An act is counted on a message, or no longer."""
         told, card = act.engagement, act.engagement.card_index
         done: list[Done] = []

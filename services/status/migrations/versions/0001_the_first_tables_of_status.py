@@ -45,14 +45,14 @@ def upgrade() -> None:
         "address_acts",
         sa.Column("address_key", sa.LargeBinary(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column("fact_id", sa.Text(), nullable=False),
+        sa.Column("act_id", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("occur_time_us", sa.BigInteger(), nullable=False),
         sa.Column("act", sa.LargeBinary(), nullable=False),
         sa.Column("message_key", sa.LargeBinary(), nullable=True),
         sa.Column("origin", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "address_key", "tenant_id", "fact_id", "fingerprint", name=op.f("address_acts_pkey")
+            "address_key", "tenant_id", "act_id", "fingerprint", name=op.f("address_acts_pkey")
         ),
         schema="status",
     )
@@ -159,16 +159,16 @@ def upgrade() -> None:
         schema="status",
     )
     op.create_table(
-        "facts",
+        "acts",
         sa.Column("message_key", sa.LargeBinary(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column("fact_id", sa.Text(), nullable=False),
+        sa.Column("act_id", sa.Text(), nullable=False),
         sa.Column("act", sa.LargeBinary(), nullable=True),
         sa.Column("act_by_ref", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint(
             "act IS NOT NULL OR act_by_ref IS NOT NULL", name=op.f("an_act_was_told")
         ),
-        sa.PrimaryKeyConstraint("message_key", "tenant_id", "fact_id", name=op.f("facts_pkey")),
+        sa.PrimaryKeyConstraint("message_key", "tenant_id", "act_id", name=op.f("acts_pkey")),
         schema="status",
     )
     op.create_table(
@@ -281,12 +281,12 @@ def upgrade() -> None:
         },
     )
     op.create_table(
-        "parked_facts",
+        "parked_acts",
         sa.Column("ref_key", sa.LargeBinary(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column("fact_id", sa.Text(), nullable=False),
+        sa.Column("act_id", sa.Text(), nullable=False),
         sa.Column("act", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("ref_key", "tenant_id", "fact_id", name=op.f("parked_facts_pkey")),
+        sa.PrimaryKeyConstraint("ref_key", "tenant_id", "act_id", name=op.f("parked_acts_pkey")),
         schema="status",
     )
     op.create_table(
@@ -359,7 +359,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("message_key", sa.LargeBinary(), nullable=False),
         sa.Column("others", sa.LargeBinary(), nullable=False),
-        sa.Column("has_facts", sa.Boolean(), nullable=False),
+        sa.Column("has_acts", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("ref_key", "tenant_id", name=op.f("refs_pkey")),
         schema="status",
     )
@@ -453,7 +453,7 @@ def upgrade() -> None:
             tenant_id text,
             message_key bytea,
             others bytea,
-            has_facts boolean)"""
+            has_acts boolean)"""
     )
     op.execute(
         """CREATE TYPE status.address_send_row_1 AS (
@@ -511,7 +511,7 @@ def downgrade() -> None:
     op.drop_table("quarantine_replays", schema="status")
     op.drop_table("quarantine_receipts", schema="status")
     op.drop_table("quarantine", schema="status")
-    op.drop_table("parked_facts", schema="status")
+    op.drop_table("parked_acts", schema="status")
     op.drop_table("outbox_aside", schema="status")
     op.drop_table("outbox", schema="status")
     op.drop_table("notices", schema="status")
@@ -519,7 +519,7 @@ def downgrade() -> None:
     op.drop_table("messages", schema="status")
     op.drop_table("joined_tenants", schema="status")
     op.drop_table("history", schema="status")
-    op.drop_table("facts", schema="status")
+    op.drop_table("acts", schema="status")
     op.drop_table("due", schema="status")
     op.drop_table("door_reports", schema="status")
     op.drop_table("door_refusals", schema="status")

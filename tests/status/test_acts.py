@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from libs.runtime.database import Database
 from libs.runtime.keys import message_key
 from libs.testkit import builders
-from services.status.domain.facts import fact_of, stored_fact
+from services.status.domain.acts import act_of, stored_act
 from tests.status.machine import (
     Bench,
     CollectingOutbox,
@@ -61,10 +61,10 @@ def sum_of_acts(changes: list[change_pb2.MessageChanged]) -> dict[tuple[int, byt
     """How often each telling counts, as whoever folds changes sees it."""
     counts: dict[tuple[int, bytes], int] = {}
     for change in changes:
-        for fact in change.facts:
-            if not fact.is_repeated:
-                at = (fact.occur_time_us, fact.engagement.SerializeToString(deterministic=True))
-                counts[at] = counts.get(at, 0) + (-1 if fact.is_retracted else 1)
+        for act in change.acts:
+            if not act.is_repeated:
+                at = (act.occur_time_us, act.engagement.SerializeToString(deterministic=True))
+                counts[at] = counts.get(at, 0) + (-1 if act.is_retracted else 1)
     return {at: number for at, number in counts.items() if number}
 
 
@@ -235,9 +235,9 @@ def test_a_telling_is_stored_whole_and_sorts_by_its_claim(
     engagement = builders.an_engagement(
         url=url, is_replaceable=is_replaceable, is_withdrawn=is_withdrawn
     )
-    fact = fact_of("f", 7, time_us, engagement, engagement.SerializeToString())
-    other = fact_of("f", 7, later_us, engagement, engagement.SerializeToString())
+    act = act_of("f", 7, time_us, engagement, engagement.SerializeToString())
+    other = act_of("f", 7, later_us, engagement, engagement.SerializeToString())
 
-    assert stored_fact("f", fact.told) == fact
+    assert stored_act("f", act.told) == act
     if time_us != later_us:
-        assert (fact.told < other.told) == ((time_us < later_us) != is_replaceable)
+        assert (act.told < other.told) == ((time_us < later_us) != is_replaceable)

@@ -12,7 +12,7 @@ SECOND_US: Final = 1_000_000
 COMPLAINT: Final = "complaint"
 
 
-def fact_id_of(*parts: str) -> str:
+def act_id_of(*parts: str) -> str:
     """Return an identity made of everything that tells this act from another one."""
     return blake2b("\x1f".join(parts).encode(errors="replace"), digest_size=16).hexdigest()
 
@@ -28,12 +28,12 @@ def act_id(kind: str, person: str, time_us: int | None, target: str = "", agent:
         agent: the program that did it, where that is told.
     """
     second = "" if time_us is None else str(time_us // SECOND_US)
-    return fact_id_of(kind, person.lower(), second, target, agent)
+    return act_id_of(kind, person.lower(), second, target, agent)
 
 
 def reaction_id(message_id: str, person: str) -> str:
     """Return the identity of a person's reaction to a message: changed, it is still the same."""
-    return fact_id_of("reaction", message_id, person)
+    return act_id_of("reaction", message_id, person)
 
 
 def parts_id(person: str, own_address: str, reference: str, part_count: str, day: str) -> str:
@@ -46,4 +46,4 @@ def parts_id(person: str, own_address: str, reference: str, part_count: str, day
         part_count: how many there are.
         day: so that a later message with the same reference is another one.
     """
-    return fact_id_of("parts", person, own_address, reference, part_count, day)
+    return act_id_of("parts", person, own_address, reference, part_count, day)
