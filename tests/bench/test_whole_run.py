@@ -38,6 +38,7 @@ PATHS = (
 PROCESSES = {"ingest", "status", "analytics", "gateway", "postgres", "nats", "up", "bench"}
 
 
+@pytest.mark.long
 def test_every_path_is_measured_checked_and_printed(tmp_path: Path) -> None:
     """A benchmark that broke unnoticed would be missed on the day it is needed."""
     figures, page = tmp_path / "figures.json", tmp_path / "page.md"

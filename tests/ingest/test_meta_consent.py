@@ -18,7 +18,8 @@ OURS = {"context": {"from": "14155550100", "id": WAMID}}
         (inbound("button", button={"payload": "STOP", "text": "No more"}, **OURS),
          pb.EVENT_KIND_UNSUBSCRIBED),
         (inbound(text={"body": "please stop by"}), None),
-        (inbound("image", image={"caption": "STOP"}), None),
+        (inbound("image", image={"caption": "STOP"}), pb.EVENT_KIND_UNSUBSCRIBED),
+        (inbound("image", image={"caption": "please stop by"}), None),
     ],
 )  # fmt: skip
 def test_a_stop_word_is_a_reply_and_an_opt_out(message: dict[str, Any], kind: int | None) -> None:

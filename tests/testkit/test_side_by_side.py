@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 # Files of a run: one says its pids and hangs, the others are there to be ordered and to fail.
 _HANGS = """
 import json, os, time
@@ -56,6 +58,7 @@ def test_a_killed_run_leaves_no_worker_and_no_server(tmp_path: Path) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_long_files_come_first_the_order_stays_and_a_failure_can_be_repeated(
     tmp_path: Path,
 ) -> None:
