@@ -33,7 +33,7 @@ _BATCH = 100
 _WITHIN = 0.8  # of Meta's figure
 _PAST_S = 6 * 3600  # callbacks tell of a campaign of some hours ago
 # Statuses that Meta's format tells in a second of a door; the rounds end early if they run out.
-_META_PER_S = {1: 15_000, _BATCH: 150_000}
+_META_PER_S = {1: 30_000, _BATCH: 450_000}
 
 Dialect = tuple[str, Channel]
 
@@ -116,7 +116,7 @@ def _provider(machine: RunningMachine, name: str, channel: Channel) -> Simulated
 def _requests(
     door: _Door, provider: SimulatedProvider, updates: int
 ) -> AbstractContextManager[RequestFile]:
-    count = max(1, door.sizes.dialect_requests // (20 if updates > 1 else 1))
+    count = max(1, door.sizes.dialect_requests // (6 if updates > 1 else 1))
     path = PATH.replace("/meta/", f"/{provider.name}/")
     callbacks = _callbacks(provider, updates, count)
     return request_file((_request(callback, path) for callback in callbacks), updates)
