@@ -15,8 +15,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export PYTHONDONTWRITEBYTECODE :=
 # buf keeps its cache at home otherwise, where not everybody may write.
 export BUF_CACHE_DIR := $(CURDIR)/.buf_cache
-# A worker a core, of which each has a broker and a database of its own.
-SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4
+# A worker a core and one more, since tests wait for faults to heal; each has a broker and a database.
+SIDE_BY_SIDE := --numprocesses $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --maxprocesses 5
 CODE := libs services tests tools examples
 
 help: ## Say what can be made

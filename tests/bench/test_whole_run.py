@@ -68,6 +68,7 @@ def test_every_path_is_measured_checked_and_printed(tmp_path: Path) -> None:
     assert all(path in page.read_text() for path in PATHS)
 
 
+@pytest.mark.long
 def test_a_callback_that_is_lost_fails_the_run_and_is_named() -> None:
     """A benchmark that does not notice a loss would praise whoever loses most."""
     sizes = replace(TINY, rate=400.0, whole_s=1.0)

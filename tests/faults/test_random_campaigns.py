@@ -68,7 +68,7 @@ def wrong(simulation: Simulation, verdict: Verdict) -> list[str]:
 @pytest.mark.parametrize(
     ("campaigns", "pause_s"),
     [
-        pytest.param(8, (2.0, 4.0), id="short", marks=pytest.mark.timeout(300)),
+        pytest.param(8, (2.0, 4.0), id="short", marks=[pytest.mark.long, pytest.mark.timeout(300)]),
         pytest.param(
             1_000, (1.5, 6.0), id="long", marks=[pytest.mark.long, pytest.mark.timeout(3_600)]
         ),

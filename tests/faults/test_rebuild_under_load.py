@@ -29,7 +29,7 @@ _PAGES = {"BLUETICK_ANALYTICS_REBUILD_PAGE_MESSAGES": "200"}
 @pytest.mark.parametrize(
     ("seconds", "workers", "pause_s"),
     [
-        pytest.param(2.0, 1, 0.2, id="short"),
+        pytest.param(2.0, 1, 0.2, id="short", marks=pytest.mark.long),
         # With four workers as many callbacks as the machine takes, some thousands a second.
         pytest.param(20.0, 4, 0.05, id="long", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
     ],
