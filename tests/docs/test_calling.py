@@ -59,7 +59,7 @@ def typed(line: str, machine: dict) -> str:
     for name, value in environment(machine).items():
         if name.startswith("BLUETICK_"):
             line = line.replace(f"${name}", value)
-    return line.replace("buf ", str(Path(sys.executable).with_name("buf")) + " ", 1)
+    return line.replace("buf ", shlex.quote(str(Path(sys.executable).with_name("buf"))) + " ", 1)
 
 
 async def ran(machine: dict, *command: str) -> str:
