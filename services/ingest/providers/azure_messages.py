@@ -15,7 +15,10 @@ from bluetick.v1.common_pb2 import (
     EVENT_KIND_READ,
     EVENT_KIND_SENT,
     EVENT_KIND_UNDELIVERED,
+    Channel,
+    EventKind,
 )
+from bluetick.v1.event_pb2 import Event
 
 from services.ingest.domain.addresses import from_digits
 from services.ingest.domain.fields import Unreadable, identity, object_at, text, words
@@ -46,18 +49,11 @@ def add_sms_report(
 ) -> None:  # fmt: skip
     """Add the delivery report of an SMS."""
     status = words(data, "deliveryStatus")
-    kind = KIND_BY_SMS_STATUS.get(status.lower())
-    message_id = identity(data, "messageId")
-    if not message_id:
-        raise Unreadable("STATUS_WITHOUT_ID", "data.messageId: missing or empty")
-    told_us = iso_us(data.get("receivedTimestamp"))
-    time_us = time_us if told_us is None else told_us
-    event = add_report(emails.reading, kind, status, time_us, message_id, raw)
-    event.address = from_digits(identity(data, "to"))
-    event.own_address = from_digits(identity(data, "from"))
-    event.channel = CHANNEL_SMS
+    event = _report(
+        emails, data, time_us, CHANNEL_SMS, KIND_BY_SMS_STATUS.get(status.lower()), status, raw
+    )
     event.message_ref = identity(data, "tag")[:256]
-    if kind in STAGE_BY_KIND:
+    if event.kind in STAGE_BY_KIND:
         details = words(data, "deliveryStatusDetails")
         # "... (4001)" at the end, where there is a code.
         codes = _CODE.findall(details)
@@ -132,18 +128,28 @@ def add_advanced_report(
     """Add the delivery report of a WhatsApp message."""
     status = words(data, "status")
     kind = KIND_BY_ADVANCED_STATUS.get(status.lower())
-    message_id = identity(data, "messageId")
-    if not message_id:
-        raise Unreadable("STATUS_WITHOUT_ID", "data.messageId: missing or empty")
-    told_us = iso_us(data.get("receivedTimestamp"))
-    time_us = time_us if told_us is None else told_us
-    event = add_report(emails.reading, kind, status, time_us, message_id, raw)
-    event.address = from_digits(identity(data, "to"))
-    event.own_address = from_digits(identity(data, "from"))
-    event.channel = CHANNEL_WHATSAPP
-    if kind in STAGE_BY_KIND:
+    event = _report(emails, data, time_us, CHANNEL_WHATSAPP, kind, status, raw)
+    if event.kind in STAGE_BY_KIND:
         error = object_at(data, "error")
         codes = [words(error, "channelCode"), words(error, "code")]
         explain(
             emails.reading, event, codes, words(error, "channelMessage") or words(error, "message")
         )
+
+
+def _report(
+    emails: EmailEvents, data: Mapping[str, Any], time_us: int | None, channel: Channel.ValueType,
+    kind: EventKind.ValueType | None, status: str, raw: bytes,
+) -> Event:  # fmt: skip
+    """Add what both channels tell of a message; return the event."""
+    message_id = identity(data, "messageId")
+    if not message_id:
+        raise Unreadable("STATUS_WITHOUT_ID", "data.messageId: missing or empty")
+    told_us = iso_us(data.get("receivedTimestamp"))
+    event = add_report(
+        emails.reading, kind, status, time_us if told_us is None else told_us, message_id, raw
+    )
+    event.address = from_digits(identity(data, "to"))
+    event.own_address = from_digits(identity(data, "from"))
+    event.channel = channel
+    return event
